@@ -1,0 +1,36 @@
+"""Checks of what a public function is given."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def expect_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> None:
+    """Raise unless ``tensor`` has the shape that ``axes`` spells.
+
+    Args:
+        name: the argument's name, for the message.
+        tensor: any tensor.
+        axes: one word an axis; a number stands for that size, a letter for ``sizes[letter]`` or,
+            when it is not given, for any size of at least one. ``"B 1 H W"``, for example.
+        sizes: sizes that letters must have.
+
+    Raises:
+        ValueError: another number of axes, a size that does not fit, or an empty axis.
+    """
+    words = axes.split()
+    fits = tensor.ndim == len(words) and all(
+        size == (int(word) if word.isdigit() else sizes.get(word, size)) and size > 0
+        for word, size in zip(words, tensor.shape, strict=True)
+    )
+    if not fits:
+        known = ", ".join(f"{letter}={size}" for letter, size in sizes.items())
+        raise ValueError(
+            f"{name}: expected ({', '.join(words)}){f' with {known}' if known else ''}, got {tuple(tensor.shape)}."
+        )
+
+
+def expect_finite(name: str, tensor: Tensor) -> None:
+    """Raise ``ValueError`` if ``tensor`` holds NaN or infinity."""
+    if not tensor.isfinite().all():
+        raise ValueError(f"{name}: holds NaN or infinite values; every value must be a finite number.")
