@@ -4,4 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-NODES: list[type[io.ComfyNode]] = []
+from .combine import SBSCombine, SBSSplit
+from .image_shift import ImageStereoShift
+from .latent_shift import LatentStereoShift
+
+NODES: list[type[io.ComfyNode]] = [ImageStereoShift, LatentStereoShift, SBSCombine, SBSSplit]

@@ -1,0 +1,111 @@
+"""SBSCombine and SBSSplit: two views to one stereo format and back."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..stereo_core.formats import SPLITTABLE, StereoFormat, combine, split
+from .host import core_to_image, depth_to_core, image_to_core
+
+
+class SBSCombine(io.ComfyNode):
+    """Pack both views into one picture or clip."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_SBSCombine",
+            display_name="Stereo Combine",
+            category="stereo",
+            description="Packs two views for a headset, a 3D screen, glasses, or the naked eye.",
+            search_aliases=["SBS", "side by side", "anaglyph", "red cyan", "cross-eyed", "VR", "wiggle", "interlaced"],
+            inputs=[
+                io.Image.Input(
+                    "left",
+                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, then all "
+                    "right ones, as VAE Decode gives them from a stereo latent.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=StereoFormat,
+                    default=StereoFormat.FULL_SBS.value,
+                    tooltip="full_sbs, full_tb: for headsets and players. half_*: squeezed, for 3D televisions.\n"
+                    "cross_eyed: for free viewing. anaglyph_dubois: red-cyan glasses, the least ghosting.\n"
+                    "interlaced_*, checkerboard: for passive and DLP screens. rgb_depth: picture and depth map.\n"
+                    "wiggle: left and right as frames in turn.",
+                ),
+                io.Boolean.Input("swap", default=False, advanced=True, tooltip="Exchange the left and right view."),
+                io.Image.Input(
+                    "right", optional=True, tooltip="The right view, of the left one's size and frame count."
+                ),
+                io.Image.Input("depth", optional=True, tooltip="Depth map of the left view, for rgb_depth only."),
+            ],
+            outputs=[io.Image.Output(display_name="image")],
+        )
+
+    @classmethod
+    def execute(
+        cls, left: Tensor, format: str, swap: bool, right: Tensor | None = None, depth: Tensor | None = None
+    ) -> io.NodeOutput:
+        form = StereoFormat(format)
+        first = image_to_core(left, "left")
+        if form is StereoFormat.RGB_DEPTH:
+            image = combine(first, None, form, _depth_beside(first, depth))
+        else:
+            image = combine(*_both_views(first, right, swap), form)
+        return io.NodeOutput(core_to_image(image), ui=ui.PreviewImage(core_to_image(image[:2]), cls=cls))
+
+
+class SBSSplit(io.ComfyNode):
+    """Take both views out of one packed picture or clip."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_SBSSplit",
+            display_name="Stereo Split",
+            category="stereo",
+            description="Takes the left and right view out of a packed stereo picture or clip.",
+            search_aliases=["SBS", "side by side", "unpack", "top bottom", "deinterlace"],
+            inputs=[
+                io.Image.Input("image", tooltip="A stereo picture or clip in one of the formats below."),
+                io.Combo.Input(
+                    "format",
+                    options=[form.value for form in SPLITTABLE],
+                    default=StereoFormat.FULL_SBS.value,
+                    tooltip="How the picture is packed. Half-size views are scaled back to full size;\n"
+                    "lines that interlacing dropped are filled in from their neighbours.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="left"), io.Image.Output(display_name="right")],
+        )
+
+    @classmethod
+    def execute(cls, image: Tensor, format: str) -> io.NodeOutput:
+        left, right = split(image_to_core(image, "image"), StereoFormat(format))
+        return io.NodeOutput(core_to_image(left), core_to_image(right))
+
+
+def _both_views(left: Tensor, right: Tensor | None, swap: bool) -> tuple[Tensor, Tensor]:
+    if right is not None:
+        views = left, image_to_core(right, "right")
+    elif len(left) % 2 == 0:
+        views = left[: len(left) // 2], left[len(left) // 2 :]
+    else:
+        raise ValueError(
+            f"left holds {len(left)} pictures and right is not connected. Connect right, or give left an even batch: "
+            "all left pictures first, then all right ones."
+        )
+    return views[::-1] if swap else views
+
+
+def _depth_beside(left: Tensor, depth: Tensor | None) -> Tensor:
+    if depth is None:
+        raise ValueError("format rgb_depth needs depth. Connect the depth map of the left view.")
+    if depth.shape[1:3] != left.shape[2:]:
+        raise ValueError(
+            f"depth is {depth.shape[2]}x{depth.shape[1]} and left is {left.shape[3]}x{left.shape[2]}. "
+            "Scale one to the other's size with Upscale Image."
+        )
+    return depth_to_core(depth, len(left))
