@@ -23,8 +23,8 @@ class SBSCombine(io.ComfyNode):
             inputs=[
                 io.Image.Input(
                     "left",
-                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, then all "
-                    "right ones, as VAE Decode gives them from a stereo latent.",
+                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, "
+                    "then all right ones, as VAE Decode gives them from a stereo latent.",
                 ),
                 io.Combo.Input(
                     "format",
@@ -36,9 +36,7 @@ class SBSCombine(io.ComfyNode):
                     "wiggle: left and right as frames in turn.",
                 ),
                 io.Boolean.Input("swap", default=False, advanced=True, tooltip="Exchange the left and right view."),
-                io.Image.Input(
-                    "right", optional=True, tooltip="The right view, of the left one's size and frame count."
-                ),
+                io.Image.Input("right", optional=True, tooltip="The right view, of the size and frame count of left."),
                 io.Image.Input("depth", optional=True, tooltip="Depth map of the left view, for rgb_depth only."),
             ],
             outputs=[io.Image.Output(display_name="image")],
