@@ -65,9 +65,7 @@ class ImageStereoShift(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="left"),
                 io.Image.Output(display_name="right"),
-                io.Mask.Output(
-                    display_name="holes", tooltip="What the right view shows and the source does not: 1 = filled."
-                ),
+                io.Mask.Output(display_name="holes", tooltip="1 where the right view shows what the source does not."),
                 io.Mask.Output(display_name="left_holes", tooltip="The same for the left view; empty at balance 0."),
             ],
             hidden=[io.Hidden.unique_id],

@@ -52,9 +52,7 @@ class LatentStereoShift(io.ComfyNode):
                     display_name="stereo",
                     tooltip="All left entries, then all right ones, with a noise mask over the holes.",
                 ),
-                io.Mask.Output(
-                    display_name="holes", tooltip="The right view's holes at latent size: 1 = to be painted."
-                ),
+                io.Mask.Output(display_name="holes", tooltip="The right view's holes at latent size, 1 = paint."),
             ],
             hidden=[io.Hidden.unique_id],
         )
