@@ -1,0 +1,118 @@
+"""Raw depth maps to inverse depth in [0, 1] whose range holds still over a clip."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from .checks import expect_finite, expect_shape
+
+# Percentiles are taken over about this many pixels of a frame.
+_SAMPLES = 1 << 16
+# What a map without any depth becomes: the middle, which the default convergence puts on the screen.
+FLAT = 0.5
+
+
+class DepthRange(str, Enum):
+    """What shares one range, and so keeps its depth relations: a scene, the whole clip, or each image by itself."""
+
+    SCENE = "scene"
+    CLIP = "clip"
+    IMAGE = "image"
+
+
+def inverse_depth_from_metric(depth: Tensor) -> Tensor:
+    """Turn metric depth into inverse depth, 1 / metre.
+
+    Args:
+        depth: (B, 1, H, W) in metres, far is large, any floating dtype. Infinity is the sky. Zero, negative values
+            and NaN are what sensors and models write where they know no depth.
+
+    Returns:
+        (B, 1, H, W) float32, finite and not negative: 0 for the sky and where depth is unknown, which so stays in
+        the background.
+
+    Raises:
+        ValueError: the shape does not fit.
+
+    Source:
+        StereoDiffusion (Wang et al., CVPRW 2024), Eq. 2, up to scale.
+    """
+    expect_shape("depth", depth, "B 1 H W")
+    metres = depth.float()
+    return torch.where(metres > 0, 1 / metres.clamp_min(torch.finfo(torch.float32).tiny), 0)
+
+
+def normalize_inverse_depth(
+    raw: Tensor,
+    range: DepthRange = DepthRange.SCENE,
+    scene_starts: Tensor | None = None,
+    percentile: float = 0.5,
+) -> Tensor:
+    """Normalise relative inverse depth to [0, 1] with one range for each scene, clip or image.
+
+    Every frame's low and high percentile is found; a single frame's outlier is dropped by the temporal median of
+    three; the range goes from the lowest low to the highest high of the scene, and values beyond it are clamped.
+    So frames keep their depth relative to each other: a near object that enters does not push the background away.
+
+    Args:
+        raw: (B, 1, H, W), larger is nearer, any scale and shift, any floating dtype; B are the frames of a clip.
+        range: what shares one range. A scene cut starts a new one under ``scene``.
+        scene_starts: (B,) bool, true where a scene starts, as :func:`scenes.find_scene_starts` gives them; ``None``
+            is one scene.
+        percentile: how much is clipped at either end of a frame, in percent, 0 to below 50.
+
+    Returns:
+        (B, 1, H, W) in [0, 1], the dtype of ``raw``. A scene that is flat within rounding (but for the clipped
+        share) becomes 0.5.
+
+    Raises:
+        ValueError: a shape does not fit, values are not finite, or an option is out of its range.
+    """
+    range = DepthRange(range)
+    expect_shape("raw", raw, "B 1 H W")
+    if not 0 <= percentile < 50:
+        raise ValueError(f"percentile: got {percentile}. Give percent, from 0 to below 50.")
+    frames = raw.shape[0]
+    if scene_starts is not None:
+        expect_shape("scene_starts", scene_starts, "B", B=frames)
+    bounds = torch.stack([_frame_bounds(frame, percentile) for frame in raw])  # (B, 2)
+
+    normalized = torch.empty_like(raw)
+    for first, last in _spans(range, frames, scene_starts):
+        low, high = _scene_bounds(bounds[first:last])
+        flat = high - low <= 4 * torch.finfo(raw.dtype).eps * max(abs(low), abs(high))
+        for source, target in zip(raw[first:last], normalized[first:last], strict=True):
+            if flat:
+                target.fill_(FLAT)
+            else:
+                target.copy_(source.float().sub(low).div_(high - low).clamp_(0, 1))
+    return normalized
+
+
+def _frame_bounds(frame: Tensor, percentile: float) -> Tensor:
+    """Low and high percentile of one frame (1, H, W), on an even grid of its pixels."""
+    expect_finite("raw", frame)
+    step = math.ceil(math.sqrt(frame.numel() / _SAMPLES))
+    share = frame.new_tensor([percentile / 100, 1 - percentile / 100], dtype=torch.float32)
+    return frame[0, ::step, ::step].float().flatten().quantile(share)
+
+
+def _scene_bounds(bounds: Tensor) -> tuple[float, float]:
+    if len(bounds) > 2:
+        bounds = bounds.unfold(0, 3, 1).median(dim=-1).values
+    return bounds[:, 0].min().item(), bounds[:, 1].max().item()
+
+
+def _spans(range: DepthRange, frames: int, scene_starts: Tensor | None) -> list[tuple[int, int]]:
+    """First frame and end of everything that shares a range."""
+    if range is DepthRange.IMAGE:
+        cuts = [*torch.arange(1, frames).tolist()]
+    elif range is DepthRange.CLIP or scene_starts is None:
+        cuts = []
+    else:
+        cuts = [index + 1 for index in scene_starts[1:].nonzero().flatten().tolist()]
+    return list(zip([0, *cuts], [*cuts, frames], strict=True))

@@ -1,0 +1,211 @@
+"""Stereo formats: both views packed into one picture or clip, and taken out again."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .anaglyph import Anaglyph, mix_anaglyph
+from .checks import expect_shape
+
+
+class StereoFormat(str, Enum):
+    """How two views share one picture."""
+
+    FULL_SBS = "full_sbs"
+    HALF_SBS = "half_sbs"
+    CROSS_EYED = "cross_eyed"
+    FULL_TB = "full_tb"
+    HALF_TB = "half_tb"
+    ANAGLYPH_DUBOIS = "anaglyph_dubois"
+    ANAGLYPH_COLOR = "anaglyph_color"
+    ANAGLYPH_HALF_COLOR = "anaglyph_half_color"
+    ANAGLYPH_GRAY = "anaglyph_gray"
+    ANAGLYPH_GREEN_MAGENTA = "anaglyph_green_magenta"
+    ANAGLYPH_AMBER_BLUE = "anaglyph_amber_blue"
+    INTERLACED_ROWS = "interlaced_rows"
+    INTERLACED_COLUMNS = "interlaced_columns"
+    CHECKERBOARD = "checkerboard"
+    RGB_DEPTH = "rgb_depth"
+    WIGGLE = "wiggle"
+
+
+SPLITTABLE: tuple[StereoFormat, ...] = (
+    StereoFormat.FULL_SBS,
+    StereoFormat.HALF_SBS,
+    StereoFormat.CROSS_EYED,
+    StereoFormat.FULL_TB,
+    StereoFormat.HALF_TB,
+    StereoFormat.INTERLACED_ROWS,
+    StereoFormat.INTERLACED_COLUMNS,
+    StereoFormat.CHECKERBOARD,
+    StereoFormat.WIGGLE,
+)
+
+_ANAGLYPHS = {
+    StereoFormat.ANAGLYPH_DUBOIS: Anaglyph.RED_CYAN_DUBOIS,
+    StereoFormat.ANAGLYPH_COLOR: Anaglyph.RED_CYAN_COLOR,
+    StereoFormat.ANAGLYPH_HALF_COLOR: Anaglyph.RED_CYAN_HALF_COLOR,
+    StereoFormat.ANAGLYPH_GRAY: Anaglyph.RED_CYAN_GRAY,
+    StereoFormat.ANAGLYPH_GREEN_MAGENTA: Anaglyph.GREEN_MAGENTA_DUBOIS,
+    StereoFormat.ANAGLYPH_AMBER_BLUE: Anaglyph.AMBER_BLUE_DUBOIS,
+}
+_SIDE_BY_SIDE = (StereoFormat.FULL_SBS, StereoFormat.HALF_SBS, StereoFormat.CROSS_EYED)
+_TOP_BOTTOM = (StereoFormat.FULL_TB, StereoFormat.HALF_TB)
+_ROWS, _COLUMNS = -2, -1
+
+
+def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Tensor | None = None) -> Tensor:
+    """Pack both views into one picture.
+
+    - ``full_sbs`` left | right, ``cross_eyed`` right | left, both 2W wide; ``full_tb`` left above right, 2H high.
+    - ``half_sbs`` and ``half_tb``: each view squeezed to half by area averaging. An odd width or height is rounded
+      up, so that the picture becomes one column or row larger.
+    - ``anaglyph_*``: see :mod:`anaglyph`; the left eye looks through red, green or amber.
+    - ``interlaced_rows``, ``interlaced_columns``: the left view on even lines, the right view on odd ones, counted
+      from 0; ``checkerboard``: the left view where row + column is even. Pixels are taken as they are.
+    - ``rgb_depth``: the left view | its depth as grey.
+    - ``wiggle``: left and right as frames in turn.
+
+    Args:
+        left: (B, C, H, W) in [0, 1], any floating dtype; anaglyphs need C = 3.
+        right: the same shape and dtype; unused, and may be ``None``, for ``rgb_depth``.
+        format: one of :class:`StereoFormat`.
+        depth: (B, 1, H, W) in [0, 1], white near; for ``rgb_depth`` only.
+
+    Returns:
+        (B, C, H, W), (B, C, H, 2W), (B, C, 2H, W), or (2B, C, H, W) for ``wiggle``; the dtype of ``left``.
+
+    Raises:
+        ValueError: an unknown format, a view or depth that is missing, or sizes that do not fit.
+    """
+    format = StereoFormat(format)
+    expect_shape("left", left, "B C H W")
+    if format is StereoFormat.RGB_DEPTH:
+        return torch.cat([left, _grey(left, depth)], _COLUMNS)
+    if right is None:
+        raise ValueError(f"right: got None for format {format.value}. Give both views.")
+    if right.shape != left.shape:
+        raise ValueError(
+            f"left is {tuple(left.shape)} and right is {tuple(right.shape)}. "
+            "Both views must have the same number of frames, channels, rows and columns."
+        )
+    if format in _ANAGLYPHS:
+        return mix_anaglyph(left, right, _ANAGLYPHS[format])
+    match format:
+        case StereoFormat.FULL_SBS:
+            return torch.cat([left, right], _COLUMNS)
+        case StereoFormat.CROSS_EYED:
+            return torch.cat([right, left], _COLUMNS)
+        case StereoFormat.HALF_SBS:
+            return torch.cat([_halve(left, _COLUMNS), _halve(right, _COLUMNS)], _COLUMNS)
+        case StereoFormat.FULL_TB:
+            return torch.cat([left, right], _ROWS)
+        case StereoFormat.HALF_TB:
+            return torch.cat([_halve(left, _ROWS), _halve(right, _ROWS)], _ROWS)
+        case StereoFormat.WIGGLE:
+            return torch.stack([left, right], 1).flatten(0, 1)
+        case _:
+            return torch.where(_is_left(format, left), left, right)
+
+
+def split(image: Tensor, layout: StereoFormat) -> tuple[Tensor, Tensor]:
+    """Take both views out of a packed picture, the inverse of :func:`combine`.
+
+    ``full_sbs``, ``cross_eyed``, ``full_tb`` and ``wiggle`` come back to the bit. Half formats are scaled back to
+    full size. In interlaced formats and the checkerboard every pixel of the view's own comes back to the bit, and
+    those between are the mean of the same view's next neighbours.
+
+    Args:
+        image: (B, C, H, W) in [0, 1], any floating dtype.
+        layout: one of :data:`SPLITTABLE`.
+
+    Returns:
+        The left and the right view, in the dtype of ``image``.
+
+    Raises:
+        ValueError: a format that keeps less than both views, or a size that cannot hold two views of one size.
+    """
+    layout = StereoFormat(layout)
+    expect_shape("image", image, "B C H W")
+    if layout not in SPLITTABLE:
+        raise ValueError(
+            f"layout: {layout.value} does not keep both views. "
+            f"Choose one of {', '.join(form.value for form in SPLITTABLE)}."
+        )
+    if layout in _SIDE_BY_SIDE:
+        first, second = _halves(image, _COLUMNS, "columns", layout)
+        if layout is StereoFormat.HALF_SBS:
+            return _double(first, _COLUMNS), _double(second, _COLUMNS)
+        return (second, first) if layout is StereoFormat.CROSS_EYED else (first, second)
+    if layout in _TOP_BOTTOM:
+        first, second = _halves(image, _ROWS, "rows", layout)
+        if layout is StereoFormat.HALF_TB:
+            return _double(first, _ROWS), _double(second, _ROWS)
+        return first, second
+    if layout is StereoFormat.WIGGLE:
+        _expect_even(image.shape[0], "frames", layout)
+        return image[0::2], image[1::2]
+    is_left = _is_left(layout, image)
+    if is_left.all():
+        raise ValueError(
+            f"image: {tuple(image.shape)} has no room for a right view in {layout.value}. Give more lines."
+        )
+    return _interpolate(image, is_left), _interpolate(image, ~is_left)
+
+
+def _grey(left: Tensor, depth: Tensor | None) -> Tensor:
+    if depth is None:
+        raise ValueError("depth: got None for format rgb_depth. Give the depth map of the left view.")
+    batch, channels, height, width = left.shape
+    expect_shape("depth", depth, "B 1 H W", B=batch, H=height, W=width)
+    return depth.to(left.dtype).expand(-1, channels, -1, -1)
+
+
+def _halve(view: Tensor, axis: int) -> Tensor:
+    size = list(view.shape[-2:])
+    size[axis] = (size[axis] + 1) // 2
+    return functional.interpolate(view.float(), size=size, mode="area").to(view.dtype)
+
+
+def _double(view: Tensor, axis: int) -> Tensor:
+    size = list(view.shape[-2:])
+    size[axis] *= 2
+    return functional.interpolate(view.float(), size=size, mode="bilinear").to(view.dtype)
+
+
+def _halves(image: Tensor, axis: int, what: str, layout: StereoFormat) -> tuple[Tensor, Tensor]:
+    _expect_even(image.shape[axis], what, layout)
+    first, second = image.chunk(2, axis)
+    return first, second
+
+
+def _expect_even(count: int, what: str, layout: StereoFormat) -> None:
+    if count % 2:
+        raise ValueError(
+            f"image: {count} {what} cannot hold two equal views in {layout.value}. Crop it, or choose another layout."
+        )
+
+
+def _is_left(format: StereoFormat, like: Tensor) -> Tensor:
+    height, width = like.shape[-2:]
+    row = torch.arange(height, device=like.device).view(-1, 1)
+    column = torch.arange(width, device=like.device).view(1, -1)
+    if format is StereoFormat.INTERLACED_ROWS:
+        return (row % 2 == 0).expand(height, width)
+    if format is StereoFormat.INTERLACED_COLUMNS:
+        return (column % 2 == 0).expand(height, width)
+    return (row + column) % 2 == 0
+
+
+def _interpolate(image: Tensor, known: Tensor) -> Tensor:
+    """Fill pixels that are not ``known`` (H, W) with the mean of the known ones above, below, left and right."""
+    values = functional.pad(image.float() * known, (1, 1, 1, 1))
+    counts = functional.pad(known.float(), (1, 1, 1, 1))
+    total, count = (
+        t[..., :-2, 1:-1] + t[..., 2:, 1:-1] + t[..., 1:-1, :-2] + t[..., 1:-1, 2:] for t in (values, counts)
+    )
+    return torch.where(known, image, (total / count.clamp_min(1)).to(image.dtype))
