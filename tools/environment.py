@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -369,7 +369,7 @@ def named_host() -> Path | None:
     version = host_version(host)
     if version is not None and version < OLDEST_HOST:
         raise SetupError(
-            f"{host} is ComfyUI {_dotted(version)}; this pack needs {_dotted(OLDEST_HOST)} or newer. Update that ComfyUI."
+            f"{host} is ComfyUI {_dotted(version)}; this pack needs {_dotted(OLDEST_HOST)} or newer. Update it."
         )
     return host
 
@@ -393,7 +393,8 @@ def install_host_requirements(python: Path, host: Path) -> None:
         "import sys, importlib.metadata as m; from pip._vendor.packaging.requirements import Requirement as R\n"
         "lines = [l.split('#')[0].strip() for l in open(sys.argv[1], encoding='utf-8')]\n"
         "for r in map(R, filter(None, lines)):\n"
-        "    if (not r.marker or r.marker.evaluate()) and not r.specifier.contains(m.version(r.name), True): sys.exit(1)\n"
+        "    if r.marker and not r.marker.evaluate(): continue\n"
+        "    if not r.specifier.contains(m.version(r.name), prereleases=True): sys.exit(1)\n"
     )
     requirements = str(host / "requirements.txt")
     check = subprocess.run([str(python), "-c", satisfied, requirements], env=child_variables(), capture_output=True)
@@ -484,14 +485,12 @@ def unpack(archive: Path, folder: PurePosixPath, target: Path) -> None:
 def remove_tree(folder: Path) -> None:
     """Remove a folder if it is there, read-only files on Windows included."""
 
-    def make_writable(function: object, path: str, _: object) -> None:
-        if not os.path.lexists(path):
-            return
+    def make_writable(remove: Callable[[str], object], path: str, _: object) -> None:
         os.chmod(path, stat.S_IWRITE)
-        os.unlink(path)
+        remove(path)
 
     if folder.is_dir():
-        shutil.rmtree(folder, onerror=None if os.name == "posix" else make_writable)
+        shutil.rmtree(folder, onerror=make_writable if sys.platform == "win32" else None)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

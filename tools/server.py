@@ -318,19 +318,19 @@ class Server:
 
         address = f"{self.url}/ws?clientId={self._client}"
         try:
-            async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=0) as socket_:
+            async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=0) as events:
                 status, answer = await asyncio.to_thread(self.queue, prompt)
                 if status != 200:
                     raise refused(answer, prompt)
-                await self._follow(socket_, answer["prompt_id"], prompt, on_progress)
+                await self._follow(events, answer["prompt_id"], prompt, on_progress)
         except aiohttp.ClientError as error:
             raise ServerError(f"The connection to ComfyUI broke ({error}).{self._last()}") from error
         return self.history(answer["prompt_id"]).get("outputs", {})
 
     async def _follow(
-        self, socket_: Any, prompt_id: str, prompt: Mapping[str, Any], on_progress: Progress | None
+        self, events: Any, prompt_id: str, prompt: Mapping[str, Any], on_progress: Progress | None
     ) -> None:
-        async for message in socket_:
+        async for message in events:
             if not isinstance(message.data, str):
                 continue  # a preview picture
             event = json.loads(message.data)
