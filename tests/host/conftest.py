@@ -53,7 +53,7 @@ def host(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 @pytest.fixture(scope="session")
 def server(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One running server for the whole session, on the CPU, in a base directory of its own."""
-    probe = Path(__file__).parent.parent / "data" / "probe_pack"
-    with Server(tmp_path_factory.mktemp("server"), host=host_path, cpu=True, packs=(probe,)) as running:
+    """One running server for the whole session, on the CPU, in its own base directory, with the probe nodes."""
+    probes = tuple(sorted(Path(__file__).parent.glob("probe_*")))
+    with Server(tmp_path_factory.mktemp("server"), host=host_path, cpu=True, packs=probes) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Nodes that only the tests' servers load: one that fails and one that takes its time."""
+"""Nodes that only the tests' servers load: one fails, one takes its time, two make awkward input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 import comfy.model_management
 import comfy.utils
 from comfy_api.latest import ComfyExtension, io
+
+from .awkward import ProbeImage, ProbeLatent
 
 
 class Fail(io.ComfyNode):
@@ -39,7 +41,7 @@ class Wait(io.ComfyNode):
 
 class Probe(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [Fail, Wait]
+        return [Fail, Wait, ProbeImage, ProbeLatent]
 
 
 async def comfy_entrypoint() -> Probe:
