@@ -6,7 +6,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.formats import SPLITTABLE, StereoFormat, combine, split
-from .host import core_to_image, depth_to_core, image_to_core
+from .host import core_to_image, depth_to_core, for_each, image_to_core
 
 
 class SBSCombine(io.ComfyNode):
@@ -106,4 +106,4 @@ def _depth_beside(left: Tensor, depth: Tensor | None) -> Tensor:
             f"depth is {depth.shape[2]}x{depth.shape[1]} and left is {left.shape[3]}x{left.shape[2]}. "
             "Scale one to the other's size with Upscale Image."
         )
-    return depth_to_core(depth, len(left))
+    return for_each(depth_to_core(depth), len(left))

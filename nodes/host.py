@@ -12,7 +12,6 @@ from server import PromptServer
 from torch import Tensor
 
 from ..stereo_core.checks import expect_finite
-from ..stereo_core.disparity import match_frames
 
 # A depth map that was resized with an overshooting filter still counts as one in [0, 1].
 _OVERSHOOT = 0.1
@@ -42,11 +41,11 @@ def core_to_image(image: Tensor) -> Tensor:
     )
 
 
-def depth_to_core(depth: Tensor, frames: int, name: str = "depth") -> Tensor:
-    """Turn a depth IMAGE (T, H, W, C), white near, into inverse depth (``frames``, 1, H, W) in [0, 1].
+def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
+    """Turn a depth IMAGE (T, H, W, C), white near, into inverse depth (T, 1, H, W) in [0, 1].
 
     Raises:
-        ValueError: empty, not finite, outside [0, 1], or a frame count that fits no clip of ``frames``.
+        ValueError: empty, not finite, or outside [0, 1].
     """
     grey = image_to_core(depth, name).float().mean(dim=1, keepdim=True)
     expect_finite(name, grey)
@@ -56,7 +55,20 @@ def depth_to_core(depth: Tensor, frames: int, name: str = "depth") -> Tensor:
             f"{name}: values must lie between 0 (far) and 1 (near), got {low:.3g} to {high:.3g}. "
             "Use Depth Estimate, or scale the map to that range."
         )
-    return match_frames(grey.clamp(0, 1), frames)
+    return grey.clamp(0, 1)
+
+
+def for_each(inverse_depth: Tensor, frames: int, name: str = "depth") -> Tensor:
+    """Give every frame its map: (``frames``, 1, H, W) from one map a frame, or from one for all.
+
+    Raises:
+        ValueError: another number of maps.
+    """
+    if len(inverse_depth) not in (1, frames):
+        raise ValueError(
+            f"{name} holds {len(inverse_depth)} maps for {frames} pictures. Give one for each, or one for all."
+        )
+    return inverse_depth.expand(frames, -1, -1, -1)
 
 
 def compute_device() -> torch.device:

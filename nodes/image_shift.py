@@ -14,6 +14,7 @@ from .host import (
     core_to_image,
     depth_to_core,
     each_frame,
+    for_each,
     image_to_core,
     refuse_beyond_memory,
 )
@@ -95,7 +96,7 @@ class ImageStereoShift(io.ComfyNode):
             kept + working_bytes(height, width, channels, Quality(quality)), f"Image Stereo Shift at {width}x{height}"
         )
         geometry = StereoGeometry(max_disparity, convergence, exponent)
-        columns = geometry.columns(depth_to_core(depth, frames), width)
+        columns = geometry.columns(for_each(depth_to_core(depth), frames), width)
         show_geometry(cls, columns, width)
 
         views = {View.LEFT: balance, View.RIGHT: 1 - balance}

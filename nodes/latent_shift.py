@@ -6,10 +6,10 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..stereo_core.disparity import StereoGeometry, disparity_preview, resize_nearest
+from ..stereo_core.disparity import StereoGeometry, disparity_preview, match_frames, resize_nearest
 from ..stereo_core.latent_shift import HoleFill, shift_latent
 from .geometry_inputs import geometry_inputs, show_geometry
-from .host import core_to_image, depth_to_core
+from .host import core_to_image, depth_to_core, for_each
 
 
 class LatentStereoShift(io.ComfyNode):
@@ -105,8 +105,8 @@ def _columns(latent: Tensor, depth: Tensor, geometry: StereoGeometry) -> Tensor:
             f"depth is {cols}x{rows}, of another shape than samples with {width}x{height} latent columns and rows. "
             "Make the depth map from the picture that was encoded."
         )
-    inverse_depth = depth_to_core(depth, latent.shape[2] if latent.ndim == 5 else latent.shape[0])
-    columns = geometry.columns(resize_nearest(inverse_depth, (height, width)), width)
+    inverse_depth = resize_nearest(depth_to_core(depth), (height, width))
     if latent.ndim == 4:
-        return columns
-    return columns.movedim(0, 1).unsqueeze(0).expand(latent.shape[0], -1, -1, -1, -1)  # (B, 1, T, H, W)
+        return geometry.columns(for_each(inverse_depth, len(latent)), width)
+    columns = geometry.columns(match_frames(inverse_depth, latent.shape[2]), width)
+    return columns.movedim(0, 1).unsqueeze(0).expand(len(latent), -1, -1, -1, -1)  # (B, 1, T, H, W)

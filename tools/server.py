@@ -325,7 +325,15 @@ class Server:
                 await self._follow(events, answer["prompt_id"], prompt, on_progress)
         except aiohttp.ClientError as error:
             raise ServerError(f"The connection to ComfyUI broke ({error}).{self._last()}") from error
-        return self.history(answer["prompt_id"]).get("outputs", {})
+        return (await self._record(answer["prompt_id"])).get("outputs", {})
+
+    async def _record(self, prompt_id: str) -> dict[str, Any]:
+        """Return a finished prompt's history, which the server writes a moment after it says that it is done."""
+        for _ in range(200):
+            if record := await asyncio.to_thread(self.history, prompt_id):
+                return record
+            await asyncio.sleep(0.05)
+        raise ServerError(f"ComfyUI finished the workflow but has no record of it.{self._last()}")
 
     async def _follow(
         self, events: Any, prompt_id: str, prompt: Mapping[str, Any], on_progress: Progress | None
