@@ -1,0 +1,76 @@
+"""Make a stereo pair with the real ComfyUI and leave it in output/.
+
+python tools/demo.py                               the Middlebury pair of scikit-image, with its true disparity
+python tools/demo.py --image A.jpg --depth B.png   your picture and its depth map (white is near)
+python tools/demo.py --workflow NAME --image A.jpg another of the shipped workflows
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import environment  # noqa: E402
+
+WORKFLOWS = environment.ROOT / "workflows"
+DEFAULT_WORKFLOW = "image_depth_to_stereo"
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line and check what can be checked before anything is set up or started."""
+    names = sorted(file.stem for file in WORKFLOWS.glob("*.json"))
+    parser = argparse.ArgumentParser(
+        prog="python tools/demo.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--image", type=Path, metavar="FILE", help="the picture; it becomes the left view")
+    parser.add_argument("--depth", type=Path, metavar="FILE", help="its depth map: white is near, 8 or 16 bits")
+    parser.add_argument("--video", type=Path, metavar="FILE", help="the clip, for the video workflows")
+    parser.add_argument("--max-disparity", type=float, metavar="PERCENT", help="of the nearest point, of the width")
+    parser.add_argument("--workflow", metavar="NAME", default=DEFAULT_WORKFLOW, help=f"one of: {', '.join(names)}")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", default=Path("output"), help="default: output")
+    options = parser.parse_args(arguments)
+    if options.workflow not in names:
+        parser.error(f"there is no workflow {options.workflow}; shipped are: {', '.join(names) or 'none'}")
+    for file in (options.image, options.depth, options.video):
+        if file is not None and not file.is_file():
+            parser.error(f"there is no file {file}")
+    if options.depth is not None and options.image is None:
+        parser.error("--depth needs --image, the picture it belongs to")
+    if options.workflow == DEFAULT_WORKFLOW and options.image is not None and options.depth is None:
+        parser.error("--image needs --depth here; without a depth map use --workflow image_to_stereo")
+    if options.max_disparity is not None and options.max_disparity < 0:
+        parser.error("--max-disparity is a percentage of the width, 0 or more")
+    return options
+
+
+def main() -> int:
+    options = parse()
+    environment.enter(__file__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then, too
+
+    from tools import demo_run, workflow_file
+    from tools.server import Interrupted, ServerError
+
+    start = time.perf_counter()
+    try:
+        demo_run.run(options)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except (ServerError, Interrupted, workflow_file.WorkflowError, environment.SetupError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"\n{environment.explain_os_error(error)}", file=sys.stderr)
+        return 1
+    print(f"{time.perf_counter() - start:.1f} seconds in all")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
