@@ -53,7 +53,7 @@ def _note(column: int, y: int, text: str, height: int = 200, width: int = 380) -
         "type": "MarkdownNote",
         "pos": [column * _COLUMN, _TOP + y],
         "size": [width, height],
-        "widgets": {"": text},
+        "widgets": {"text": text},
         "color": _NOTE_COLORS,
     }
 
@@ -270,6 +270,7 @@ def latent_shift_inpaint() -> dict[str, Any]:
             max_disparity=4.0,
             convergence=0.5,
             fill="left",
+            control_after_generate="fixed",
         ),
         "sample": _node(
             "KSampler",
@@ -283,6 +284,7 @@ def latent_shift_inpaint() -> dict[str, Any]:
             },
             [360, 480],
             seed=1,
+            control_after_generate="fixed",
             steps=20,
             cfg=6.0,
             sampler_name="euler",

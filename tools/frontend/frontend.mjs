@@ -73,7 +73,7 @@ async function build(description) {
     made[key] = node;
     for (const [name, value] of Object.entries(spec.widgets ?? {})) {
       const widget = node.widgets?.find(candidate => candidate.name === name);
-      if (!widget) throw new Error(`${spec.type} has no widget ${name}`);
+      if (!widget) throw new Error(`${spec.type} has no widget ${name}, only ${node.widgets?.map(known => known.name)}`);
       widget.value = value;
       widget.callback?.(value);
     }
