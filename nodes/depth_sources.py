@@ -20,8 +20,8 @@ Source = DepthModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
 _DA3_RESOLUTION = 504
 # Probability from which Depth Anything 3's own post-processing takes a pixel for sky.
 _SKY = 0.3
-# Pixels of a patch, and MoGe's finest level.
-_MOGE_PATCH = 14
+# Side of a patch of both, in pixels, and MoGe's finest level.
+_PATCH = 14
 _MOGE_FINEST = 9
 
 
@@ -76,9 +76,14 @@ def _run_da3(model: comfy.model_patcher.ModelPatcher, frames: Tensor, resolution
     # Imported when used: another version of the host's node must not keep the rest of the pack from loading.
     from comfy_extras.nodes_depth_anything_3 import DA3Inference
 
-    geometry = DA3Inference.execute(
-        model, frames.movedim(1, -1), resolution or _DA3_RESOLUTION, "upper_bound_resize", {"mode": "mono"}
-    )
+    resolution = resolution or _DA3_RESOLUTION
+    height, width = frames.shape[-2:]
+    if resolution * min(height, width) < _PATCH / 2 * max(height, width):
+        raise ValueError(
+            f"image: {width} x {height} is too narrow for Depth Anything 3 at resolution {resolution}. "
+            "Raise resolution or crop the picture."
+        )
+    geometry = DA3Inference.execute(model, frames.movedim(1, -1), resolution, "upper_bound_resize", {"mode": "mono"})
     return _inverse_depth(geometry.args[0])
 
 
@@ -87,7 +92,7 @@ def _run_moge(model: MoGeModel, frames: Tensor, resolution: int) -> Tensor:
     if not resolution:
         return _inverse_depth(model.infer(frames, resolution_level=_MOGE_FINEST))
     height, width = frames.shape[-2:]
-    tokens = (resolution / _MOGE_PATCH) ** 2 * min(height, width) / max(height, width)
+    tokens = (resolution / _PATCH) ** 2 * min(height, width) / max(height, width)
     fewest, most = model.num_tokens_range
     return _inverse_depth(model.infer(frames, num_tokens=round(min(max(tokens, fewest), most))))
 

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
 from transformers import (
+    BaseImageProcessor,
     BeitConfig,
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
@@ -29,6 +32,7 @@ from transformers import (
 _WIDTH = 32
 _DECODER = {"neck_hidden_sizes": [8, 8, 16, 16], "fusion_hidden_size": 16}
 _BLOCKS = {"hidden_size": _WIDTH, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
+_LAST_BIASES = ("head.conv3.bias", "head.4.bias", "head.layers.4.bias")
 _IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
 
@@ -44,16 +48,21 @@ def _dinov2(image_size: int, patch_size: int = 14, **more: object) -> Dinov2Conf
     )
 
 
-def _save(network: PreTrainedModel, processor: object, folder: Path) -> None:
-    """Save with weights large enough for a map with some relief, and a bias that keeps a final ReLU open."""
+def _randomize(network: nn.Module) -> None:
+    """Fill in weights large enough for a map with some relief, and a bias that keeps a final ReLU open."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.ndim > 1:
-                fan_in = parameter[0].numel()
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * fan_in**-0.5)
-            elif name.endswith("head.conv3.bias") or name.endswith("head.4.bias"):
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * parameter[0].numel() ** -0.5)
+            elif name.startswith("fov_model.head"):
+                parameter.fill_(10.0)  # degrees
+            elif name.endswith(_LAST_BIASES):
                 parameter.fill_(2.0)
+
+
+def _save(network: PreTrainedModel, processor: BaseImageProcessor, folder: Path) -> None:
+    _randomize(network)
     network.save_pretrained(folder)
     processor.save_pretrained(folder)
 
@@ -171,6 +180,47 @@ def make_all(models: Path) -> None:
     """Write every family into ``models``/geometry_estimation/tiny_<family>."""
     for name, make in FAMILIES.items():
         make(models / "geometry_estimation" / f"tiny_{name}")
+
+
+def make_da3(file: Path) -> None:
+    """Depth Anything 3 of the mono kind (depth and sky); the host knows backbones of 12 layers of 384 at least."""
+    import comfy.ops
+    from comfy.ldm.depth_anything_3.model import DepthAnything3Net
+
+    network = DepthAnything3Net(
+        backbone_name="vits",
+        out_layers=(2, 5, 8, 11),
+        head_dim_in=384,
+        head_features=16,
+        head_out_channels=(16, 16, 16, 16),
+        operations=comfy.ops.disable_weight_init,
+        dtype=torch.float32,
+    )
+    _save_host(network, file)
+
+
+def make_moge(file: Path) -> None:
+    """MoGe 1."""
+    from comfy.ldm.moge.model import MoGeModelV1
+
+    backbone = {
+        "hidden_size": 64,
+        "num_attention_heads": 1,
+        "num_hidden_layers": 4,
+        "layer_norm_eps": 1e-6,
+        "use_swiglu_ffn": False,
+    }
+    _save_host(MoGeModelV1(backbone, dim_upsample=[8, 8, 8], dtype=torch.float32), file)
+
+
+def _save_host(network: nn.Module, file: Path) -> None:
+    """Save a network of the host's, whose layers come uninitialised."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.fill_(1.0 if "norm" in name and name.endswith("weight") or "lambda" in name else 0.0)
+    _randomize(network)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.half().contiguous() for key, value in network.state_dict().items()}, file)
 
 
 def edit_config(folder: Path, **changes: object) -> None:
