@@ -1,0 +1,1 @@
+"""Measurements of quality and speed, each printing tables that can be copied."""

@@ -1,0 +1,75 @@
+"""Rectified pairs with true left disparity, resized to one size for the quality tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+STEREO_DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "stereo"
+
+# The value of one column in the stored disparity map, by scene.
+_DISPARITY_SCALES = {"Art": 3, "Cones": 4, "Dolls": 3, "Laundry": 3, "Teddy": 4, "Tsukuba": 16, "Venus": 8}
+
+
+class Scene(NamedTuple):
+    """A pair of (1, 3, H, W) views in [0, 1] and the left view's (1, 1, H, W) disparity in columns."""
+
+    name: str
+    left: Tensor
+    right: Tensor
+    disparity: Tensor
+
+
+def load_scenes(size: int = 512) -> list[Scene]:
+    """Load Motorcycle, and the scenes that lie beside the project where they are present."""
+    from skimage.data import stereo_motorcycle
+
+    scenes = [_scene("Motorcycle", *stereo_motorcycle(), size=size)]
+    for name, scale in _DISPARITY_SCALES.items():
+        folder = STEREO_DATA / name
+        if folder.is_dir():
+            disparity = _read(next(folder.glob("disp_left.*"))).astype(np.float32) / scale
+            scenes.append(_scene(name, _read(folder / "left.png"), _read(folder / "right.png"), disparity, size=size))
+    return scenes
+
+
+def fill_unknown(disparity: np.ndarray) -> np.ndarray:
+    """Give pixels of unknown disparity (0 or not finite) that of the farther known neighbour of their row.
+
+    What a stereo camera could not match is mostly hidden from the other view, so it belongs to the
+    background side. A row with nothing known takes the nearest row that has something.
+    """
+    known = np.isfinite(disparity) & (disparity > 0)
+    rows = np.flatnonzero(known.any(1))
+    nearest_row = rows[np.abs(np.arange(len(disparity))[:, None] - rows).argmin(1)]
+    disparity, known = disparity[nearest_row], known[nearest_row]
+    column = np.arange(disparity.shape[1])
+    before = np.maximum.accumulate(np.where(known, column, -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, column, len(column))[:, ::-1], axis=1)[:, ::-1]
+    sides = [
+        np.where(inside, np.take_along_axis(disparity, np.where(inside, at, 0), 1), np.inf)
+        for at, inside in ((before, before >= 0), (after, after < len(column)))
+    ]
+    return np.where(known, disparity, np.minimum(*sides)).astype(np.float32)
+
+
+def _read(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(path))
+
+
+def _scene(name: str, left: np.ndarray, right: np.ndarray, disparity: np.ndarray, size: int) -> Scene:
+    filled = torch.from_numpy(fill_unknown(disparity))[None, None]
+    columns = F.interpolate(filled, size=(size, size), mode="nearest-exact") * (size / disparity.shape[1])
+    return Scene(name, _resize(left, size), _resize(right, size), columns)
+
+
+def _resize(image: np.ndarray, size: int) -> Tensor:
+    pixels = torch.from_numpy(image[..., :3].copy()).permute(2, 0, 1)[None].float() / 255
+    return F.interpolate(pixels, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
