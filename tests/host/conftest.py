@@ -8,6 +8,7 @@ Two modules are called ``nodes``: the host's file and this pack's folder. The ho
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,5 +56,10 @@ def host(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def server(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One running server for the whole session, on the CPU, in its own base directory, with the probe nodes."""
     probes = tuple(sorted(Path(__file__).parent.glob("probe_*")))
-    with Server(tmp_path_factory.mktemp("server"), host=host_path, cpu=True, packs=probes) as running:
+    base = tmp_path_factory.mktemp("server")
+    settings = base / "user" / "default" / "comfy.settings.json"
+    settings.parent.mkdir(parents=True)
+    # To a new user the frontend shows its tour, and clears the graph for it just when a test loads one.
+    settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
+    with Server(base, host=host_path, cpu=True, packs=probes) as running:
         yield running
