@@ -20,8 +20,8 @@ _CUT = 0.5
 def find_scene_starts(images: Tensor) -> Tensor:
     """Find the frames at which a new scene starts.
 
-    Two frames are compared by the normalised correlation of their thumbnails (contrast and structure of SSIM; Wang
-    et al., 2004, Eq. 6, over the whole frame) under the shift that fits best, so that exposure and camera pans make
+    Two frames are compared by the normalised correlation of their thumbnails (SSIM without its luminance term; Wang
+    et al., 2004) under the shift that fits best, so that exposure and camera pans make
     little difference. A frame starts a scene when it differs from the frame before, and the frames on either side of
     these two differ across them as well: a flash of one frame starts none.
 
@@ -38,7 +38,9 @@ def find_scene_starts(images: Tensor) -> Tensor:
         ValueError: the shape does not fit.
     """
     expect_shape("images", images, "B C H W")
-    thumbnails = torch.cat([_thumbnail(frame) for frame in images.split(1)])  # (B, rows, columns)
+    thumbnails = torch.cat(
+        [_thumbnail(images[index : index + 1]) for index in range(len(images))]
+    )  # (B, rows, columns)
     frames = len(thumbnails)
     starts = torch.zeros(frames, dtype=torch.bool, device=images.device)
     starts[0] = True
