@@ -1,0 +1,150 @@
+"""Every shipped workflow: opens in the real frontend, converts as our own converter does, and runs.
+
+Small random-weight files stand in for the models, under the names that the workflows ask for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tools.browser import browse, missing
+from tools.environment import ROOT
+from tools.server import Server
+from tools.workflow_file import to_prompt
+
+from .tiny_checkpoints import make_sd15
+from .tiny_depth import make_da3
+
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+SCREENSHOTS = ROOT / ".host" / "screenshots"
+PICTURES = {"image_depth_to_stereo": 6, "image_to_stereo": 4, "latent_shift_inpaint": 3, "video_to_stereo": 2}
+
+
+@pytest.fixture(scope="module")
+def furnished(server: Server, host: dict[str, type], host_path: Path) -> Server:
+    """The server with a picture, a clip with sound, and a stand-in for every model."""
+    assert "KSampler" in host  # the stand-ins are made of the host's own network classes
+    models = server.base / "models"
+    make_da3(models / "geometry_estimation" / "depth_anything_3_mono_large.safetensors")
+    make_sd15(models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors", host_path)
+    write_clip(server.base / "input" / "example.mp4")
+    write_picture(server.base / "input" / "example.png")
+    return server
+
+
+def pattern(frame: int) -> np.ndarray:
+    y, x = np.mgrid[:64, :96]
+    return np.stack([(x + 3 * frame) * 2, y * 3, x + y], -1).astype(np.uint8)
+
+
+def write_picture(file: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(pattern(0)).save(file)
+
+
+def write_clip(file: Path, frames: int = 8, rate: int = 8) -> None:
+    with av.open(str(file), "w") as container:
+        video = container.add_stream("mpeg4", rate=rate)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        sound = container.add_stream("aac", rate=44100)
+        for frame in range(frames):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(pattern(frame), format="rgb24")))
+        wave = np.sin(np.arange(44100) / 20, dtype=np.float32)[None] * 0.2
+        samples = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        samples.sample_rate = 44100
+        container.mux(sound.encode(samples))
+        for stream in (video, sound):
+            container.mux(stream.encode(None))
+
+
+@pytest.fixture(scope="module")
+def opened(furnished: Server) -> dict[str, dict[str, Any]]:
+    """What the frontend makes of each workflow: opened, run by its Run button, seen."""
+    reason = missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(f"The workflows were not opened: {reason}.")
+    if reason:
+        pytest.skip(reason)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    answers = {}
+    for file in WORKFLOWS:
+        job = {
+            "action": "open",
+            "workflow": json.loads(file.read_text(encoding="utf-8")),
+            "screenshot": str(SCREENSHOTS / f"{file.stem}.png"),
+            "queue": True,
+        }
+        answers[file.stem] = browse(furnished.url, job)
+    return answers
+
+
+@pytest.mark.parametrize("name", [file.stem for file in WORKFLOWS])
+def test_opens_in_the_real_frontend_without_a_missing_node(opened: dict[str, dict[str, Any]], name: str):
+    assert opened[name]["missing"] == []
+    assert opened[name]["errors"] == []
+
+
+@pytest.mark.parametrize("name", [file.stem for file in WORKFLOWS])
+def test_the_frontend_saves_it_as_it_is_shipped(opened: dict[str, dict[str, Any]], name: str):
+    shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+    def content(workflow: dict[str, Any]) -> list[Any]:
+        nodes = sorted(workflow["nodes"], key=lambda node: node["id"])
+        return [
+            [(node["type"], node.get("widgets_values") or []) for node in nodes],
+            sorted(map(str, workflow["links"])),
+        ]
+
+    assert content(opened[name]["workflow"]) == content(shipped)
+
+
+@pytest.mark.parametrize("name", [file.stem for file in WORKFLOWS])
+def test_our_converter_agrees_with_the_frontend(opened: dict[str, dict[str, Any]], furnished: Server, name: str):
+    shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    ours = to_prompt(shipped, furnished.object_info())
+    theirs = opened[name]["prompt"]
+    assert {id: node["class_type"] for id, node in ours.items()} == {
+        id: node["class_type"] for id, node in theirs.items()
+    }
+    for id, node in ours.items():
+        assert node["inputs"] == theirs[id]["inputs"], f"{id}: {node['class_type']}"
+
+
+@pytest.mark.parametrize("name", [file.stem for file in WORKFLOWS])
+def test_runs_to_its_end(furnished: Server, name: str):
+    shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    files = furnished.run(to_prompt(shipped, furnished.object_info()))
+    assert len(files) >= PICTURES[name]
+    assert all(file.path.stat().st_size > 0 for file in files)
+
+
+def test_the_clip_keeps_its_sound_and_frame_rate(furnished: Server):
+    shipped = json.loads((ROOT / "workflows" / "video_to_stereo.json").read_text(encoding="utf-8"))
+    files = furnished.run(to_prompt(shipped, furnished.object_info()))
+    (clip,) = [file.path for file in files if file.path.suffix == ".mp4"]
+    with av.open(str(clip)) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        assert (video.width, video.height, float(video.average_rate)) == (96, 64, 8.0)
+        assert sum(1 for _ in container.decode(video)) == 8
+        assert sound.sample_rate == 44100 and float(sound.duration * sound.time_base) > 0.9
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_is_complete_for_a_stranger(file: Path):
+    workflow = json.loads(file.read_text(encoding="utf-8"))
+    assert workflow["version"] == 0.4
+    assert file.with_suffix(".jpg").is_file()
+    assert workflow["groups"] and any(node["type"] == "MarkdownNote" for node in workflow["nodes"])
+    for node in workflow["nodes"]:
+        if node["type"].startswith("Stereo_"):
+            assert node["properties"]["cnr_id"] == "latent-stereo"
+        if "Load" in node["type"] and node["type"] not in ("LoadImage", "LoadVideo"):
+            assert {"name", "url", "directory"} <= node["properties"]["models"][0].keys()
