@@ -13,7 +13,7 @@ from .checks import expect_finite, expect_shape
 # Percentiles are taken over about this many pixels of a frame.
 _SAMPLES = 1 << 16
 # What a map without any depth becomes: the middle, which the default convergence puts on the screen.
-FLAT = 0.5
+_FLAT = 0.5
 
 
 class DepthRange(str, Enum):
@@ -87,7 +87,7 @@ def normalize_inverse_depth(
         flat = high - low <= 4 * torch.finfo(raw.dtype).eps * max(abs(low), abs(high))
         for source, target in zip(raw[first:last], normalized[first:last], strict=True):
             if flat:
-                target.fill_(FLAT)
+                target.fill_(_FLAT)
             else:
                 target.copy_(source.float().sub(low).div_(high - low).clamp_(0, 1))
     return normalized
@@ -110,7 +110,7 @@ def _scene_bounds(bounds: Tensor) -> tuple[float, float]:
 def _spans(range: DepthRange, frames: int, scene_starts: Tensor | None) -> list[tuple[int, int]]:
     """First frame and end of everything that shares a range."""
     if range is DepthRange.IMAGE:
-        cuts = [*torch.arange(1, frames).tolist()]
+        cuts = torch.arange(1, frames).tolist()
     elif range is DepthRange.CLIP or scene_starts is None:
         cuts = []
     else:

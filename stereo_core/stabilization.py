@@ -41,10 +41,10 @@ def stabilize(raw: Tensor, images: Tensor, scene_starts: Tensor | None = None) -
 
     Within a scene every frame's inverse depth is fitted, by a robust affine map, to the corrected frame before it,
     over the points that did not move: whose textured neighbourhood kept its colour. With less than half of the
-    textured points still, as under a moving camera, the correction before is carried on. The fit is symmetric (reduced major
-    axis: the ratio of the deviations), so that noise does not flatten the depth over a long clip as least squares
-    would, and is weighted against points that move in depth alone. Equal frames with equal depth come out equal to
-    the bit, and a scene's first frame always unchanged.
+    textured points still, as under a moving camera, the correction before is carried on. The fit is symmetric
+    (reduced major axis: the ratio of the deviations), so that noise does not flatten the depth over a long clip as
+    least squares would, and is weighted against points that move in depth alone. A scene's first frame stays as it
+    is, and so do the frames after it, to the bit, while neither picture nor depth changes.
 
     Limits: jitter that is not affine stays, and so does jitter while the camera moves or in a picture without
     texture; under a camera so slow that neighbouring frames look alike (about a thousandth of the width a frame), a

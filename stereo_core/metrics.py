@@ -1,0 +1,226 @@
+"""How good a view is: against a true one, against the other eye, and over time."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .checks import expect_finite, expect_shape
+
+# SSIM's window and constants (Wang et al., 2004, section III.C).
+_WINDOW, _SIGMA = 11, 1.5
+_K1, _K2 = 0.01, 0.03
+# A pixel is seen by both eyes when no surface nearer by more than this, in columns, lands beside its target.
+_OCCLUSION = 1.0
+
+
+class Consistency(NamedTuple):
+    """How well the two views of a pair agree.
+
+    Attributes:
+        psnr: (B,) dB on the co-visible pixels.
+        ssim: (B,) on the co-visible pixels.
+        visible: (B,) the share of the left view's pixels that the right view shows, 0 to 1.
+    """
+
+    psnr: Tensor
+    ssim: Tensor
+    visible: Tensor
+
+
+def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    r"""Measure the peak signal-to-noise ratio, :math:`-10 \log_{10} \mathrm{MSE}` for values in [0, 1].
+
+    Args:
+        a: (B, C, H, W) in [0, 1], any floating dtype.
+        b: the same shape.
+        mask: (B, 1, H, W) bool, the pixels that count; ``None`` counts all.
+
+    Returns:
+        (B,) float32 dB; infinite for equal images, NaN where the mask is empty.
+
+    Raises:
+        ValueError: a shape does not fit.
+    """
+    _expect_pair(a, b, mask)
+    error = (a.float() - b.float()).square().mean(dim=1, keepdim=True)
+    return -10 * _masked_mean(error, mask).log10()
+
+
+def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Measure the structural similarity of values in [0, 1].
+
+    Gaussian window of 11 x 11, sigma 1.5, K1 = 0.01, K2 = 0.03. The image border, where the window does not fit,
+    does not count.
+
+    Args:
+        a: (B, C, H, W) in [0, 1], at least 11 x 11, any floating dtype.
+        b: the same shape.
+        mask: (B, 1, H, W) bool, the window centres that count; ``None`` counts all.
+
+    Returns:
+        (B,) float32, 1 for equal images, NaN where the mask is empty.
+
+    Raises:
+        ValueError: a shape does not fit, or the images are smaller than the window.
+
+    Source:
+        Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural
+        similarity", IEEE Transactions on Image Processing 13(4), 2004.
+    """
+    _expect_pair(a, b, mask)
+    if min(a.shape[-2:]) < _WINDOW:
+        raise ValueError(f"a: SSIM needs at least {_WINDOW}x{_WINDOW} pixels, got {tuple(a.shape)}. Use larger images.")
+    # float32 cancels in E[x^2] - E[x]^2: a common offset of one half keeps the squares small.
+    first, second = a.float() - 0.5, b.float() - 0.5
+    mean_a, mean_b = _blur(first), _blur(second)
+    var_a = _blur(first * first) - mean_a * mean_a
+    var_b = _blur(second * second) - mean_b * mean_b
+    covariance = _blur(first * second) - mean_a * mean_b
+    mean_a, mean_b = mean_a + 0.5, mean_b + 0.5
+    c1, c2 = _K1**2, _K2**2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1)
+    structure = (2 * covariance + c2) / (var_a + var_b + c2)
+    pad = _WINDOW // 2
+    inside = mask if mask is None else mask[..., pad:-pad, pad:-pad]
+    return _masked_mean((luminance * structure).mean(dim=1, keepdim=True), inside)
+
+
+def consistency(left: Tensor, right: Tensor, disparity: Tensor) -> Consistency:
+    """Measure how well the right view shows what the left view and its disparity say.
+
+    The right view is sampled (bilinearly) at x - d and compared with the left view where both eyes see the point:
+    its target lies inside the frame, and no other pixel of its row that is nearer lands within half a column.
+
+    Args:
+        left: (B, C, H, W) in [0, 1], any floating dtype.
+        right: the same shape.
+        disparity: (B, 1, H, W) of the left view, in columns, larger is nearer.
+
+    Returns:
+        PSNR, SSIM and the visible share, one each for every pair.
+
+    Raises:
+        ValueError: a shape does not fit, the disparity is not finite, or the images are smaller than 11 x 11.
+    """
+    _expect_pair(left, right, None)
+    batch, _, height, width = left.shape
+    expect_shape("disparity", disparity, "B 1 H W", B=batch, H=height, W=width)
+    expect_finite("disparity", disparity)
+    near = disparity.float()
+    target = torch.arange(width, device=left.device) - near  # (B, 1, H, W)
+    visible = (target >= 0) & (target <= width - 1) & ~_occluded(near, target)
+    sampled = _sample_rows(right.float(), target)
+    return Consistency(psnr(sampled, left, visible), ssim(sampled, left, visible), visible.float().mean(dim=(1, 2, 3)))
+
+
+def flicker(frames: Tensor, source: Tensor, tolerance: float = 2 / 255) -> Tensor:
+    """Measure how much a clip changes over time where the clip it was made from stood still.
+
+    A pixel stands still between two frames when no channel of ``source`` changes by more than ``tolerance``. The
+    flicker between these frames is the mean absolute change of ``frames`` over such pixels and all channels.
+
+    Args:
+        frames: (T, C, H, W), T at least 2: views, or depth, or disparity, in its own unit.
+        source: (T, C', H, W) in [0, 1], the clip it was made from.
+        tolerance: what counts as no change, 0 to 1.
+
+    Returns:
+        (T - 1,) float32, in the unit of ``frames``; NaN where nothing stood still.
+
+    Raises:
+        ValueError: a shape does not fit, or there is one frame only.
+    """
+    expect_shape("frames", frames, "T C H W")
+    count, _, height, width = frames.shape
+    expect_shape("source", source, "T C H W", T=count, H=height, W=width)
+    if count < 2:
+        raise ValueError("frames: flicker needs at least 2 frames, got 1. Give a clip.")
+    changes = []
+    for index in range(1, count):
+        before, now = source[index - 1 : index].float(), source[index : index + 1].float()
+        still = ((now - before).abs() <= tolerance).all(dim=1, keepdim=True)
+        change = (frames[index : index + 1].float() - frames[index - 1 : index].float()).abs()
+        changes.append(_masked_mean(change.mean(dim=1, keepdim=True), still))
+    return torch.cat(changes)
+
+
+def lpips(a: Tensor, b: Tensor) -> Tensor:
+    """Measure the learned perceptual distance (AlexNet, version 0.1), with the weights that package and torchvision load.
+
+    Args:
+        a: (B, 3, H, W) in [0, 1], any floating dtype.
+        b: the same shape.
+
+    Returns:
+        (B,) float32, 0 for equal images.
+
+    Raises:
+        ImportError: the package ``lpips`` is not installed.
+        ValueError: a shape does not fit.
+
+    Source:
+        Zhang, Isola, Efros, Shechtman and Wang, "The unreasonable effectiveness of deep features as a perceptual
+        metric", CVPR 2018, through their package.
+    """
+    expect_shape("a", a, "B 3 H W")
+    _expect_pair(a, b, None)
+    try:
+        package = import_module("lpips")
+    except ModuleNotFoundError as error:
+        raise ImportError("LPIPS needs the package lpips. Install it with: pip install lpips") from error
+    network = package.LPIPS(net="alex", verbose=False).to(a.device)
+    with torch.no_grad():
+        distance: Tensor = network(a.float(), b.float(), normalize=True)
+    return distance.flatten()
+
+
+def _expect_pair(a: Tensor, b: Tensor, mask: Tensor | None) -> None:
+    expect_shape("a", a, "B C H W")
+    batch, channels, height, width = a.shape
+    expect_shape("b", b, "B C H W", B=batch, C=channels, H=height, W=width)
+    if mask is not None:
+        expect_shape("mask", mask, "B 1 H W", B=batch, H=height, W=width)
+
+
+def _masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(B,) mean of (B, 1, H, W) over the pixels of a boolean mask."""
+    if mask is None:
+        return values.mean(dim=(1, 2, 3))
+    return torch.where(mask, values, 0).sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3))
+
+
+def _blur(image: Tensor) -> Tensor:
+    """Gaussian window over every channel, without the border where it does not fit."""
+    offset = torch.arange(_WINDOW, dtype=image.dtype, device=image.device) - _WINDOW // 2
+    kernel = (-offset.square() / (2 * _SIGMA**2)).exp()
+    kernel = kernel / kernel.sum()
+    planes = image.flatten(0, 1).unsqueeze(1)  # (B C, 1, H, W)
+    planes = functional.conv2d(functional.conv2d(planes, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return planes.view(*image.shape[:2], *planes.shape[-2:])
+
+
+def _occluded(near: Tensor, target: Tensor) -> Tensor:
+    """True where a nearer surface lands within half a column, beside (and so in front of) the pixel's own target."""
+    width = near.shape[-1]
+    nearest = near.new_full((*near.shape[:-1], width + 2), -torch.inf)
+    # Every pixel covers the two columns its target lies between; columns -1 and W collect what leaves the frame.
+    column = target.floor().clamp(-1, width - 1).long() + 1
+    for index in (column, column + 1):
+        nearest.scatter_reduce_(-1, index, near, "amax")
+    own = target.round().clamp(-1, width).long() + 1
+    return nearest.gather(-1, own) > near + _OCCLUSION
+
+
+def _sample_rows(image: Tensor, column: Tensor) -> Tensor:
+    """Read ``image`` (B, C, H, W) at fractional columns (B, 1, H, W)."""
+    width = image.shape[-1]
+    column = column.clamp(0, width - 1)
+    lower = column.floor().clamp(max=max(width - 2, 0))
+    index = lower.long().expand(image.shape)
+    upper = (index + 1).clamp(max=width - 1)
+    return torch.lerp(image.gather(-1, index), image.gather(-1, upper), (column - lower).expand(image.shape))
