@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import environment, node_packages, server  # noqa: F401  # so that their HOME is replaced, too
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty set-up folder in place of the clone's own; no named host."""
+    folder = tmp_path / ".host"
+    folder.mkdir()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tools.") and hasattr(module, "HOME"):
+            monkeypatch.setattr(module, "HOME", folder)
+    monkeypatch.delenv("COMFYUI_PATH", raising=False)
+    monkeypatch.delenv("LATENT_STEREO_READY", raising=False)
+    return folder

@@ -1,0 +1,123 @@
+"""Python packages: a virtual environment in .host/venv with what requirements.lock pins."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools.home import HOME, ROOT, SetupError, child_variables, remove_tree, say
+
+LOCK = ROOT / "tools" / "requirements.lock"
+
+
+def venv_python() -> Path:
+    return HOME / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def install_packages(python: Path) -> None:
+    """Make the virtual environment and install requirements.lock into it, or finish doing so."""
+    (HOME / "packages.json").unlink(missing_ok=True)
+    if not _works(python):
+        say("Making a virtual environment in .host/venv")
+        remove_tree(HOME / "venv")
+        result = subprocess.run(
+            [sys.executable, "-m", "venv", str(HOME / "venv")], env=child_variables(), capture_output=True, text=True
+        )
+        if result.returncode or not _works(python):
+            said = (result.stdout + result.stderr).strip()
+            if "ensurepip" in said:
+                raise SetupError(
+                    "This Python cannot make virtual environments. Install its venv package "
+                    "(Debian, Ubuntu: apt install python3-venv), then run the command again."
+                )
+            raise SetupError(f"The virtual environment could not be made: {said}")
+    forget_half_installed(HOME / "venv")
+    say("Installing the Python packages (once; several GB with CUDA on Linux, under 1 GB elsewhere)")
+    run_pip(
+        python,
+        ["install", "--no-compile", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(LOCK)],
+        "the Python packages",
+    )
+    remove_tree(HOME / "cache" / "pip")
+
+
+def _works(python: Path) -> bool:
+    if not python.is_file():
+        return False
+    want = f"import pip, sys; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
+    return subprocess.run([str(python), "-c", want], env=child_variables(), capture_output=True).returncode == 0
+
+
+def forget_half_installed(venv: Path) -> None:
+    """Remove the records of packages whose installation was cut off, so that pip installs them again.
+
+    pip takes a package with a METADATA file for installed; it writes INSTALLER after all other files.
+    """
+    for metadata in venv.rglob("*.dist-info"):
+        if not (metadata / "INSTALLER").is_file():
+            remove_tree(metadata)
+
+
+def run_pip(python: Path, arguments: list[str], what: str) -> None:
+    """Run pip with its output in .host/setup.log and a short line per large download.
+
+    Raises:
+        SetupError: with the likely cause; downloads made so far are kept in .host/cache for the next run.
+    """
+    command = [str(python), "-m", "pip", *arguments]
+    # Downloads stay in the clone until the set-up is finished, so that a cut-off one goes on from there.
+    options = ["--disable-pip-version-check", "--no-input", "--cache-dir", str(HOME / "cache" / "pip")]
+    said: list[str] = []
+    with open(HOME / "setup.log", "a", encoding="utf-8") as log:
+        log.write(f"\n{time.asctime()} pip {' '.join(arguments)}\n")
+        process = subprocess.Popen(
+            [*command, *options, "--progress-bar", "off"],
+            env=child_variables(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                log.write(line)
+                said.append(line)
+                show_progress(line)
+            process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if process.returncode:
+        raise SetupError(explain_pip("".join(said), what))
+
+
+def show_progress(line: str) -> None:
+    match = re.match(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?([\w.]+)-\S*(?: \(([\d.]+ [MG]B)\))?", line)
+    if match and match[2] and float(match[2].split()[0]) >= 50:
+        say(f"  {match[1]} ({match[2]})")
+    elif line.startswith("Installing collected packages"):
+        say("  unpacking; this takes a few minutes")
+
+
+def explain_pip(output: str, what: str) -> str:
+    """Name the cause of a failed pip run from its output."""
+    text = output.lower()
+    again = "then run the command again"
+    log = f"(Everything pip said: {HOME / 'setup.log'})"
+    if "no space left" in text or "errno 28" in text or "not enough space" in text:
+        return f"The disk of {HOME} is full. Free some space, {again}. {log}"
+    if "do not match the hashes" in text or "hashes are required" in text:
+        return (
+            f"A download does not have the expected checksum; it was not installed. Check the network, {again}. {log}"
+        )
+    cut_off = ("connection", "getaddrinfo", "name resolution", "name or service", "timed out", "unreachable", "proxy")
+    if any(word in text for word in cut_off):
+        return f"No connection to the package registry, so {what} could not be fetched. Connect, {again}. {log}"
+    errors = [line for line in output.splitlines() if line.startswith("ERROR:")] or output.splitlines()[-1:]
+    return f"{what[0].upper()}{what[1:]} could not be installed: {' '.join(errors[:1])} {log}"
