@@ -56,8 +56,9 @@ def mix_anaglyph(left: Tensor, right: Tensor, kind: Anaglyph = Anaglyph.RED_CYAN
     """Mix both views into one anaglyph.
 
     The Dubois kinds project the pair onto what reaches the eyes through the filters, in linear light: the values
-    are decoded from sRGB, mixed, clipped and encoded again. The plain kinds copy channels, or the Rec. 601 luma,
-    of the encoded values.
+    are decoded from sRGB, mixed, clipped and encoded again. Both views' terms are summed before they are clipped,
+    so that one view's negative share takes away the other's ghost and equal views keep a grey grey. The plain kinds
+    copy channels, or the Rec. 601 luma, of the encoded values.
 
     Args:
         left: (B, 3, H, W) sRGB in [0, 1], any floating dtype.
@@ -78,10 +79,15 @@ def mix_anaglyph(left: Tensor, right: Tensor, kind: Anaglyph = Anaglyph.RED_CYAN
     expect_shape("left", left, "B 3 H W")
     batch, _, height, width = left.shape
     expect_shape("right", right, "B 3 H W", B=batch, H=height, W=width)
-    if kind in _PLAIN:
-        return _mix(left.float(), right.float(), _PLAIN[kind]).clamp_(0, 1).to(left.dtype)
-    linear = _mix(srgb_to_linear(left.float()), srgb_to_linear(right.float()), _DUBOIS[kind])
-    return linear_to_srgb(linear.clamp_(0, 1)).to(left.dtype)
+    mixed = torch.empty_like(left)
+    for index in range(batch):  # one frame at a time: a clip may be larger than what is free beside it
+        one, two = left[index].float(), right[index].float()
+        if kind in _PLAIN:
+            mixed[index] = _mix(one, two, _PLAIN[kind]).clamp_(0, 1)
+        else:
+            linear = _mix(srgb_to_linear(one), srgb_to_linear(two), _DUBOIS[kind])
+            mixed[index] = linear_to_srgb(linear.clamp_(0, 1))
+    return mixed
 
 
 def srgb_to_linear(value: Tensor) -> Tensor:
@@ -95,8 +101,6 @@ def linear_to_srgb(value: Tensor) -> Tensor:
 
 
 def _mix(left: Tensor, right: Tensor, matrices: tuple[_Matrix, _Matrix]) -> Tensor:
-    mixed = torch.empty_like(left)
-    for channel, (from_left, from_right) in enumerate(zip(*matrices, strict=True)):
-        weights = left.new_tensor((*from_left, *from_right)).view(6, 1, 1)
-        mixed[:, channel] = (left * weights[:3]).sum(dim=1) + (right * weights[3:]).sum(dim=1)
-    return mixed
+    """Mix one frame (3, H, W) of each view."""
+    for_left, for_right = (left.new_tensor(matrix).view(3, 3, 1, 1) for matrix in matrices)
+    return (for_left * left).sum(dim=1) + (for_right * right).sum(dim=1)

@@ -172,9 +172,10 @@ def _halve(view: Tensor, axis: int) -> Tensor:
 
 
 def _double(view: Tensor, axis: int) -> Tensor:
+    # Of the usual filters bicubic gives back most of what area averaging took; its overshoot is cut off.
     size = list(view.shape[-2:])
     size[axis] *= 2
-    return functional.interpolate(view.float(), size=size, mode="bilinear").to(view.dtype)
+    return functional.interpolate(view.float(), size=size, mode="bicubic").clamp_(0, 1).to(view.dtype)
 
 
 def _halves(image: Tensor, axis: int, what: str, layout: StereoFormat) -> tuple[Tensor, Tensor]:
@@ -203,9 +204,16 @@ def _is_left(format: StereoFormat, like: Tensor) -> Tensor:
 
 def _interpolate(image: Tensor, known: Tensor) -> Tensor:
     """Fill pixels that are not ``known`` (H, W) with the mean of the known ones above, below, left and right."""
-    values = functional.pad(image.float() * known, (1, 1, 1, 1))
-    counts = functional.pad(known.float(), (1, 1, 1, 1))
-    total, count = (
-        t[..., :-2, 1:-1] + t[..., 2:, 1:-1] + t[..., 1:-1, :-2] + t[..., 1:-1, 2:] for t in (values, counts)
-    )
-    return torch.where(known, image, (total / count.clamp_min(1)).to(image.dtype))
+    count = _sum_of_neighbours(known.float()).clamp_(min=1)
+    filled = image.clone()
+    for frame in filled:  # one at a time: a clip may be larger than what is free beside it
+        mean = _sum_of_neighbours(frame.float() * known) / count
+        frame.copy_(torch.where(known, frame, mean.to(frame.dtype)))
+    return filled
+
+
+def _sum_of_neighbours(values: Tensor) -> Tensor:
+    """Sum of the four pixels beside each one, none beyond the border; (..., H, W)."""
+    padded = functional.pad(values, (1, 1, 1, 1))
+    rows = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
+    return rows + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .checks import expect_finite, expect_shape
 
@@ -47,8 +46,8 @@ def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
         ValueError: a shape does not fit.
     """
     _expect_pair(a, b, mask)
-    error = (a.float() - b.float()).square().mean(dim=1, keepdim=True)
-    return -10 * _masked_mean(error, mask).log10()
+    errors = [(one.float() - two.float()).square().mean(dim=0) for one, two in zip(a, b, strict=True)]
+    return -10 * _masked_means(errors, mask).log10()
 
 
 def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -75,19 +74,9 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     _expect_pair(a, b, mask)
     if min(a.shape[-2:]) < _WINDOW:
         raise ValueError(f"a: SSIM needs at least {_WINDOW}x{_WINDOW} pixels, got {tuple(a.shape)}. Use larger images.")
-    # float32 cancels in E[x^2] - E[x]^2: a common offset of one half keeps the squares small.
-    first, second = a.float() - 0.5, b.float() - 0.5
-    mean_a, mean_b = _blur(first), _blur(second)
-    var_a = _blur(first * first) - mean_a * mean_a
-    var_b = _blur(second * second) - mean_b * mean_b
-    covariance = _blur(first * second) - mean_a * mean_b
-    mean_a, mean_b = mean_a + 0.5, mean_b + 0.5
-    c1, c2 = _K1**2, _K2**2
-    luminance = (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1)
-    structure = (2 * covariance + c2) / (var_a + var_b + c2)
     pad = _WINDOW // 2
     inside = mask if mask is None else mask[..., pad:-pad, pad:-pad]
-    return _masked_mean((luminance * structure).mean(dim=1, keepdim=True), inside)
+    return _masked_means([_similarity(one.float(), two.float()) for one, two in zip(a, b, strict=True)], inside)
 
 
 def consistency(left: Tensor, right: Tensor, disparity: Tensor) -> Consistency:
@@ -142,15 +131,14 @@ def flicker(frames: Tensor, source: Tensor, tolerance: float = 2 / 255) -> Tenso
         raise ValueError("frames: flicker needs at least 2 frames, got 1. Give a clip.")
     changes = []
     for index in range(1, count):
-        before, now = source[index - 1 : index].float(), source[index : index + 1].float()
-        still = ((now - before).abs() <= tolerance).all(dim=1, keepdim=True)
-        change = (frames[index : index + 1].float() - frames[index - 1 : index].float()).abs()
-        changes.append(_masked_mean(change.mean(dim=1, keepdim=True), still))
+        still = ((source[index].float() - source[index - 1].float()).abs() <= tolerance).all(dim=0)
+        change = (frames[index].float() - frames[index - 1].float()).abs().mean(dim=0)
+        changes.append(_masked_means([change], still[None, None]))
     return torch.cat(changes)
 
 
 def lpips(a: Tensor, b: Tensor) -> Tensor:
-    """Measure the learned perceptual distance (AlexNet, version 0.1), with the weights that package and torchvision load.
+    """Measure the learned perceptual distance (AlexNet, version 0.1); the package fetches its weights at first use.
 
     Args:
         a: (B, 3, H, W) in [0, 1], any floating dtype.
@@ -187,21 +175,41 @@ def _expect_pair(a: Tensor, b: Tensor, mask: Tensor | None) -> None:
         expect_shape("mask", mask, "B 1 H W", B=batch, H=height, W=width)
 
 
-def _masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """(B,) mean of (B, 1, H, W) over the pixels of a boolean mask."""
+def _masked_means(maps: list[Tensor], mask: Tensor | None) -> Tensor:
+    """(B,) means of B maps (H, W) over the pixels of a boolean mask (B, 1, H, W)."""
     if mask is None:
-        return values.mean(dim=(1, 2, 3))
-    return torch.where(mask, values, 0).sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3))
+        return torch.stack([values.mean() for values in maps])
+    return torch.stack([values[chosen].mean() for values, chosen in zip(maps, mask[:, 0], strict=True)])
 
 
-def _blur(image: Tensor) -> Tensor:
-    """Gaussian window over every channel, without the border where it does not fit."""
-    offset = torch.arange(_WINDOW, dtype=image.dtype, device=image.device) - _WINDOW // 2
+def _similarity(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM index map of two frames (C, H, W), mean of their channels, without the border of half a window."""
+    # E[x^2] - E[x]^2 cancels in float32: taking one half off first keeps the squares small.
+    first, second = a - 0.5, b - 0.5
+    mean_a, mean_b = _blur(first), _blur(second)
+    var_a = _blur(first * first) - mean_a * mean_a
+    var_b = _blur(second * second) - mean_b * mean_b
+    covariance = _blur(first * second) - mean_a * mean_b
+    mean_a, mean_b = mean_a + 0.5, mean_b + 0.5
+    c1, c2 = _K1**2, _K2**2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1)
+    structure = (2 * covariance + c2) / (var_a + var_b + c2)
+    return (luminance * structure).mean(dim=0)
+
+
+def _blur(frame: Tensor) -> Tensor:
+    """Gaussian window over every channel of (C, H, W), without the border where it does not fit."""
+    offset = torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2
     kernel = (-offset.square() / (2 * _SIGMA**2)).exp()
-    kernel = kernel / kernel.sum()
-    planes = image.flatten(0, 1).unsqueeze(1)  # (B C, 1, H, W)
-    planes = functional.conv2d(functional.conv2d(planes, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return planes.view(*image.shape[:2], *planes.shape[-2:])
+    shares = (kernel / kernel.sum()).tolist()
+    # Sums of shifted copies, not a convolution: GPUs round those to ten bits by default.
+    for axis in (-1, -2):
+        size = frame.shape[axis] - _WINDOW + 1
+        total = torch.zeros_like(frame.narrow(axis, 0, size))
+        for start, share in enumerate(shares):
+            total.add_(frame.narrow(axis, start, size), alpha=share)
+        frame = total
+    return frame
 
 
 def _occluded(near: Tensor, target: Tensor) -> Tensor:
