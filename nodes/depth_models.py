@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import comfy.model_management
 import comfy.model_patcher
+import huggingface_hub.errors
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -20,6 +21,18 @@ WEIGHT_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.fl
 # Families at home in half precision; the bins of the others are not, nor are two backbones of the first.
 _HALF = ("dpt", "depth_anything", "depth_pro")
 _NOT_HALF = ("swinv2", "bit")
+
+# What reading the files of a folder can raise. The last one is newer than the oldest transformers the host takes.
+_LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    RuntimeError,
+    ImportError,
+    SafetensorError,
+    getattr(huggingface_hub.errors, "StrictDataclassError", ValueError),
+)
 
 # Bytes of activations for a pixel of the network's input and a byte of its weights' type.
 _ACTIVATIONS = 768
@@ -111,7 +124,7 @@ def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
             # guessed anew in every frame, would only make it flicker.
             **({"use_fov_model": False} if config["model_type"] == "depth_pro" else {}),
         )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except _LOADING_ERRORS as error:
         raise ValueError(
             f"{name}: the files in models/{MODEL_FOLDER}/{name} could not be loaded ({error}). "
             f"Fetch {MODEL_FILES} again."

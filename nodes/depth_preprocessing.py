@@ -60,8 +60,9 @@ class Preprocessing:
         else:
             scales = tuple(side / old for side, old in zip(self.size, frame, strict=True))
         scale = min(min(scales, key=lambda s: abs(1 - s)), LONGEST / max(frame))
-        whole = math.floor if self.size is None else round
-        rows, columns = (max(whole(scale * side / self.multiple), 1) * self.multiple for side in frame)
+        whole = math.floor if self.size is None and not resolution else round
+        steps = (min(whole(scale * side / self.multiple), LONGEST // self.multiple) for side in frame)
+        rows, columns = (max(step, 1) * self.multiple for step in steps)
         return rows, columns
 
     def border(self, height: int, width: int) -> tuple[int, int]:

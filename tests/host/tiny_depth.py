@@ -176,12 +176,6 @@ FAMILIES = {
 }
 
 
-def make_all(models: Path) -> None:
-    """Write every family into ``models``/geometry_estimation/tiny_<family>."""
-    for name, make in FAMILIES.items():
-        make(models / "geometry_estimation" / f"tiny_{name}")
-
-
 def make_da3(file: Path) -> None:
     """Depth Anything 3 of the mono kind (depth and sky); the host knows backbones of 12 layers of 384 at least."""
     import comfy.ops
@@ -223,12 +217,6 @@ def _save_host(network: nn.Module, file: Path) -> None:
     save_file({key: value.half().contiguous() for key, value in network.state_dict().items()}, file)
 
 
-def edit_config(folder: Path, **changes: object) -> None:
-    path = folder / "config.json"
+def edit_config(folder: Path, file: str = "config.json", **changes: object) -> None:
+    path = folder / file
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-if __name__ == "__main__":
-    import sys
-
-    make_all(Path(sys.argv[1]))
