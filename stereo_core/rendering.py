@@ -6,10 +6,16 @@ from enum import Enum
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import expect_finite, expect_shape
-from .warping import View, landing_columns
+from .filling import fill_smoothly, find_hole_edges, stretch
+from .rasterizing import TEAR, Landing, land_surfaces
+from .warping import View
+
+BAND = 1 << 18
+"""Pixels warped at a time on a CPU, few enough that what is in between stays in its cache."""
 
 
 class Quality(str, Enum):
@@ -60,24 +66,85 @@ def render_view(
     expect_finite("disparity", disparity)
     if edge_growth < 0:
         raise ValueError(f"edge_growth: got {edge_growth}. Give a whole number of pixels, 0 or more.")
-    near = disparity.float()
+    mirrored = view is View.LEFT
+    rendered, hole = torch.empty_like(image), torch.empty_like(disparity, dtype=torch.bool)
+    for index in range(batch):
+        colour, near = image[index].float(), disparity[index, 0].float()
+        if mirrored:
+            colour, near = colour.flip(-1), near.flip(-1)
+        frame, empty = _render_right(colour, near, quality, edge_growth)
+        rendered[index] = frame.flip(-1) if mirrored else frame
+        hole[index, 0] = empty.flip(-1) if mirrored else empty
+    return RenderedView(rendered, hole)
+
+
+def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int) -> tuple[Tensor, Tensor]:
+    """Render the right view of one float32 (C, H, W) image; return it and its (H, W) holes."""
+    best = quality is Quality.BEST
+    height, width = disparity.shape
     if edge_growth:
-        near = torch.nn.functional.max_pool2d(near, 2 * edge_growth + 1, 1, edge_growth)
-    column = torch.arange(width, device=image.device)
-    offset = near.clamp(-width, width).round().long()
-    target = (column - offset if view is View.RIGHT else column + offset).clamp_(-1, width)
-    landed = landing_columns(target, view)
-    hole = (landed < 0) | (landed >= width)
-    left = torch.where(hole, -1, column).cummax(-1).values
-    right = torch.where(hole, width, column).flip(-1).cummin(-1).values.flip(-1)
-    left, right = torch.where(left < 0, right, left), torch.where(right >= width, left, right)
-    left = left.clamp(0, width - 1)
-    right = right.clamp(0, width - 1)
-    landed = landed.clamp(0, width - 1)
-    landed_left, landed_right = landed.gather(-1, left), landed.gather(-1, right)
-    farther_left = near.gather(-1, landed_left) < near.gather(-1, landed_right)
-    index = torch.where(farther_left, landed_left, landed_right)
-    return RenderedView(image.gather(-1, index.expand(image.shape)), hole)
+        disparity = F.max_pool2d(disparity[None], 2 * edge_growth + 1, 1, edge_growth)[0]
+    else:
+        disparity = _claim_mixed_pixels(disparity, image if best else None)
+    frame = torch.empty_like(image)
+    near = torch.empty_like(disparity)
+    hole = torch.empty_like(disparity, dtype=torch.bool)
+    columns = torch.arange(width, device=disparity.device)
+    bands = max(1, height * width // BAND) if disparity.device.type == "cpu" else 1
+    for rows in torch.arange(height).tensor_split(bands):
+        band = slice(int(rows[0]), int(rows[-1]) + 1)
+        landing = land_surfaces(disparity[band])
+        hole[band] = landing.hole
+        point = torch.lerp(landing.column.float(), landing.neighbour.float(), landing.share)
+        near[band] = point - columns
+        frame[:, band] = _sample_cubic(image[:, band], point) if best else _sample_linear(image[:, band], landing)
+    edges = find_hole_edges(hole, near)
+    near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
+    if best:
+        if len(edges.pixel):
+            fill_smoothly(frame, near, hole, edges)
+        low, high = image.aminmax()
+        frame.clamp_(low, high)
+    else:
+        stretch(frame, edges)
+    return frame, hole
+
+
+def _claim_mixed_pixels(disparity: Tensor, image: Tensor | None) -> Tensor:
+    """Give the pixel right of a nearer surface, mixed of both, to that surface.
+
+    Left behind it would stand as a ghost of the edge at the far side of the hole. With ``image`` only
+    where its colour is nearer to the surface's than to that of the pixel two further.
+    """
+    before = torch.cat((disparity[:, :1], disparity[:, :-1]), 1)
+    mixed = before - disparity > TEAR
+    if image is not None:
+        to_surface = F.pad((image[..., 1:] - image[..., :-1]).abs_().sum(0), (1, 0))
+        to_behind = F.pad((image[..., 2:] - image[..., :-2]).abs_().sum(0), (0, 2))
+        mixed &= to_surface < to_behind
+    return torch.where(mixed, before, disparity)
+
+
+def _sample_linear(image: Tensor, landing: Landing) -> Tensor:
+    column, neighbour = (at.expand_as(image) for at in (landing.column, landing.neighbour))
+    return torch.lerp(image.gather(-1, column), image.gather(-1, neighbour), landing.share)
+
+
+def _sample_cubic(image: Tensor, point: Tensor) -> Tensor:
+    """Sample rows at real columns with Catmull-Rom's cubic."""
+    floor = point.floor()
+    f = point - floor
+    weights = (
+        ((1 - f * 0.5) * f - 0.5) * f,
+        (1.5 * f - 2.5) * f * f + 1,
+        ((2 - 1.5 * f) * f + 0.5) * f,
+        (f - 1) * f * f * 0.5,
+    )
+    column, last = floor.long(), image.shape[-1] - 1
+    total = torch.zeros_like(image)
+    for step, weight in zip((-1, 0, 1, 2), weights, strict=True):
+        total.addcmul_(image.gather(-1, (column + step).clamp_(0, last).expand_as(image)), weight)
+    return total
 
 
 def working_bytes(height: int, width: int, channels: int, quality: Quality) -> int:

@@ -44,17 +44,17 @@ def forward_warp(source: Tensor, disparity: Tensor, mode: WarpMode = WarpMode.NE
     frame are dropped.
 
     ``nearest`` truncates the offset toward zero and copies source values untouched; where several
-    pixels land on one target the one with the larger disparity stays. It equals, bit for bit, the scan
-    of StereoDiffusion's appendix B, in which a shift to the left visits columns from left to right, a
-    shift to the right from right to left, and the last write stays.
+    pixels land on one target the one with the larger disparity stays. It equals, bit for bit, the nested
+    loops that StereoCrafter-Zero's appendix B describes, in which a shift to the left visits columns
+    from left to right, a shift to the right from right to left, and the last write stays.
 
     ``linear`` shares a pixel between the two columns beside its target by its distance to them, and
     weights what meets at one column by softmax splatting (Niklaus and Liu, CVPR 2020),
 
     .. math:: I'(t) = \frac{\sum_x e^{d(x) - \hat d(t)}\, b(x, t)\, I(x)}{\sum_x e^{d(x) - \hat d(t)}\, b(x, t)}
 
-    with :math:`b(x, t)` the share and :math:`\hat d(t)` the largest disparity at the target. A target is filled when at least
-    half a pixel lands on it. Sums are taken in float32 (float64 for a float64 source).
+    with :math:`b(x, t)` the share and :math:`\hat d(t)` the largest disparity at the target. A target is
+    filled when at least half a pixel lands on it. Sums are in float32 (float64 for a float64 source).
 
     Args:
         source: (B, C, H, W) image or latent, any floating dtype.
@@ -69,7 +69,8 @@ def forward_warp(source: Tensor, disparity: Tensor, mode: WarpMode = WarpMode.NE
         ValueError: a shape does not fit, the disparity is not finite, or the mode or view is unknown.
 
     Source:
-        StereoDiffusion (Wang et al., CVPRW 2024), Eq. 3 and appendix B.
+        StereoDiffusion (Wang et al., CVPRW 2024), Eq. 3; StereoCrafter-Zero (Shi et al.), appendix B,
+        Eq. 10 and 11.
     """
     mode, view = WarpMode(mode), View(view)
     expect_shape("source", source, "B C H W")
