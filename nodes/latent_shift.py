@@ -6,10 +6,11 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..stereo_core.disparity import StereoGeometry, disparity_preview, match_frames, resize_nearest
+from ..stereo_core.disparity import StereoGeometry, disparity_preview
 from ..stereo_core.latent_shift import HoleFill, shift_latent
 from .geometry_inputs import geometry_inputs, show_geometry
-from .host import core_to_image, depth_to_core, for_each
+from .host import core_to_image
+from .latent_geometry import latent_columns
 
 
 class LatentStereoShift(io.ComfyNode):
@@ -75,7 +76,7 @@ class LatentStereoShift(io.ComfyNode):
                 f"{'one with several parts' if latent.is_nested else tuple(latent.shape)}. "
                 "Connect the latent of VAE Encode or of a sampler; separate sound from video first."
             )
-        columns = _columns(latent, depth, StereoGeometry(max_disparity, convergence, exponent))
+        columns = latent_columns(latent.shape, depth, StereoGeometry(max_disparity, convergence, exponent))
         show_geometry(cls, columns, latent.shape[-1])
         pair = shift_latent(latent, columns.to(latent.device), HoleFill(fill), torch.Generator().manual_seed(seed))
 
@@ -93,20 +94,3 @@ class LatentStereoShift(io.ComfyNode):
             mask.flatten(0, -3),
             ui=ui.PreviewImage(core_to_image(preview), cls=cls),
         )
-
-
-def _columns(latent: Tensor, depth: Tensor, geometry: StereoGeometry) -> Tensor:
-    """Latent columns of disparity, (B, 1, H, W) or (B, 1, T, H, W)."""
-    height, width = latent.shape[-2:]
-    rows, cols = depth.shape[1:3]
-    # One latent row or column either way is the VAE's rounding; more is another shape.
-    if abs(rows * width / max(cols, 1) - height) > 1 and abs(cols * height / max(rows, 1) - width) > 1:
-        raise ValueError(
-            f"depth is {cols}x{rows}, of another shape than samples with {width}x{height} latent columns and rows. "
-            "Make the depth map from the picture that was encoded."
-        )
-    inverse_depth = resize_nearest(depth_to_core(depth), (height, width))
-    if latent.ndim == 4:
-        return geometry.columns(for_each(inverse_depth, len(latent)), width)
-    columns = geometry.columns(match_frames(inverse_depth, latent.shape[2]), width)
-    return columns.movedim(0, 1).unsqueeze(0).expand(len(latent), -1, -1, -1, -1)  # (B, 1, T, H, W)

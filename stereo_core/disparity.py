@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -104,6 +104,26 @@ class StereoGeometry:
         if self.exponent != 1:
             near = near**self.exponent
         return (near - self.convergence).mul_(self.max_disparity / 100 * width)
+
+    def whole_columns(self, inverse_depth: Tensor, width: int) -> Tensor:
+        r"""Turn inverse depth into whole columns, for grids as coarse as a latent's.
+
+        The papers truncate :math:`s/100\, W D^\alpha` to whole columns. Truncated after the convergence is taken
+        off, one column on either side of the screen would be lost as well; so the convergence, one shift of the
+        whole view, is rounded by itself. At c = 0 this is the papers' shift.
+
+        Args:
+            inverse_depth: (B, 1, H, W) in [0, 1], 1 nearest, any floating dtype.
+            width: of the grid that will be shifted, in columns.
+
+        Returns:
+            (B, 1, H, W) float32 whole columns, positive in front of the screen.
+
+        Raises:
+            ValueError: as ``columns``.
+        """
+        in_front = replace(self, convergence=0.0).columns(inverse_depth, width).trunc()
+        return in_front - round(self.max_disparity / 100 * width * self.convergence)
 
 
 class DisparityRange(NamedTuple):
