@@ -48,7 +48,9 @@ class LoadDepthModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model_name: str) -> bool | str:
+    def validate_inputs(cls, model_name: str | None = None) -> bool | str:
+        if model_name is None:  # linked: known only when it runs
+            return True
         try:
             find_depth_model(model_name)
         except ValueError as error:

@@ -100,10 +100,16 @@ def says(text: str, *parts: str) -> bool:
     return all(part in text for part in parts)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../../x", "..\\x", "/etc", "C:\\models", "", ".", None])
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "..\\x", "/etc", "C:\\models", "", "."])
 def test_names_outside_the_models_folder_are_refused(name, loader, models: Path) -> None:
     (models.parent / "x").mkdir(exist_ok=True)
     assert "is not a folder below models/geometry_estimation" in refusal(loader, name)
+
+
+def test_a_linked_name_is_judged_when_it_runs(loader, models: Path) -> None:  # noqa: ARG001
+    assert loader.validate_inputs() is True
+    with pytest.raises(ValueError, match="None is not a folder below models/geometry_estimation"):
+        load(loader, None)
 
 
 def test_damaged_settings_are_reported(loader, models: Path) -> None:

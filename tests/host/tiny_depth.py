@@ -11,6 +11,7 @@ from torch import nn
 from transformers import (
     BaseImageProcessor,
     BeitConfig,
+    BitConfig,
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
     DepthProConfig,
@@ -24,6 +25,7 @@ from transformers import (
     GLPNForDepthEstimation,
     GLPNImageProcessor,
     PreTrainedModel,
+    Swinv2Config,
     ZoeDepthConfig,
     ZoeDepthForDepthEstimation,
     ZoeDepthImageProcessor,
@@ -86,6 +88,50 @@ def make_dpt_beit(folder: Path) -> None:
     )
     config = DPTConfig(backbone_config=backbone, **_DECODER, hidden_size=_WIDTH)
     processor = DPTImageProcessor(size={"height": 64, "width": 64}, keep_aspect_ratio=True, ensure_multiple_of=32)
+    _save(DPTForDepthEstimation(config), processor, folder)
+
+
+def make_dpt_swinv2(folder: Path) -> None:
+    """MiDaS 3.1 with a Swin 2 backbone."""
+    backbone = Swinv2Config(
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=4,
+        image_size=64,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    decoder = {**_DECODER, "neck_hidden_sizes": [8, 16, 32, 64]}
+    config = DPTConfig(backbone_config=backbone, **decoder, hidden_size=_WIDTH, add_projection=False)
+    processor = DPTImageProcessor(size={"height": 64, "width": 64}, keep_aspect_ratio=False, ensure_multiple_of=1)
+    _save(DPTForDepthEstimation(config), processor, folder)
+
+
+def make_dpt_hybrid(folder: Path) -> None:
+    """DPT Hybrid: a ViT on the features of a BiT ResNet."""
+    backbone = BitConfig(
+        embedding_size=8,
+        hidden_sizes=[32, 32, 64, 64],
+        depths=[1, 1, 1],
+        num_groups=4,
+        global_padding="same",
+        layer_type="bottleneck",
+        embedding_dynamic_padding=True,
+        out_features=["stage1", "stage2", "stage3"],
+    )
+    config = DPTConfig(
+        backbone_config=backbone,
+        is_hybrid=True,
+        backbone_featmap_shape=[1, 64, 4, 4],
+        neck_ignore_stages=[0, 1],
+        reassemble_factors=[1, 1, 1, 0.5],
+        **_BLOCKS,
+        **{**_DECODER, "neck_hidden_sizes": [32, 32, 16, 16]},
+        image_size=64,
+        patch_size=16,
+        backbone_out_indices=[0, 1, 2, 3],
+    )
+    processor = DPTImageProcessor(size={"height": 64, "width": 64}, keep_aspect_ratio=False, ensure_multiple_of=1)
     _save(DPTForDepthEstimation(config), processor, folder)
 
 
@@ -167,6 +213,8 @@ def make_glpn(folder: Path) -> None:
 FAMILIES = {
     "dpt": make_dpt,
     "dpt_beit": make_dpt_beit,
+    "dpt_swinv2": make_dpt_swinv2,
+    "dpt_hybrid": make_dpt_hybrid,
     "dpt_dinov2": make_dpt_dinov2,
     "depth_anything": make_depth_anything,
     "depth_anything_metric": lambda folder: make_depth_anything(folder, metric=True),
