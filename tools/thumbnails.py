@@ -1,0 +1,107 @@
+"""Draw the workflows' thumbnails and the README's picture from the Middlebury Motorcycle pair.
+
+python tools/thumbnails.py
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import environment
+
+environment.enter(__file__)
+
+import numpy as np  # noqa: E402  # only inside the environment
+import torch  # noqa: E402
+from PIL import Image, ImageDraw  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from stereo_core.formats import StereoFormat, combine  # noqa: E402
+from stereo_core.latent_shift import HoleFill, shift_latent  # noqa: E402
+from stereo_core.rendering import render_view  # noqa: E402
+from tools.middlebury import motorcycle  # noqa: E402
+
+SIZE = 512  # of a thumbnail, in pixels either way
+
+
+def to_tensor(picture: np.ndarray) -> Tensor:
+    """(H, W, 3) bytes to (1, 3, H, W) in [0, 1]."""
+    return torch.tensor(picture).movedim(-1, 0)[None] / 255
+
+
+def to_picture(image: Tensor) -> Image.Image:
+    return Image.fromarray((image[0].movedim(0, -1).clamp(0, 1) * 255).round().byte().numpy())
+
+
+def stack(*pictures: Image.Image) -> Image.Image:
+    """Pictures of one width above each other."""
+    sheet = Image.new("RGB", (pictures[0].width, sum(picture.height for picture in pictures)))
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    return sheet
+
+
+def beside(*pictures: Image.Image) -> Image.Image:
+    sheet = Image.new("RGB", (sum(picture.width for picture in pictures), pictures[0].height))
+    left = 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width
+    return sheet
+
+
+def thumbnail(picture: Image.Image) -> Image.Image:
+    """The whole picture on a dark square."""
+    square = Image.new("RGB", (SIZE, SIZE), (24, 24, 24))
+    picture = picture.copy()
+    picture.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
+    square.paste(picture, ((SIZE - picture.width) // 2, (SIZE - picture.height) // 2))
+    return square
+
+
+def label(picture: Image.Image, text: str) -> Image.Image:
+    """Write into the upper left corner."""
+    picture = picture.copy()
+    draw = ImageDraw.Draw(picture)
+    draw.text((10, 6), text, fill="white", stroke_width=3, stroke_fill="black", font_size=26)
+    return picture
+
+
+def main() -> None:
+    """Draw and save everything."""
+    pair = motorcycle()
+    left, disparity = to_tensor(pair.left), torch.from_numpy(pair.disparity)[None, None]
+    screen = disparity - disparity.median()  # the middle of the scene on the screen
+    right = render_view(left, screen).image
+    depth = (disparity / disparity.max()).expand_as(left)
+    sbs, anaglyph = (
+        to_picture(combine(left, right, form)) for form in (StereoFormat.FULL_SBS, StereoFormat.ANAGLYPH_DUBOIS)
+    )
+    squeezed = to_picture(combine(left, right, StereoFormat.HALF_SBS))
+    coarse = torch.nn.functional.interpolate(left, scale_factor=1 / 8, mode="area")
+    columns = torch.nn.functional.interpolate(disparity / 8, size=coarse.shape[-2:], mode="nearest-exact")
+    shifted = shift_latent(coarse, columns, HoleFill.ZEROS).samples[1:]
+    blocks = to_picture(shifted).resize((left.shape[3], left.shape[2]), Image.Resampling.NEAREST)
+
+    thumbnails = {
+        "image_depth_to_stereo": stack(beside(to_picture(left), to_picture(depth)), sbs),
+        "image_to_stereo": stack(to_picture(left), anaglyph),
+        "video_to_stereo": squeezed,
+        "latent_shift_inpaint": stack(to_picture(left), blocks),
+    }
+    for name, picture in thumbnails.items():
+        thumbnail(picture).save(environment.ROOT / "workflows" / f"{name}.jpg", quality=85)
+    top = beside(label(to_picture(left), "picture"), label(to_picture(depth), "depth map"))
+    bottom = beside(label(to_picture(right), "right view"), label(anaglyph, "anaglyph"))
+    sheet = stack(top, bottom)
+    sheet.thumbnail((1200, 1200), Image.Resampling.LANCZOS)
+    sheet.save(environment.ROOT / "nodes" / "help" / "example.jpg", quality=82)
+
+
+if __name__ == "__main__":
+    main()
