@@ -174,7 +174,8 @@ class Client:
                 await self._follow(events, answer["prompt_id"], prompt, on_progress)
         except aiohttp.ClientError as error:
             raise ServerError(f"The connection to ComfyUI broke ({error}).{self.last_words()}") from error
-        return (await self._record(answer["prompt_id"])).get("outputs", {})
+        outputs: dict[str, Any] = (await self._record(answer["prompt_id"])).get("outputs", {})
+        return outputs
 
     async def _record(self, prompt_id: str) -> dict[str, Any]:
         """Return a finished prompt's history, which the server writes a moment after it says that it is done."""

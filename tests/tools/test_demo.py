@@ -1,0 +1,123 @@
+"""The demo's arguments, its input and its output files, without a host."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tools import demo, demo_run, middlebury
+from tools.client import OutputFile
+from tools.progress import Bar
+from tools.workflow_file import WorkflowError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workflow", "nothing"], "there is no workflow nothing; shipped are: "),
+        (["--image", "gone.png", "--depth", "gone.png"], "there is no file gone.png"),
+        (["--depth", "FILE"], "--depth needs --image"),
+        (["--image", "FILE"], "--image needs --depth here; without a depth map use --workflow image_to_stereo"),
+        (["--max-disparity", "-1"], "--max-disparity is a percentage of the width, 0 or more"),
+        (["--max-disparity", "wide"], "invalid float value"),
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_starts(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(SystemExit) as left:
+        demo.parse([str(tmp_path / "a.png") if a == "FILE" else a for a in arguments])
+    assert left.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_the_plain_command_needs_no_arguments() -> None:
+    options = demo.parse([])
+    assert (options.workflow, options.output, options.image) == ("image_depth_to_stereo", Path("output"), None)
+
+
+def test_unknown_disparity_takes_the_farther_neighbour() -> None:
+    nan, inf = np.nan, np.inf
+    rows = [[nan, 2, inf, nan, 1, nan], [5, inf, 7, 7, nan, 6], [nan] * 6]
+    expected = [[2, 2, 1, 1, 1, 1], [5, 5, 7, 7, 6, 6], [0] * 6]
+    np.testing.assert_array_equal(middlebury.fill_unknown(np.array(rows, np.float32)), np.array(expected, np.float32))
+
+
+def test_the_pair_comes_from_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was used"))
+    pair = middlebury.motorcycle()
+    assert pair.left.shape == pair.right.shape == (500, 741, 3) and pair.left.dtype == np.uint8
+    assert pair.disparity.shape == (500, 741) and 59 < pair.disparity.max() < 60 and pair.disparity.min() > 0
+
+
+def test_a_depth_file_keeps_sixteen_bits(tmp_path: Path) -> None:
+    disparity = np.linspace(1, 60, 600, dtype=np.float32).reshape(20, 30)
+    middlebury.save_depth(disparity, tmp_path / "depth.png")
+    read = np.asarray(Image.open(tmp_path / "depth.png")).astype(np.float64) / 65535
+    assert np.abs(read * 60 - disparity).max() < 60 / 65535
+
+
+class FakeServer:
+    def place(self, file: Path, name: str | None = None) -> str:
+        return f"{file.name} as {name}"
+
+
+def prompt() -> dict[str, dict[str, Any]]:
+    return {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "3": {"class_type": "Stereo_ImageStereoShift", "inputs": {"image": ["2", 0], "depth": ["1", 0]}},
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "stereo/left"}},
+        "5": {"class_type": "PreviewImage", "inputs": {"images": ["3", 1]}},
+    }
+
+
+def test_picture_and_depth_go_to_the_loaders_they_are_linked_from() -> None:
+    filled = prompt()
+    demo_run.fill_loaders(FakeServer(), filled, Path("a.jpg"), Path("b.png"))
+    assert filled["2"]["inputs"]["image"] == "a.jpg as picture.jpg"
+    assert filled["1"]["inputs"]["image"] == "b.png as depth.png"
+
+
+def test_what_a_workflow_does_not_have_is_told() -> None:
+    with pytest.raises(WorkflowError, match="loads no picture"):
+        demo_run.fill_loaders(FakeServer(), {}, Path("a.jpg"), None)
+    without_depth = {"2": prompt()["2"]}
+    with pytest.raises(WorkflowError, match="loads no depth map"):
+        demo_run.fill_loaders(FakeServer(), without_depth, Path("a.jpg"), Path("b.png"))
+    with pytest.raises(WorkflowError, match="has no Stereo_ImageStereoShift node to set max_disparity on"):
+        demo_run.set_widgets(without_depth, "Stereo_ImageStereoShift", max_disparity=2.0)
+    options = argparse.Namespace(image=None, video=Path("a.mp4"), workflow="one")
+    with pytest.raises(WorkflowError, match="The workflow one loads no video"):
+        demo_run.use_files(FakeServer(), without_depth, options)
+
+
+def test_saved_files_get_plain_names_and_previews_stay(tmp_path: Path) -> None:
+    files = []
+    for name, node in (("left_00001_.png", "4"), ("left_00002_.png", "4"), ("temp_00001_.png", "5")):
+        (tmp_path / name).write_text(name)
+        files.append(OutputFile(node, "images", tmp_path / name))
+    saved = demo_run.collect(files, prompt(), tmp_path / "output")
+    assert {name: path.name for name, path in saved.items()} == {"left": "left.png", "left_00002": "left_00002.png"}
+    assert saved["left"].read_text() == "left_00001_.png"
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar({"1": {"_meta": {"title": "Load"}}, "2": {"_meta": {"title": "Shift"}}}) as bar:
+        for event in (("1", 0, 1), ("2", 0, 1), ("2", 1, 2), ("2", 2, 2)):
+            bar(*event)
+    assert capsys.readouterr().out == "  1/2 Load\n  2/2 Shift\n"
+
+
+def test_progress_is_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with Bar({"1": {"_meta": {"title": "Load"}}, "2": {"_meta": {"title": "Shift"}}}) as bar:
+        bar("1", 0, 1)
+        bar("2", 1, 2)
+    said = capsys.readouterr().err
+    assert "Shift" in said and " 75%" in said and "100%" in said

@@ -1,0 +1,93 @@
+"""The headless browser's packages: pinned, installed once, and skipped for a stated reason."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import node_packages
+from tools import test as test_command
+from tools.node_packages import NodePackagesError, prepare
+
+
+@pytest.fixture
+def npm(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Replace npm by one that makes its folder; its calls."""
+    calls: list[Path] = []
+
+    def run(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
+        assert command[1] == "ci" and "--ignore-scripts" in command and str(home) in command[-1]
+        calls.append(cwd)
+        (cwd / "node_modules").mkdir()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(node_packages, "find_npm", lambda: "npm")
+    monkeypatch.setattr(node_packages.subprocess, "run", run)
+    return calls
+
+
+def test_they_are_installed_once(npm: list[Path], home: Path) -> None:
+    prepare()
+    prepare()
+    assert len(npm) == 1 and (home / "frontend" / "node_modules").is_dir()
+    assert not (home / "frontend.partial").exists()
+
+
+def test_a_failed_installation_says_why_and_is_tried_again(
+    npm: list[Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = node_packages.subprocess.run
+    words = "npm error code ENOTFOUND\nnpm error network request to the registry failed\n"
+    failed = subprocess.CompletedProcess([], 1, "", words)
+    monkeypatch.setattr(node_packages.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(NodePackagesError, match="npm could not install .*: network request to the registry failed"):
+        prepare()
+    assert not (home / "frontend").exists()
+    monkeypatch.setattr(node_packages.subprocess, "run", works)
+    prepare()
+    assert (home / "frontend").is_dir() and npm
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("v16.20.0", "Node.js is v16.20.0; the browser needs 18"), ("", "broken")]
+)
+def test_an_old_node_is_told(monkeypatch: pytest.MonkeyPatch, version: str, said: str) -> None:
+    monkeypatch.setattr(node_packages.shutil, "which", lambda name: name)
+    answer = subprocess.CompletedProcess([], 0, version, "")
+    monkeypatch.setattr(node_packages.subprocess, "run", lambda *_, **__: answer)
+    with pytest.raises(NodePackagesError, match=said):
+        node_packages.find_npm()
+
+
+def test_a_machine_without_node_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_packages.shutil, "which", lambda _: None)
+    with pytest.raises(NodePackagesError, match="Node.js with npm is not installed"):
+        node_packages.find_npm()
+
+
+@pytest.mark.parametrize(
+    ("ci", "node", "expected"), [("true", True, 1), ("true", False, 5), ("", True, 5), ("", False, 5)]
+)
+def test_only_in_ci_a_browser_that_cannot_be_installed_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, ci: str, node: bool, expected: int
+) -> None:
+    def failing() -> None:
+        raise NodePackagesError("npm failed")
+
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(test_command.environment, "enter", lambda _: None)
+    monkeypatch.setattr(test_command.environment, "run_child", lambda *_, **__: 5)
+    monkeypatch.setattr(node_packages, "prepare", failing)
+    monkeypatch.setattr(node_packages, "has_node", lambda: node)
+    assert test_command.main() == expected
+
+
+def test_the_lock_pins_every_package_by_checksum_and_names_no_server() -> None:
+    lock = json.loads((node_packages.SOURCE / "package-lock.json").read_text(encoding="utf-8"))
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert len(packages) > 10
+    for name, entry in packages.items():
+        assert entry["integrity"].startswith("sha512-") and "resolved" not in entry, name
