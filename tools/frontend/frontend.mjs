@@ -37,7 +37,11 @@ async function session() {
   await page.goto(process.argv[2], { waitUntil: 'domcontentloaded', timeout: 120000 });
   const ready = () => window.app?.graph && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 500;
   await page.waitForFunction(ready, { timeout: 120000 });
+  await settle(page);
   const result = await page.evaluate(job.action === 'build' ? build : open, job.description ?? job.workflow);
+  const expected = Object.keys((job.description ?? job.workflow).nodes).length;
+  if (result.workflow.nodes.length !== expected)
+    throw new Error(`the graph has ${result.workflow.nodes.length} nodes, not ${expected}: the page replaced it`);
   if (job.queue) await run(page);
   if (job.screenshot) {
     await page.evaluate(fit);
@@ -45,6 +49,17 @@ async function session() {
     await page.screenshot({ path: job.screenshot });
   }
   return { ...result, errors };
+}
+
+// The page loads a workflow of its own some time after it looks ready, over whatever is there: let it finish.
+async function settle(page) {
+  const count = () => page.evaluate(() => window.app.graph.nodes.length);
+  for (let still = 0, waited = 0, last = -1; still < 4 && waited < 40; waited += 1) {
+    const now = await count();
+    still = now === last && (now > 0 || waited > 20) ? still + 1 : 0;
+    last = now;
+    await new Promise(resolve => setTimeout(resolve, 500));
+  }
 }
 
 // Runs in the page: load a workflow as a user does who drops the file on the window.
