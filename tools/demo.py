@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import environment  # noqa: E402
 
 WORKFLOWS = environment.ROOT / "workflows"
+OUTPUT = environment.ROOT / "output"
 DEFAULT_WORKFLOW = "image_depth_to_stereo"
 
 
@@ -32,7 +33,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--video", type=Path, metavar="FILE", help="the clip, for the video workflows")
     parser.add_argument("--max-disparity", type=float, metavar="PERCENT", help="of the nearest point, of the width")
     parser.add_argument("--workflow", metavar="NAME", default=DEFAULT_WORKFLOW, help=f"one of: {', '.join(names)}")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", default=Path("output"), help="default: output")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", default=OUTPUT, help="default: output, in the clone")
     options = parser.parse_args(arguments)
     if options.workflow not in names:
         parser.error(f"there is no workflow {options.workflow}; shipped are: {', '.join(names) or 'none'}")

@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from tools.home import (
     write_stamp,
 )
 from tools.host_source import install_host_requirements, named_host, pinned_host, requirements_fingerprint
-from tools.packages import LOCK, install_packages, venv_python
+from tools.packages import LOCK, install_packages, venv_python, works
 
 __all__ = ["HOME", "ROOT", "SetupError", "child_variables", "enter", "explain_os_error", "prepare", "run_child", "say"]
 
@@ -58,6 +59,7 @@ def enter(script: str) -> None:
     """
     if os.environ.get(READY):
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a started pip is stopped then, too
     try:
         environment = prepare()
     except SetupError as error:
@@ -89,11 +91,10 @@ def _prepare() -> Environment:
     python = venv_python()
     host = named_host()  # a wrong COMFYUI_PATH is told before anything is fetched
     fingerprint = {
-        "python": platform.python_version(),
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
         "host": requirements_fingerprint(host),
     }
-    if read_stamp("packages") != fingerprint or not python.is_file():
+    if read_stamp("packages") != fingerprint or not works(python):
         check_disk()
         install_packages(python)
         if host is not None:

@@ -135,7 +135,12 @@ def remove_tree(folder: Path) -> None:
         remove(path)
 
     if folder.is_dir():
-        shutil.rmtree(folder, onerror=make_writable if sys.platform == "win32" else None)
+        if sys.platform != "win32":
+            shutil.rmtree(folder)
+        elif sys.version_info >= (3, 12):
+            shutil.rmtree(folder, onexc=make_writable)
+        else:
+            shutil.rmtree(folder, onerror=make_writable)
 
 
 def dotted(version: tuple[int, ...]) -> str:

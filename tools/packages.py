@@ -20,13 +20,13 @@ def venv_python() -> Path:
 def install_packages(python: Path) -> None:
     """Make the virtual environment and install requirements.lock into it, or finish doing so."""
     (HOME / "packages.json").unlink(missing_ok=True)
-    if not _works(python):
+    if not works(python):
         say("Making a virtual environment in .host/venv")
         remove_tree(HOME / "venv")
         result = subprocess.run(
             [sys.executable, "-m", "venv", str(HOME / "venv")], env=child_variables(), capture_output=True, text=True
         )
-        if result.returncode or not _works(python):
+        if result.returncode or not works(python):
             said = (result.stdout + result.stderr).strip()
             if "ensurepip" in said:
                 raise SetupError(
@@ -44,11 +44,11 @@ def install_packages(python: Path) -> None:
     remove_tree(HOME / "cache" / "pip")
 
 
-def _works(python: Path) -> bool:
+def works(python: Path) -> bool:
+    """Whether the environment's interpreter runs and finds its packages; not so after its Python was replaced."""
     if not python.is_file():
         return False
-    want = f"import pip, sys; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
-    return subprocess.run([str(python), "-c", want], env=child_variables(), capture_output=True).returncode == 0
+    return subprocess.run([str(python), "-c", "import pip"], env=child_variables(), capture_output=True).returncode == 0
 
 
 def forget_half_installed(venv: Path) -> None:

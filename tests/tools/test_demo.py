@@ -38,7 +38,7 @@ def test_wrong_arguments_are_told_before_anything_starts(
 
 def test_the_plain_command_needs_no_arguments() -> None:
     options = demo.parse([])
-    assert (options.workflow, options.output, options.image) == ("image_depth_to_stereo", Path("output"), None)
+    assert (options.workflow, options.output, options.image) == ("image_depth_to_stereo", demo.OUTPUT, None)
 
 
 def test_unknown_disparity_takes_the_farther_neighbour() -> None:

@@ -35,6 +35,7 @@ def steps(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return home / "ComfyUI"
 
     monkeypatch.setattr(environment, "install_packages", install)
+    monkeypatch.setattr(environment, "works", Path.is_file)
     monkeypatch.setattr(environment, "pinned_host", fetch)
     monkeypatch.setattr(environment, "check_disk", lambda: None)
     return called
@@ -184,3 +185,12 @@ def test_the_lock_has_what_the_list_asks_for() -> None:
             name, _, version = line.partition("==")
             name = re.split(r"[=<>~]", name)[0].lower()
             assert name in locked and version in ("", locked[name])
+
+
+def test_packages_of_a_python_that_was_replaced_are_installed_again(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare()
+    monkeypatch.setattr(environment, "works", lambda _: False)
+    prepare()
+    assert steps.count("packages") == 2
