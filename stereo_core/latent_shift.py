@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from .checks import expect_shape
-from .warping import WarpMode, forward_warp
+from .warping import View, Warp, WarpMode, forward_warp
 
 
 class HoleFill(str, Enum):
@@ -56,18 +56,35 @@ def shift_latent(
     Raises:
         ValueError: a shape does not fit, or the disparity is not finite.
     """
+    warp = warp_latent(latent, disparity)
+    right = torch.where(warp.filled, warp.image, _filling(latent, fill, generator))
+    return LatentPair(torch.cat([latent, right]), ~warp.filled)
+
+
+def warp_latent(latent: Tensor, disparity: Tensor, view: View = View.RIGHT) -> Warp:
+    """Forward-warp a picture or video latent by whole columns; the shift of ``shift_latent`` by itself.
+
+    Args:
+        latent: (B, C, H, W), or (B, C, T, H, W) for a video latent; any floating dtype.
+        disparity: (B, 1, H, W), or (B, 1, T, H, W), in latent columns, larger is nearer.
+        view: the view to make.
+
+    Returns:
+        The warped latent, 0 where nothing landed, and the boolean (B, 1, H, W) or (B, 1, T, H, W) of what did.
+
+    Raises:
+        ValueError: a shape does not fit, or the disparity is not finite.
+    """
     axes = "B C T H W" if latent.ndim == 5 else "B C H W"
     expect_shape("latent", latent, axes)
     sizes = dict(zip(axes.split(), latent.shape, strict=True))
     sizes.pop("C")
     expect_shape("disparity", disparity, axes.replace("C", "1"), **sizes)
-    frames, columns = (rearrange(t, "b c t h w -> (b t) c h w") if t.ndim == 5 else t for t in (latent, disparity))
-
-    warp = forward_warp(frames, columns, mode=WarpMode.NEAREST)
-    right, holes = warp.image, ~warp.filled
-    if latent.ndim == 5:
-        right, holes = (rearrange(t, "(b t) c h w -> b c t h w", b=latent.shape[0]) for t in (right, holes))
-    return LatentPair(torch.cat([latent, torch.where(holes, _filling(latent, fill, generator), right)]), holes)
+    if latent.ndim == 4:
+        return forward_warp(latent, disparity, WarpMode.NEAREST, view)
+    frames, columns = (rearrange(t, "b c t h w -> (b t) c h w") for t in (latent, disparity))
+    warp = forward_warp(frames, columns, WarpMode.NEAREST, view)
+    return Warp(*(rearrange(t, "(b t) c h w -> b c t h w", b=latent.shape[0]) for t in warp))
 
 
 def _filling(latent: Tensor, fill: HoleFill, generator: torch.Generator | None) -> Tensor:
