@@ -98,7 +98,8 @@ def _frame_bounds(frame: Tensor, percentile: float) -> Tensor:
     expect_finite("raw", frame)
     step = math.ceil(math.sqrt(frame.numel() / _SAMPLES))
     share = frame.new_tensor([percentile / 100, 1 - percentile / 100], dtype=torch.float32)
-    return frame[0, ::step, ::step].float().flatten().quantile(share)
+    start = min(step // 2, min(frame.shape[1:]) - 1)
+    return frame[0, start::step, start::step].float().flatten().quantile(share)
 
 
 def _scene_bounds(bounds: Tensor) -> tuple[float, float]:

@@ -100,10 +100,11 @@ class StereoGeometry:
                 f"inverse_depth: values must lie in [0, 1], got {low:.3g} to {high:.3g}. "
                 "Use normalize_inverse_depth first."
             )
-        near = inverse_depth.float()
+        columns = inverse_depth.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         if self.exponent != 1:
-            near = near**self.exponent
-        return (near - self.convergence).mul_(self.max_disparity / 100 * width)
+            for frame in columns:  # powers round by their place in memory: alone, equal frames stay equal
+                frame.pow_(self.exponent)
+        return columns.sub_(self.convergence).mul_(self.max_disparity / 100 * width)
 
     def whole_columns(self, inverse_depth: Tensor, width: int) -> Tensor:
         r"""Turn inverse depth into whole columns, for grids as coarse as a latent's.

@@ -184,13 +184,10 @@ def _masked_means(maps: list[Tensor], mask: Tensor | None) -> Tensor:
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:
     """SSIM index map of two frames (C, H, W), mean of their channels, without the border of half a window."""
-    # E[x^2] - E[x]^2 cancels in float32: taking one half off first keeps the squares small.
-    first, second = a - 0.5, b - 0.5
-    mean_a, mean_b = _blur(first), _blur(second)
-    var_a = _blur(first * first) - mean_a * mean_a
-    var_b = _blur(second * second) - mean_b * mean_b
-    covariance = _blur(first * second) - mean_a * mean_b
-    mean_a, mean_b = mean_a + 0.5, mean_b + 0.5
+    mean_a, mean_b = _blur(a), _blur(b)
+    var_a = _blur(a * a) - mean_a * mean_a
+    var_b = _blur(b * b) - mean_b * mean_b
+    covariance = _blur(a * b) - mean_a * mean_b
     c1, c2 = _K1**2, _K2**2
     luminance = (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1)
     structure = (2 * covariance + c2) / (var_a + var_b + c2)
