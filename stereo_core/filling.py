@@ -96,20 +96,21 @@ def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdg
     pixel, edge = edges
     smooth = _sample(colour, cells.disparity, disparity, pixel, size, tolerance)
     flat = image.view(image.shape[0], -1)
-    close = torch.exp((pixel - edge).abs() / (-0.75 * size))
+    close = torch.exp((pixel - edge).abs() / (-1.5 * size))
     flat[:, pixel] = torch.lerp(smooth, flat[:, edge], close)
 
 
 def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance: float) -> _Cells:
     height, width = hole.shape
     padding = (0, -width % size, 0, -height % size)
-    farthest = -F.max_pool2d(F.pad(-disparity[None], padding, value=-torch.inf), size)[0]
-    limit = (farthest + tolerance).repeat_interleave(size, 0)[:height].repeat_interleave(size, 1)[:, :width]
-    # The pixels beside a hole hold colour of both surfaces.
-    usable = F.max_pool2d(hole[None].float(), (1, 3), 1, (0, 1))[0].lt_(0.5).mul_(disparity <= limit)
-    known = F.avg_pool2d(F.pad(usable[None], padding), size)
-    colour = F.avg_pool2d(F.pad(image * usable, padding), size) / known.clamp(min=1e-6)
-    return _Cells(colour, known[0], farthest)
+    near = F.pad(disparity, padding, value=torch.inf).unflatten(0, (-1, size))
+    farthest = near.amin(1).unflatten(-1, (-1, size)).amin(-1)
+    limit = (farthest + tolerance).repeat_interleave(size, 1)[:, None]
+    usable = F.pad(~hole, padding).unflatten(0, (-1, size)).logical_and_(near <= limit).float()
+    colours = F.pad(image, padding).unflatten(1, (-1, size)) * usable
+    known = usable.sum(1).unflatten(-1, (-1, size)).sum(-1)
+    colour = colours.sum(2).unflatten(-1, (-1, size)).sum(-1) / known.clamp(min=1)
+    return _Cells(colour, known / size**2, farthest)
 
 
 def _spread(cells: _Cells, tolerance: float) -> Tensor:

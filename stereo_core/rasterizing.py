@@ -43,23 +43,25 @@ def land_surfaces(disparity: Tensor) -> Landing:
     Returns:
         The landing of every target pixel.
     """
+    # Products with masks, not torch.where: several times faster on a CPU.
     width = disparity.shape[-1]
-    columns = torch.arange(width, device=disparity.device)
+    columns = torch.arange(width, dtype=torch.float32, device=disparity.device)
     position = columns - disparity
-    # Column W - 1 is put in reach of no neighbour, so the last pixel joins nothing on its right.
-    after = torch.nn.functional.pad(position[:, 1:], (0, 1), value=torch.inf)
-    target = (position + 0.5).floor_().clamp_(-1, width)
-    index = landing_columns(target.long(), View.RIGHT)
-    length = after.sub_(position)
+    slot = (position + 1.5).floor_().clamp_(0, width + 1)
+    index = landing_columns(slot.long(), View.RIGHT)
+    length = position[:, 1:] - position[:, :-1]
     joined = (length > 0) & (length <= 1 + TEAR)
-    gap = torch.nn.functional.pad(target[:, 1:], (0, 1)).sub_(target).masked_fill_(~joined, 0)
+    gap = slot[:, 1:] - slot[:, :-1]
+    between = torch.zeros_like(slot, dtype=torch.int64)
     for step in range(1, int(1 + TEAR) + 1):
-        between = torch.where(gap > step, target + step, -1.0).clamp_(max=width).long()
+        between[:, :-1] = (slot[:, :-1] + step).mul_((gap > step) & joined)
         index = torch.maximum(index, landing_columns(between, View.RIGHT))
     hole = index < 0
-    column = index.clamp_(min=0)
+    column = index.clamp(min=0).long()
     offset = columns - position.gather(-1, column)
-    neighbour = (column + offset.sign().long()).clamp_(0, width - 1)
-    spacing = (position.gather(-1, neighbour) - (columns - offset)).mul_(offset.sign())
-    share = (offset.abs_() / spacing).masked_fill_((spacing <= 0) | (spacing > 1 + TEAR), 0).clamp_(max=1)
+    side = offset.sign()
+    neighbour = (column + side.long()).clamp_(0, width - 1)
+    spacing = (position.gather(-1, neighbour) - columns).add_(offset).mul_(side)
+    joined = (spacing > 0) & (spacing <= 1 + TEAR)
+    share = offset.abs_().div_(spacing.clamp_(min=1e-3)).clamp_(max=1).mul_(joined)
     return Landing(column, neighbour, share, hole)

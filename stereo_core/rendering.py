@@ -85,7 +85,7 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
     if edge_growth:
         disparity = F.max_pool2d(disparity[None], 2 * edge_growth + 1, 1, edge_growth)[0]
     else:
-        disparity = _claim_mixed_pixels(disparity, image if best else None)
+        disparity = _claim_mixed_pixels(disparity)
     frame = torch.empty_like(image)
     near = torch.empty_like(disparity)
     hole = torch.empty_like(disparity, dtype=torch.bool)
@@ -110,19 +110,13 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
     return frame, hole
 
 
-def _claim_mixed_pixels(disparity: Tensor, image: Tensor | None) -> Tensor:
-    """Give the pixel right of a nearer surface, mixed of both, to that surface.
+def _claim_mixed_pixels(disparity: Tensor) -> Tensor:
+    """Give the pixel right of a nearer surface, whose colour is mixed of both, to that surface.
 
-    Left behind it would stand as a ghost of the edge at the far side of the hole. With ``image`` only
-    where its colour is nearer to the surface's than to that of the pixel two further.
+    Left behind it would stand as a ghost of the edge at the far side of the hole, and taint the fill.
     """
     before = torch.cat((disparity[:, :1], disparity[:, :-1]), 1)
-    mixed = before - disparity > TEAR
-    if image is not None:
-        to_surface = F.pad((image[..., 1:] - image[..., :-1]).abs_().sum(0), (1, 0))
-        to_behind = F.pad((image[..., 2:] - image[..., :-2]).abs_().sum(0), (0, 2))
-        mixed &= to_surface < to_behind
-    return torch.where(mixed, before, disparity)
+    return torch.where(before - disparity > TEAR, before, disparity)
 
 
 def _sample_linear(image: Tensor, landing: Landing) -> Tensor:
