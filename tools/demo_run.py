@@ -19,24 +19,16 @@ from tools.progress import Bar
 from tools.server import OutputFile, Server
 from tools.workflow_file import Prompt, WorkflowError, nodes_of
 
-SHIFT = "Stereo_ImageStereoShift"
-
 
 def run(options: argparse.Namespace) -> None:
     """Run the demo: the Middlebury pair, or the files that the options name."""
     workflow = workflow_file.load(environment.ROOT / "workflows" / f"{options.workflow}.json")
-    pair = motorcycle() if options.image is None and options.video is None else None
-    if pair is not None:
-        print("Middlebury 2014 Motorcycle, from scikit-image: a photograph and its true disparity")
     print("Starting ComfyUI", flush=True)
     with Server() as server, tempfile.TemporaryDirectory() as folder:
         prompt = workflow_file.to_prompt(workflow, server.object_info())
-        if pair is not None:
-            use_pair(server, prompt, pair, Path(folder))
-        else:
-            use_files(server, prompt, options)
+        truth = fill(server, prompt, options, Path(folder))
         if options.max_disparity is not None:
-            set_widgets(prompt, SHIFT, max_disparity=options.max_disparity)
+            set_widgets(prompt, max_disparity=options.max_disparity)
         start = time.perf_counter()
         with Bar(prompt) as bar:
             files = server.run(prompt, bar)
@@ -44,64 +36,74 @@ def run(options: argparse.Namespace) -> None:
         saved = collect(files, prompt, options.output)
     for name, path in saved.items():
         print(f"  {name:<16} {path}")
-    if pair is not None and "right" in saved:
-        print(compare(saved["right"], pair))
+    if truth is not None and "right" in saved:
+        print(compare(saved["right"], truth))
     print(f"{seconds:.1f} seconds for the workflow")
 
 
-def use_pair(server: Server, prompt: Prompt, pair: Pair, folder: Path) -> None:
-    """Give the pair to the loaders and set the shift so that the depth map's white means its largest disparity."""
-    Image.fromarray(pair.left).save(folder / "motorcycle.png")
-    save_depth(pair.disparity, folder / "motorcycle_depth.png")
-    fill_loaders(server, prompt, folder / "motorcycle.png", folder / "motorcycle_depth.png")
-    percent = 100 * float(pair.disparity.max()) / pair.left.shape[1]
-    set_widgets(prompt, SHIFT, max_disparity=percent, convergence=0.0, exponent=1.0)
+def fill(server: Server, prompt: Prompt, options: argparse.Namespace, folder: Path) -> Pair | None:
+    """Put the named files into the workflow's loaders, or the Middlebury picture where none is named.
 
-
-def use_files(server: Server, prompt: Prompt, options: argparse.Namespace) -> None:
-    if options.image is not None:
-        fill_loaders(server, prompt, options.image, options.depth)
-    if options.video is not None:
-        videos = nodes_of(prompt, "LoadVideo")
-        if not videos:
-            raise WorkflowError(f"The workflow {options.workflow} loads no video. Leave --video out.")
-        for node in videos:
-            prompt[node]["inputs"]["file"] = server.place(options.video)
-
-
-def fill_loaders(server: Server, prompt: Prompt, picture: Path, depth: Path | None) -> None:
-    """Put the picture and the depth map into the workflow's image loaders.
+    Returns:
+        The pair, when its true disparity is used and the result can be measured against its right view.
 
     Raises:
-        WorkflowError: the workflow has no loader for one of them.
+        WorkflowError: the workflow has no loader for a named file, or needs a clip and none is named.
     """
-    into_depth = {
-        entry["inputs"]["depth"][0] for entry in prompt.values() if isinstance(entry["inputs"].get("depth"), list)
-    }
+    videos = nodes_of(prompt, "LoadVideo")
+    pictures, depths = image_loaders(prompt)
+    for option, file, loaders in (
+        ("--image", options.image, pictures),
+        ("--depth", options.depth, depths),
+        ("--video", options.video, videos),
+    ):
+        if file is not None and not loaders:
+            raise WorkflowError(f"The workflow {options.workflow} has no loader for {option}. Leave it out.")
+    if videos and options.video is None:
+        raise WorkflowError(f"The workflow {options.workflow} works on a clip. Name one with --video.")
+    picture, depth, truth = options.image, options.depth, None
+    if pictures and picture is None:
+        print("Middlebury 2014 Motorcycle, from scikit-image: a photograph and its true disparity")
+        pair = motorcycle()
+        picture = folder / "motorcycle.png"
+        Image.fromarray(pair.left).save(picture)
+        if depths:
+            truth, depth = pair, folder / "motorcycle_depth.png"
+            save_depth(pair.disparity, depth)
+            # White means the largest disparity, black none.
+            percent = 100 * float(pair.disparity.max()) / pair.left.shape[1]
+            set_widgets(prompt, max_disparity=percent, convergence=0.0, exponent=1.0)
+    if depths and depth is None:
+        raise WorkflowError(f"The workflow {options.workflow} needs a depth map. Name it with --depth.")
+    for nodes, widget, name, file in (
+        (pictures, "image", "picture", picture),
+        (depths, "image", "depth", depth),
+        (videos, "file", "clip", options.video),
+    ):
+        for node in nodes:
+            prompt[node]["inputs"][widget] = server.place(file, f"{name}{file.suffix}")
+    return truth
+
+
+def image_loaders(prompt: Prompt) -> tuple[list[str], list[str]]:
+    """Return the workflow's image loaders: those of pictures, and those linked to an input named depth."""
+    linked = [entry["inputs"].get("depth") for entry in prompt.values()]
+    into_depth = {link[0] for link in linked if isinstance(link, list)}
     loaders = nodes_of(prompt, "LoadImage")
-    pictures = [node for node in loaders if node not in into_depth]
-    depths = [node for node in loaders if node in into_depth]
-    if not pictures:
-        raise WorkflowError("This workflow loads no picture. Leave --image out.")
-    if depth is not None and not depths:
-        raise WorkflowError("This workflow loads no depth map. Leave --depth out.")
-    for node in pictures:
-        prompt[node]["inputs"]["image"] = server.place(picture, f"picture{picture.suffix}")
-    for node in depths if depth is not None else []:
-        prompt[node]["inputs"]["image"] = server.place(depth, f"depth{depth.suffix}")
+    return [n for n in loaders if n not in into_depth], [n for n in loaders if n in into_depth]
 
 
-def set_widgets(prompt: Prompt, class_type: str, **values: float) -> None:
-    """Set widgets on all nodes of one type.
+def set_widgets(prompt: Prompt, **values: float) -> None:
+    """Set widgets on every node that shifts.
 
     Raises:
         WorkflowError: the workflow has no such node.
     """
-    nodes = nodes_of(prompt, class_type)
-    if not nodes:
-        raise WorkflowError(f"This workflow has no {class_type} node to set {', '.join(values)} on.")
-    for node in nodes:
-        prompt[node]["inputs"].update(values)
+    shifting = [entry["inputs"] for entry in prompt.values() if "max_disparity" in entry["inputs"]]
+    if not shifting:
+        raise WorkflowError("This workflow has no node with max_disparity. Leave --max-disparity out.")
+    for inputs in shifting:
+        inputs.update({name: value for name, value in values.items() if name in inputs})
 
 
 def collect(files: list[OutputFile], prompt: Prompt, folder: Path) -> dict[str, Path]:

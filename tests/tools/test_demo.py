@@ -63,38 +63,70 @@ def test_a_depth_file_keeps_sixteen_bits(tmp_path: Path) -> None:
 
 
 class FakeServer:
-    def place(self, file: Path, name: str | None = None) -> str:
-        return f"{file.name} as {name}"
+    def __init__(self) -> None:
+        self.placed: dict[str, bytes] = {}
+
+    def place(self, file: Path, name: str) -> str:
+        self.placed[name] = file.read_bytes()
+        return name
 
 
 def prompt() -> dict[str, dict[str, Any]]:
+    shift = {"image": ["2", 0], "depth": ["1", 0], "max_disparity": 3.0, "convergence": 0.5, "exponent": 1.0}
     return {
         "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
         "2": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
-        "3": {"class_type": "Stereo_ImageStereoShift", "inputs": {"image": ["2", 0], "depth": ["1", 0]}},
+        "3": {"class_type": "Stereo_ImageStereoShift", "inputs": shift},
         "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "stereo/left"}},
         "5": {"class_type": "PreviewImage", "inputs": {"images": ["3", 1]}},
     }
 
 
-def test_picture_and_depth_go_to_the_loaders_they_are_linked_from() -> None:
-    filled = prompt()
-    demo_run.fill_loaders(FakeServer(), filled, Path("a.jpg"), Path("b.png"))
-    assert filled["2"]["inputs"]["image"] == "a.jpg as picture.jpg"
-    assert filled["1"]["inputs"]["image"] == "b.png as depth.png"
+def options(**named: Path) -> argparse.Namespace:
+    return argparse.Namespace(**({"image": None, "depth": None, "video": None, "workflow": "one"} | named))
 
 
-def test_what_a_workflow_does_not_have_is_told() -> None:
-    with pytest.raises(WorkflowError, match="loads no picture"):
-        demo_run.fill_loaders(FakeServer(), {}, Path("a.jpg"), None)
-    without_depth = {"2": prompt()["2"]}
-    with pytest.raises(WorkflowError, match="loads no depth map"):
-        demo_run.fill_loaders(FakeServer(), without_depth, Path("a.jpg"), Path("b.png"))
-    with pytest.raises(WorkflowError, match="has no Stereo_ImageStereoShift node to set max_disparity on"):
-        demo_run.set_widgets(without_depth, "Stereo_ImageStereoShift", max_disparity=2.0)
-    options = argparse.Namespace(image=None, video=Path("a.mp4"), workflow="one")
-    with pytest.raises(WorkflowError, match="The workflow one loads no video"):
-        demo_run.use_files(FakeServer(), without_depth, options)
+def test_picture_and_depth_go_to_the_loaders_they_are_linked_from(tmp_path: Path) -> None:
+    picture, depth = tmp_path / "a.jpg", tmp_path / "b.png"
+    picture.write_bytes(b"picture")
+    depth.write_bytes(b"depth")
+    server, filled = FakeServer(), prompt()
+    assert demo_run.fill(server, filled, options(image=picture, depth=depth), tmp_path) is None
+    assert filled["2"]["inputs"]["image"] == "picture.jpg" and filled["1"]["inputs"]["image"] == "depth.png"
+    assert server.placed == {"picture.jpg": b"picture", "depth.png": b"depth"}
+    assert filled["3"]["inputs"]["max_disparity"] == 3.0
+
+
+def test_without_files_the_pair_and_its_true_scale_are_used(tmp_path: Path) -> None:
+    server, filled = FakeServer(), prompt()
+    pair = demo_run.fill(server, filled, options(), tmp_path)
+    assert pair is not None and set(server.placed) == {"picture.png", "depth.png"}
+    shift = filled["3"]["inputs"]
+    assert shift["convergence"] == 0 and shift["max_disparity"] * 741 / 100 == pytest.approx(pair.disparity.max())
+
+
+def test_a_workflow_without_a_depth_loader_takes_the_picture_alone(tmp_path: Path) -> None:
+    server, filled = FakeServer(), prompt()
+    del filled["1"]
+    filled["3"]["inputs"]["depth"] = ["9", 0]
+    assert demo_run.fill(server, filled, options(), tmp_path) is None
+    assert set(server.placed) == {"picture.png"} and filled["3"]["inputs"]["convergence"] == 0.5
+
+
+def test_what_a_workflow_does_not_have_or_needs_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file.png"
+    file.touch()
+    clip = {"1": {"class_type": "LoadVideo", "inputs": {"file": ""}}}
+    for named, graph, said in (
+        ({"image": file}, clip, "has no loader for --image. Leave it out"),
+        ({"video": file}, prompt(), "has no loader for --video. Leave it out"),
+        ({}, clip, "works on a clip. Name one with --video"),
+        ({"image": file}, prompt(), "needs a depth map. Name it with --depth"),
+    ):
+        with pytest.raises(WorkflowError, match=said):
+            demo_run.fill(FakeServer(), graph, options(**named), tmp_path)
+    with pytest.raises(WorkflowError, match="no node with max_disparity"):
+        demo_run.set_widgets(clip, max_disparity=2.0)
 
 
 def test_saved_files_get_plain_names_and_previews_stay(tmp_path: Path) -> None:
