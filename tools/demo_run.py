@@ -25,7 +25,14 @@ def run(options: argparse.Namespace) -> None:
     workflow = workflow_file.load(environment.ROOT / "workflows" / f"{options.workflow}.json")
     print("Starting ComfyUI", flush=True)
     with Server() as server, tempfile.TemporaryDirectory() as folder:
-        prompt = workflow_file.to_prompt(workflow, server.object_info())
+        info = server.object_info()
+        for model in workflow_file.missing_models(workflow, info):
+            place = server.base / "models" / model["directory"]
+            raise WorkflowError(
+                f"The workflow {options.workflow} needs the model {model['name']}. Put it into {place}, or name the "
+                "ComfyUI that has it with COMFYUI_PATH."
+            )
+        prompt = workflow_file.to_prompt(workflow, info)
         truth = fill(server, prompt, options, Path(folder))
         if options.max_disparity is not None:
             set_widgets(prompt, max_disparity=options.max_disparity)

@@ -179,6 +179,21 @@ def _name(node: Mapping[str, Any]) -> str:
     return f"{node.get('title') or node['type']} (node {node['id']})"
 
 
+def missing_models(workflow: Mapping[str, Any], info: Info) -> Iterator[Mapping[str, str]]:
+    """Yield the models (name, directory, url) that the workflow's loaders name and the server does not have."""
+    for node in workflow["nodes"]:
+        description = info.get(node["type"], {"input": {}})
+        for model in (node.get("properties") or {}).get("models") or []:
+            if not any(model["name"] in _choices(spec) for _, spec in _inputs(description)):
+                yield model
+
+
+def _choices(spec: Any) -> list[Any]:
+    if isinstance(spec[0], list):
+        return spec[0]
+    return list(spec[1].get("options", [])) if spec[0] == "COMBO" else []
+
+
 def nodes_of(prompt: Prompt, class_type: str) -> list[str]:
     """Return the ids of the prompt's nodes of one type, in the order of the file."""
     return [node for node, entry in prompt.items() if entry["class_type"] == class_type]

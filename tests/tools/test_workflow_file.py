@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.workflow_file import BYPASSED, MUTED, WorkflowError, load, nodes_of, to_prompt
+from tools.workflow_file import BYPASSED, MUTED, WorkflowError, load, missing_models, nodes_of, to_prompt
 
 
 def describe(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -136,3 +136,11 @@ def test_a_wrong_file_is_told(tmp_path: Path, content: str | None, said: str) ->
         (tmp_path / "w.json").write_text(content)
     with pytest.raises(WorkflowError, match=said):
         load(tmp_path / "w.json")
+
+
+@pytest.mark.parametrize("spec", [[["here.safetensors"], {}], ["COMBO", {"options": ["here.safetensors"]}]])
+def test_a_model_that_is_not_there_is_found(spec: Any) -> None:
+    info = {"Checkpoint": describe({"name": spec, "strength": ["FLOAT", {}]})}
+    models = [{"name": f"{name}.safetensors", "directory": "checkpoints"} for name in ("here", "gone")]
+    workflow = graph(node(1, "Checkpoint", properties={"models": models}), node(2, "Note"))
+    assert [model["name"] for model in missing_models(workflow, info)] == ["gone.safetensors"]
