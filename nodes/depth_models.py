@@ -72,7 +72,8 @@ class DepthModel:
         rows, columns = self.preprocessing.border(height, width)
         padded = (height + 2 * rows, width + 2 * columns)
         size = self.preprocessing.network_size(*padded, resolution)
-        needed = len(frames) * size[0] * size[1] * self.dtype.itemsize * _ACTIVATIONS
+        network_needs = len(frames) * size[0] * size[1] * self.dtype.itemsize * _ACTIVATIONS
+        needed = network_needs + 2 * frames.numel() * torch.float32.itemsize
         comfy.model_management.load_models_gpu([self.patcher], memory_required=needed)
         device = self.patcher.load_device
         # MPS of older torch has no antialiased resize: there the picture is resized where it lies.

@@ -62,14 +62,15 @@ def correlation(a: Tensor, b: Tensor) -> float:
 
 @pytest.mark.parametrize("family", tiny_depth.FAMILIES)
 def test_raw_values_are_those_of_transformers(family: str, load, folders: Path) -> None:
-    image = clip(2)
-    ours = load(family).infer(image.movedim(-1, 1), 0)[:, 0]
+    image, model = clip(2), load(family)
+    ours = model.infer(image.movedim(-1, 1), 0)[:, 0]
 
     folder = folders / f"tiny_{family}"
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
     network = transformers.AutoModelForDepthEstimation.from_pretrained(folder)
     scale = 255 if family == "dpt_dinov2" else 1
     pixels = processor(list(image.movedim(-1, 1) * scale), do_rescale=False, return_tensors="pt")
+    torch.testing.assert_close(model.preprocessing(image.movedim(-1, 1), 0), pixels["pixel_values"], rtol=0, atol=1e-4)
     outputs = network(**pixels)
     if family == "zoedepth":
         found = processor.post_process_depth_estimation(outputs, source_sizes=[(70, 98)] * 2)
@@ -167,6 +168,12 @@ def test_one_range_holds_for_the_clip(load, estimate) -> None:
 def test_resolution_is_the_longest_side_the_network_runs_at(family, resolution, size, load) -> None:
     raw = load(family).infer(clip(1, 75, 101).movedim(-1, 1), resolution)
     assert tuple(raw.shape[-2:]) == size
+
+
+def test_glpn_rounds_the_picture_down_and_a_wanted_resolution_to_the_nearest(load) -> None:
+    preprocessing = load("glpn").preprocessing
+    assert preprocessing.network_size(85, 120, 0) == (64, 96)
+    assert preprocessing.network_size(85, 120, 120) == (96, 128)
 
 
 def test_a_long_strip_is_not_enlarged_without_bound(load) -> None:
