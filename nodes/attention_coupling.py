@@ -1,0 +1,104 @@
+"""The settings of a cross-view attention at work: what the host calls around every evaluation of the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..stereo_core.attention import AttentionMode, schedule_position
+from .attention_families import Family
+from .attention_hooks import Evaluation
+from .attention_transformer import mark_transformer
+from .attention_unet import mark_unet
+
+# Keys and values once more are 4 to 11 percent of what the host reckons for these models' activations.
+_WIDER = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Coupling:
+    """Cross-view attention in a part of the schedule and of the blocks.
+
+    Attributes:
+        family: how the model attends.
+        mode: how the views are coupled.
+        start: fraction of the schedule from which it is active.
+        end: fraction at which it no longer is.
+        blocks: (part, number) of the blocks that are coupled.
+        temporal: couple temporal attention too.
+    """
+
+    family: Family
+    mode: AttentionMode
+    start: float
+    end: float
+    blocks: frozenset[tuple[str, int]]
+    temporal: bool
+
+    def apply_model(
+        self,
+        executor: Callable[..., Tensor],
+        x: Tensor,
+        t: Tensor,
+        c_concat: Tensor | None = None,
+        c_crossattn: Tensor | None = None,
+        control: dict[str, Any] | None = None,
+        transformer_options: dict[str, Any] | None = None,
+        **conds: Any,
+    ) -> Tensor:
+        """Evaluate the model with its attention coupled (wrapper ``APPLY_MODEL``)."""
+        options = dict(transformer_options or {})
+        if options.get("stereo_pair") is not False:
+            chunks = len(options.get("cond_or_uncond", (0,)))
+            frames = conds.get("num_video_frames", x.shape[0] // chunks) if self.family.temporal else 0
+            self._refuse_unpaired(x.shape[0] // chunks, frames, options)
+            if self._active(options):
+                self._install(options, chunks, frames)
+        return executor(x, t, c_concat, c_crossattn, control, options, **conds)
+
+    @staticmethod
+    def prepare_sampling(
+        executor: Callable[..., Any], model: Any, noise_shape: Any, conds: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Reckon with the memory of wider keys and values (wrapper ``PREPARE_SAMPLING``)."""
+        wider = [*noise_shape[:-1], math.ceil(noise_shape[-1] * _WIDER)]
+        return executor(model, wider, conds, *args, **kwargs)
+
+    def _refuse_unpaired(self, entries: int, frames: int, options: dict[str, Any]) -> None:
+        window = options.get("context_window")
+        if window is not None and window.dim == 0:
+            raise ValueError(
+                "Cross-View Attention: context windows cut through the batch, where the views of a pair lie. "
+                "Remove the context windows from this model."
+            )
+        if frames and entries % (2 * frames):
+            raise ValueError(
+                f"Cross-View Attention: {entries} latents of a model with {frames} frames in the batch are no pair of "
+                "clips. Sample with Stereo Shift Sampler, which makes the pair where the model keeps them apart."
+            )
+        if not frames and entries % 2:
+            raise ValueError(
+                f"Cross-View Attention: a batch of {entries} is no batch of pairs. Connect the latent of Latent Stereo "
+                "Shift, or sample with Stereo Shift Sampler."
+            )
+
+    def _active(self, options: dict[str, Any]) -> bool:
+        if (self.start, self.end) == (0, 1):
+            return True
+        if "sample_sigmas" not in options:
+            raise ValueError(
+                "start_percent and end_percent: this sampler does not tell its schedule. Set them to 0 and 1."
+            )
+        return self.start <= schedule_position(float(options["sigmas"][0]), options["sample_sigmas"]) < self.end
+
+    def _install(self, options: dict[str, Any], chunks: int, frames: int) -> None:
+        evaluation = Evaluation(self.mode, chunks, options.get("optimized_attention_override"))
+        options["optimized_attention_override"] = evaluation.override
+        if self.family.unet:
+            mark_unet(options, evaluation, self.blocks, frames, self.temporal)
+        else:
+            mark_transformer(options, evaluation, self.blocks, self.family.text_apart)
