@@ -109,13 +109,17 @@ def test_the_frontend_saves_it_as_it_is_shipped(opened: dict[str, dict[str, Any]
 @pytest.mark.parametrize("name", [file.stem for file in WORKFLOWS])
 def test_our_converter_agrees_with_the_frontend(opened: dict[str, dict[str, Any]], furnished: Server, name: str):
     shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-    ours = to_prompt(shipped, furnished.object_info())
-    theirs = opened[name]["prompt"]
+    info = furnished.object_info()
+    ours, theirs = to_prompt(shipped, info), opened[name]["prompt"]
     assert {id: node["class_type"] for id, node in ours.items()} == {
         id: node["class_type"] for id, node in theirs.items()
     }
     for id, node in ours.items():
-        assert node["inputs"] == theirs[id]["inputs"], f"{id}: {node['class_type']}"
+        known = {known for section in info[node["class_type"]]["input"].values() for known in section}
+        # The page adds widgets of its own, such as a player's, that the node does not know.
+        page_only = theirs[id]["inputs"].keys() - ours[id]["inputs"].keys() - known
+        expected = {key: value for key, value in theirs[id]["inputs"].items() if key not in page_only}
+        assert node["inputs"] == expected, f"{id}: {node['class_type']}"
 
 
 @pytest.mark.parametrize("name", [file.stem for file in WORKFLOWS])
