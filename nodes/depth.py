@@ -89,8 +89,8 @@ class DepthEstimate(io.ComfyNode):
                 io.Boolean.Input(
                     "stabilize",
                     default=True,
-                    tooltip="Take out the jumps of scale and offset between neighbouring frames of a scene. "
-                    "Does nothing to a single picture.",
+                    tooltip="Take out the jumps of scale and offset between neighbouring frames of a scene, judged by "
+                    "what stands still. Does nothing to a single picture or under a moving camera.",
                 ),
                 io.Int.Input(
                     "resolution",
