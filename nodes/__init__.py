@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from .attention import CrossViewAttentionPatch
 from .combine import SBSCombine, SBSSplit
+from .composite import StereoComposite
 from .depth import DepthEstimate, LoadDepthModel
+from .depth_conditioning import DepthConditioning
 from .image_shift import ImageStereoShift
+from .inversion import DDIMInversion
 from .latent_shift import LatentStereoShift
+from .stereo_ksampler import StereoKSampler
+from .stereo_sampler import StereoShiftSampler
 
 NODES: list[type[io.ComfyNode]] = [
     LoadDepthModel,
     DepthEstimate,
     ImageStereoShift,
+    StereoComposite,
     LatentStereoShift,
+    DepthConditioning,
+    DDIMInversion,
+    StereoKSampler,
+    StereoShiftSampler,
+    CrossViewAttentionPatch,
     SBSCombine,
     SBSSplit,
 ]

@@ -58,6 +58,15 @@ def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
     return grey.clamp(0, 1)
 
 
+def expect_size_of_image(depth: Tensor, image: Tensor) -> None:
+    """Raise ``ValueError`` unless the two IMAGEs ``depth`` and ``image`` have the same rows and columns."""
+    if depth.shape[1:3] != image.shape[1:3]:
+        raise ValueError(
+            f"depth is {depth.shape[2]}x{depth.shape[1]} and image is {image.shape[2]}x{image.shape[1]}. "
+            "Make the depth map from this image, or scale it to that size with Upscale Image, method nearest-exact."
+        )
+
+
 def for_each(inverse_depth: Tensor, frames: int, name: str = "depth") -> Tensor:
     """Give every frame its map: (``frames``, 1, H, W) from one map a frame, or from one for all.
 

@@ -14,6 +14,7 @@ from .host import (
     core_to_image,
     depth_to_core,
     each_frame,
+    expect_size_of_image,
     for_each,
     image_to_core,
     refuse_beyond_memory,
@@ -86,11 +87,7 @@ class ImageStereoShift(io.ComfyNode):
     ) -> io.NodeOutput:
         source = image_to_core(image, "image")
         frames, channels, height, width = source.shape
-        if depth.shape[1:3] != image.shape[1:3]:
-            raise ValueError(
-                f"depth is {depth.shape[2]}x{depth.shape[1]} and image is {width}x{height}. "
-                "Make the depth map from this image, or scale it to that size with Upscale Image, method nearest-exact."
-            )
+        expect_size_of_image(depth, image)
         kept = source.element_size() * frames * 2 * (channels + 1) * height * width
         refuse_beyond_memory(
             kept + working_bytes(height, width, channels, Quality(quality)), f"Image Stereo Shift at {width}x{height}"

@@ -1,0 +1,182 @@
+"""DepthConditioning: a depth map to the conditioning of a stereo pair, for SD2-depth or a depth ControlNet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from node_helpers import conditioning_set_values
+from torch import Tensor
+from torch.nn import functional
+
+from ..stereo_core.disparity import StereoGeometry, resize_nearest
+from ..stereo_core.rendering import Quality, render_view
+from .geometry_inputs import geometry_inputs, show_geometry
+from .host import depth_to_core, for_each
+from .latent_geometry import latent_columns
+
+Conditioning = list[list[Any]]
+
+
+class RightDepth(str, Enum):
+    """The depth map that the right view is generated from."""
+
+    WARPED = "warped"
+    LEFT = "left"
+
+
+class DepthConditioning(io.ComfyNode):
+    """Tell a depth model what each eye has in front of it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_DepthConditioning",
+            display_name="Depth Conditioning",
+            category="stereo/conditioning",
+            description="Prepares a depth map for both eyes of a stereo pair: as the extra channel of SD2-depth, "
+            "or as the hint of a depth ControlNet.",
+            search_aliases=["depth2img", "depth to image", "512-depth", "controlnet depth", "D2SI", "depth to stereo"],
+            inputs=[
+                io.Conditioning.Input("positive"),
+                io.Conditioning.Input("negative"),
+                io.Image.Input(
+                    "depth",
+                    tooltip="Depth map of the left view, white is near, of the picture's shape. One for each picture, "
+                    "or one for all.",
+                ),
+                io.Latent.Input("latent", tooltip="The latent that the sampler gets; only its size is used."),
+                *geometry_inputs(),
+                io.Combo.Input(
+                    "right_depth",
+                    options=RightDepth,
+                    default=RightDepth.WARPED.value,
+                    tooltip="What the right view is generated from.\nwarped: the depth map as the right eye sees it, "
+                    "by the same shift as the latent's (default).\nleft: the left view's map for both.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="Strength of control_net, 0 to 10. Without one it is not used.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    advanced=True,
+                    tooltip="Where in the schedule control_net starts, 0 to 1. Without one it is not used.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    advanced=True,
+                    tooltip="Where in the schedule control_net ends, 0 to 1. Without one it is not used.",
+                ),
+                io.ControlNet.Input(
+                    "control_net",
+                    optional=True,
+                    tooltip="A depth ControlNet for the model. Without it the model must be SD2-depth, which takes "
+                    "depth as a fifth channel.",
+                ),
+                io.Vae.Input("vae", optional=True, tooltip="For ControlNets that need it, as those of SD3 and Flux."),
+            ],
+            outputs=[io.Conditioning.Output(display_name="positive"), io.Conditioning.Output(display_name="negative")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        positive: Conditioning,
+        negative: Conditioning,
+        depth: Tensor,
+        latent: dict[str, Any],
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        right_depth: str,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        control_net: Any = None,
+        vae: Any = None,
+    ) -> io.NodeOutput:
+        if control_net is not None and start_percent > end_percent:
+            raise ValueError(
+                f"start_percent is {start_percent} and end_percent {end_percent}. Let start come before end."
+            )
+        shape = _left_shape(latent)
+        columns = latent_columns(shape, depth, StereoGeometry(max_disparity, convergence, exponent))
+        show_geometry(cls, columns, shape[-1])
+        left = depth_to_core(depth)
+        views = [left]
+        if RightDepth(right_depth) is RightDepth.WARPED:
+            left = for_each(left, shape[0])
+            views = [left, _warp(left, columns)]
+        if control_net is None:
+            values = {"noise_concat": _fifth_channel(views, (shape[-2], shape[-1]))}
+            return io.NodeOutput(*(conditioning_set_values(entries, values) for entries in (positive, negative)))
+        if strength == 0:
+            return io.NodeOutput(positive, negative)
+        hint = torch.cat(views).expand(-1, 3, -1, -1)
+        control = control_net.copy().set_cond_hint(hint, strength, (start_percent, end_percent), vae=vae)
+        return io.NodeOutput(*_attach(control, positive, negative))
+
+
+def _attach(control: Any, *conditionings: Conditioning) -> Iterator[Conditioning]:
+    """Add a ControlNet to every entry; entries that had the same one before share the copy that goes on from it."""
+    continued = {}
+    for conditioning in conditionings:
+        before = [values.get("control") for _, values in conditioning]
+        for earlier in before:
+            if earlier not in continued:
+                continued[earlier] = control.copy().set_previous_controlnet(earlier)
+        yield [
+            [embedding, {**values, "control": continued[earlier], "control_apply_to_uncond": False}]
+            for (embedding, values), earlier in zip(conditioning, before, strict=True)
+        ]
+
+
+def _left_shape(latent: dict[str, Any]) -> tuple[int, int, int, int]:
+    """The shape of the left views' latent; one that holds both views already has every batch index twice."""
+    samples = latent["samples"]
+    if samples.is_nested or samples.ndim != 4:
+        raise ValueError(
+            f"latent: expected a picture latent (B, C, H, W), got "
+            f"{'one with several parts' if samples.is_nested else tuple(samples.shape)}. "
+            "Depth Conditioning is for pictures; condition a video model by its own nodes."
+        )
+    batch, channels, height, width = samples.shape
+    index = latent.get("batch_index", [])
+    paired = len(index) == batch and index[: batch // 2] == index[batch // 2 :]
+    return batch // 2 if paired else batch, channels, height, width
+
+
+def _warp(depth: Tensor, columns: Tensor) -> Tensor:
+    """The right view's depth maps, at their own size, moved as far as the latent is; a point keeps its depth."""
+    scale = depth.shape[-1] / columns.shape[-1]
+    return render_view(depth, resize_nearest(columns, tuple(depth.shape[-2:])) * scale, Quality.FAST).image
+
+
+def _fifth_channel(views: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """Bring the views' maps, left first, to latent size in [-1, 1], far to near.
+
+    This is Stability AI's convention for SD2-depth (scripts/gradio/depth2img.py of Stability-AI/stablediffusion):
+    bicubic to the latent's size, then each picture's minimum to -1 and its maximum to 1. The right view takes the
+    left one's range here, so that a point has the same value in both.
+    """
+    maps = [functional.interpolate(view, size=size, mode="bicubic", align_corners=False) for view in views]
+    low, high = (end((1, 2, 3), keepdim=True) for end in (maps[0].amin, maps[0].amax))
+    span = (high - low).clamp_min(torch.finfo(high.dtype).eps)  # a flat map is far everywhere
+    return torch.cat([((map - low) / span * 2 - 1).clamp_(-1, 1) for map in maps])
