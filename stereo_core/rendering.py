@@ -142,5 +142,18 @@ def _sample_cubic(image: Tensor, point: Tensor) -> Tensor:
 
 
 def working_bytes(height: int, width: int, channels: int, quality: Quality) -> int:
-    """Return a bound on the memory that rendering one frame takes beside its input and output."""
-    return height * width * (100 + 16 * channels) * (1 if quality is Quality.FAST else 2)
+    """Bound the memory that ``render_view`` takes beside its inputs and results.
+
+    Frames are rendered one at a time, so it does not grow with the clip.
+
+    Args:
+        height: rows of one frame.
+        width: columns of one frame.
+        channels: channels of one frame.
+        quality: the quality asked for.
+
+    Returns:
+        Bytes, for a frame that is nothing but holes; an ordinary one takes about half.
+    """
+    per_pixel = 100 + 16 * channels if Quality(quality) is Quality.FAST else 160 + 32 * channels
+    return height * width * per_pixel

@@ -76,7 +76,9 @@ def forward_warp(source: Tensor, disparity: Tensor, mode: WarpMode = WarpMode.NE
     expect_shape("source", source, "B C H W")
     batch, _, height, width = source.shape
     expect_shape("disparity", disparity, "B 1 H W", B=batch, H=height, W=width)
-    expect_finite("disparity", disparity)
+    low, high = disparity.aminmax()  # holds NaN where the disparity does, and is faster to look at
+    if not (low.isfinite() and high.isfinite()):
+        expect_finite("disparity", disparity)
     if mode is WarpMode.NEAREST:
         return _warp_nearest(source, disparity, view)
     return _warp_linear(source, disparity, view)
@@ -107,9 +109,9 @@ def _warp_nearest(source: Tensor, disparity: Tensor, view: View) -> Warp:
     batch, channels, height, width = source.shape
     # float16 and bfloat16 do not hold every column; float32 does.
     offset = (disparity if disparity.dtype == torch.float64 else disparity.float()).trunc()
-    column = torch.arange(width, dtype=offset.dtype, device=source.device)
-    target = column - offset if view is View.RIGHT else column + offset
-    landed = landing_columns(target.clamp_(-1, width).add_(1).long(), view)
+    slot = torch.arange(1, width + 1, dtype=offset.dtype, device=source.device)
+    slot = slot - offset if view is View.RIGHT else slot + offset
+    landed = landing_columns(slot.clamp_(0, width + 1).long(), view)
     # A column of zeros where "nothing" points: far cheaper than masking what was gathered.
     zeros, inside = (0, slice(1, None)) if view is View.RIGHT else (width, slice(width))
     padded = source.new_empty(batch, channels, height, width + 1)

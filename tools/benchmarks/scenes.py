@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,15 +26,15 @@ class Scene(NamedTuple):
     disparity: Tensor
 
 
-def load_scenes(size: int = 512) -> list[Scene]:
-    """Load Motorcycle, and the scenes that lie beside the project where they are present."""
+def load_scenes(size: int = 512, names: Iterable[str] = tuple(_DISPARITY_SCALES)) -> list[Scene]:
+    """Load Motorcycle, and those of ``names`` that lie beside the project."""
     from skimage.data import stereo_motorcycle
 
     scenes = [_scene("Motorcycle", *stereo_motorcycle(), size=size)]
-    for name, scale in _DISPARITY_SCALES.items():
+    for name in names:
         folder = STEREO_DATA / name
         if folder.is_dir():
-            disparity = _read(next(folder.glob("disp_left.*"))).astype(np.float32) / scale
+            disparity = _read(next(folder.glob("disp_left.*"))).astype(np.float32) / _DISPARITY_SCALES[name]
             scenes.append(_scene(name, _read(folder / "left.png"), _read(folder / "right.png"), disparity, size=size))
     return scenes
 
