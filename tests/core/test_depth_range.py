@@ -120,7 +120,7 @@ def test_the_first_frame_starts_a_scene_whether_marked_or_not():
 @pytest.mark.parametrize("value", [0.0, 1.0, -300.0])
 def test_a_flat_map_is_the_middle(dtype, value):
     raw = torch.full((3, 1, 8, 8), value, dtype=dtype)
-    raw[1, 0, 3] += abs(value) * torch.finfo(dtype).eps  # rounding is no depth
+    raw[:, 0, 3] += abs(value) * torch.finfo(dtype).eps  # rounding is no depth
     assert (normalize_inverse_depth(raw, percentile=0) == 0.5).all()
 
 
