@@ -12,6 +12,7 @@ from .depth_conditioning import DepthConditioning
 from .image_shift import ImageStereoShift
 from .inversion import DDIMInversion
 from .latent_shift import LatentStereoShift
+from .null_text import NullTextOptimization
 from .stereo_ksampler import StereoKSampler
 from .stereo_sampler import StereoShiftSampler
 
@@ -23,6 +24,7 @@ NODES: list[type[io.ComfyNode]] = [
     LatentStereoShift,
     DepthConditioning,
     DDIMInversion,
+    NullTextOptimization,
     StereoKSampler,
     StereoShiftSampler,
     CrossViewAttentionPatch,

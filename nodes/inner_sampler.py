@@ -1,0 +1,78 @@
+"""What a sampler must be to run in pieces, and the random streams it draws from."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable
+
+import comfy.k_diffusion.sampling
+import comfy.samplers
+import torch
+from torch import Tensor
+
+# The host's functions whose own noise is a Brownian path; all others draw afresh at each step.
+_BROWNIAN = {"sample_dpmpp_sde", "sample_dpmpp_2m_sde", "sample_dpmpp_2m_sde_heun", "sample_dpmpp_3m_sde"}
+_OWN_STEPS = {"dpm_fast_function": "dpm_fast", "dpm_adaptive_function": "dpm_adaptive"}
+_TWO_STEPS = {"sample_unipc": "uni_pc", "sample_unipc_bh2": "uni_pc_bh2"}
+
+
+def expect_steppable(sampler: object) -> comfy.samplers.KSAMPLER:
+    """Return ``sampler`` if its schedule can be cut.
+
+    Raises:
+        ValueError: a sampler of another kind, or one that chooses its own steps.
+    """
+    if not isinstance(sampler, comfy.samplers.KSAMPLER):
+        raise ValueError(
+            f"sampler: a {type(sampler).__name__} runs its own loop and cannot be stopped between steps. "
+            "Connect KSamplerSelect with euler, ddim or dpmpp_2m, or another sampler that works step by step."
+        )
+    name = _OWN_STEPS.get(_function_name(sampler))
+    if name:
+        raise ValueError(
+            f"sampler: {name} chooses its own steps instead of the schedule's. Use euler, ddim or dpmpp_2m."
+        )
+    return sampler
+
+
+def expect_long_enough(sampler: comfy.samplers.KSAMPLER, cuts: list[int]) -> None:
+    """Refuse samplers that cannot take a single step where ``cuts`` leave one.
+
+    Raises:
+        ValueError: naming the sampler and the step.
+    """
+    name = _TWO_STEPS.get(_function_name(sampler))
+    single = next((a for a, b in itertools.pairwise(cuts) if b - a == 1), None)
+    if name and single is not None:
+        raise ValueError(
+            f"sampler: {name} needs two steps in a row, and the edits leave step {single + 1} by itself. "
+            "Use euler, ddim or dpmpp_2m, more steps, or mask_every 0 without a trajectory."
+        )
+
+
+def _function_name(sampler: comfy.samplers.KSAMPLER) -> str:
+    return getattr(sampler.sampler_function, "__name__", "")
+
+
+def inpaint_noise(sampler: comfy.samplers.KSAMPLER, noise: Tensor, seed: int) -> Tensor:
+    """What the host's KSAMPLER puts under a mask; its own generator instead of the global one."""
+    if not sampler.inpaint_options.get("random", False):
+        return noise
+    return torch.randn(noise.shape, generator=torch.Generator().manual_seed(seed + 1)).to(noise)
+
+
+def noise_stream(
+    sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None
+) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """The function's own random stream, made once for the whole schedule; ``None`` where it takes none."""
+    if "noise_sampler" not in inspect.signature(sampler.sampler_function).parameters:
+        return None
+    if sampler.extra_options.get("noise_sampler") is not None:
+        return sampler.extra_options["noise_sampler"]
+    name = _function_name(sampler)
+    on_cpu = not name.endswith("_gpu")
+    if name.removesuffix("_gpu") in _BROWNIAN:
+        low, high = sigmas[sigmas > 0].min(), sigmas.max()
+        return comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, low, high, seed=seed, cpu=on_cpu)
+    return comfy.k_diffusion.sampling.default_noise_sampler(like, seed=seed)

@@ -1,0 +1,118 @@
+"""The sampler behind the stereo sampling nodes: one view until the shift, then the pair."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from ..stereo_core.disparity import StereoGeometry
+from ..stereo_core.stereo_sampling import ShiftSettings, filling, renew_right, replace_left, start_pair
+from ..stereo_core.trajectory import Trajectory
+from .inner_sampler import expect_long_enough, expect_steppable
+from .latent_geometry import latent_columns
+from .segments import Segments, make_room, noise_form
+
+# Keeps the noise in holes apart from the noise that the same seed starts the picture with.
+_FILL_STREAM = 0x5DEECE66D
+
+
+class PairSampler(comfy.samplers.Sampler):
+    """StereoDiffusion around any of the host's samplers; (B, ...) in, (2B, ...) out, left entries first."""
+
+    def __init__(
+        self,
+        sampler: object,
+        depth: Tensor,
+        geometry: StereoGeometry,
+        settings: ShiftSettings,
+        trajectory: Trajectory | None = None,
+    ) -> None:
+        if trajectory is not None and settings.shift_both:
+            raise ValueError(
+                "shift_both moves the left view, and a trajectory keeps it where it is. "
+                "Turn shift_both off, or disconnect trajectory."
+            )
+        self.inner = expect_steppable(sampler)
+        self.depth, self.geometry, self.settings, self.trajectory = depth, geometry, settings, trajectory
+
+    def sample(
+        self,
+        model_wrap: comfy.samplers.CFGGuider,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: Callable[[int, Tensor, Tensor, int], None] | None,
+        noise: Tensor,
+        latent_image: Tensor,
+        denoise_mask: Tensor | None = None,
+        disable_pbar: bool = False,
+    ) -> Tensor:
+        """Called by the host's guiders."""
+        steps = len(sigmas) - 1
+        if steps < 1:
+            raise ValueError("sigmas: the schedule has no step. Use at least 1 step, and a denoise above 0.")
+        _expect_one_view(noise, self.depth, extra_args["model_options"])
+        disparity = latent_columns(noise.shape, self.depth, self.geometry).to(noise.device)
+        shift, renew = self.settings.schedule(steps)
+        # A replayed left view is known at the shift, and set anew after every step.
+        alone, edits = ([0], renew) if self.trajectory is None else ([], range(shift + 1, steps))
+        cuts = sorted({*alone, shift, *edits, steps})
+        expect_long_enough(self.inner, cuts)
+
+        def make_pair(values: Tensor, fill: Tensor) -> Tensor:
+            return start_pair(values, disparity, fill, self.settings.shift_both)
+
+        run = Segments(
+            self.inner, model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
+        )
+        make_room(model_wrap, torch.Size((2 * noise.shape[0], *noise.shape[1:])))
+        if self.trajectory is not None:
+            state = _replayed(self.trajectory, sigmas[shift], noise)
+        else:
+            state = run.run(run.start(), 0, shift)
+        generator = torch.Generator().manual_seed((run.seed + _FILL_STREAM) % 2**63)
+        form = noise_form(run.model_sampling)
+        state = make_pair(state, filling(state, self.settings.fill, sigmas[shift], form, generator))
+        run.double(make_pair)
+
+        for first, last in itertools.pairwise(cut for cut in cuts if cut >= shift):
+            state = run.run(state, first, last)
+            if self.trajectory is not None:
+                state = replace_left(state, _replayed(self.trajectory, sigmas[last], noise))
+            if last in renew:
+                state = renew_right(state, disparity, self.settings.shift_both)
+        return run.finish(state)
+
+
+def _replayed(trajectory: Trajectory, sigma: Tensor, like: Tensor) -> Tensor:
+    state = trajectory.at(sigma.item())
+    if state.shape != like.shape:
+        raise ValueError(
+            f"trajectory: holds a latent of {tuple(state.shape)}, the one to sample has {tuple(like.shape)}. "
+            "Invert or record the same picture at the same size."
+        )
+    return state.to(like)
+
+
+def _expect_one_view(noise: Tensor, depth: Tensor, model_options: dict[str, Any]) -> None:
+    if noise.ndim not in (4, 5):
+        raise ValueError(
+            "latent_image: expected a picture latent (B, C, H, W) or a video latent (B, C, T, H, W). "
+            "Latents with several parts, as of video with sound, cannot be shifted: use a model of one part."
+        )
+    halves = noise.chunk(2)
+    # Latent Stereo Shift and this sampler give both eyes the same noise; two pictures never have it by chance.
+    if len(noise) % 2 == 0 and len(depth) < len(noise) and noise.any() and torch.equal(*halves):
+        raise ValueError(
+            "latent_image: already holds both views. Connect the latent of the left view alone: "
+            "this sampler makes the right one itself."
+        )
+    if getattr(model_options.get("context_handler"), "dim", None) == 0:
+        raise ValueError(
+            "model: context windows over the batch would cut across the two views. "
+            "Disconnect the context window node, or sample fewer frames."
+        )

@@ -1,0 +1,171 @@
+"""One run of any sampler in pieces, so that its state can be edited, and doubled to a pair, between steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_base
+import comfy.model_management
+import comfy.model_sampling
+import comfy.sampler_helpers
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from ..stereo_core.noise_forms import NoiseForm
+from .control_hints import renew_control_hints
+from .inner_sampler import inpaint_noise, noise_stream
+
+# Sets the seeds of the pieces apart.
+_SEED_STRIDE = 0x9E3779B1
+
+
+def noise_form(model_sampling: object) -> NoiseForm:
+    """How the states of a model hold their noise."""
+    return NoiseForm.FLOW if isinstance(model_sampling, comfy.model_sampling.CONST) else NoiseForm.VE
+
+
+def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
+    """Have the host free memory for a batch of ``shape``; it counted on the smaller one that it was given."""
+    needed, _ = comfy.sampler_helpers.estimate_memory(guider.model_patcher, shape, guider.conds)
+    device = guider.model_patcher.load_device
+    if not comfy.model_management.is_device_cpu(device) and needed > comfy.model_management.get_free_memory(device):
+        comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)
+
+
+class Segments:
+    """A sampler's run over one schedule, piece by piece.
+
+    With the same denoiser, random stream and step numbers throughout, the pieces of a single-step method are the
+    whole run to the bit; a multistep method begins anew with its first order at each cut. What the caller gave is
+    read, never changed.
+
+    Attributes:
+        steps: the number of steps.
+        seed: of the run.
+        model_sampling: the host's, for noise levels and forms.
+    """
+
+    def __init__(
+        self,
+        sampler: comfy.samplers.KSAMPLER,
+        guider: comfy.samplers.CFGGuider,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: Callable[[int, Tensor, Tensor, int], None] | None,
+        noise: Tensor,
+        latent_image: Tensor,
+        denoise_mask: Tensor | None,
+        disable_pbar: bool,
+    ) -> None:
+        self.steps = len(sigmas) - 1
+        self.seed = extra_args.get("seed") or 0
+        self.model_sampling = guider.inner_model.model_sampling
+        self._sampler, self._guider, self._sigmas, self._extra_args = sampler, guider, sigmas, extra_args
+        self._callback, self._disable_pbar = callback, disable_pbar
+        self._initial_noise, self._mask = noise, denoise_mask
+        self._denoiser = _Denoiser(guider, sigmas)
+        self._denoiser.latent_image, self._denoiser.noise = latent_image, inpaint_noise(sampler, noise, self.seed)
+        self._draw = noise_stream(sampler, noise, sigmas, extra_args.get("seed"))
+        self._make_pair: Callable[[Tensor, Tensor], Tensor] | None = None
+        self._last_report: tuple[int, Tensor, Tensor] | None = None
+
+    def start(self) -> Tensor:
+        """The state before the first step."""
+        at_most = self._sampler.max_denoise(self._guider, self._sigmas)
+        noise, latent = self._initial_noise, self._denoiser.latent_image
+        return self.model_sampling.noise_scaling(self._sigmas[0], noise, latent, at_most)
+
+    def double(self, make_pair: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Shift what goes with the state, from now on, as the state was shifted.
+
+        Args:
+            make_pair: (B, ...) and what its holes hold to (2B, ...): noise, the latent and the mask under inpainting.
+        """
+        denoiser = self._denoiser
+        denoiser.latent_image = make_pair(denoiser.latent_image, denoiser.latent_image)
+        denoiser.noise = make_pair(denoiser.noise, denoiser.noise)
+        if self._mask is not None:
+            self._mask = make_pair(self._mask, torch.ones_like(self._mask))  # what nobody has seen must be painted
+        self._make_pair = make_pair
+        renew_control_hints(self._guider.conds)
+
+    def run(self, state: Tensor, first: int, last: int) -> Tensor:
+        """Take the steps ``first`` to ``last`` - 1 from the state at level ``first``."""
+        if first == last:
+            return state
+        extra_args = {
+            **self._extra_args,
+            "denoise_mask": self._mask,
+            "model_options": self._model_options(len(state)),
+        }
+        if first > 0 and extra_args.get("seed") is not None:
+            # Functions that make their own random stream would draw the same noise in each piece.
+            extra_args["seed"] = (extra_args["seed"] + first * _SEED_STRIDE) % 2**63
+        options = dict(self._sampler.extra_options)
+        if self._draw is not None:
+            options["noise_sampler"] = self._noise
+        return self._sampler.sampler_function(
+            self._denoiser,
+            state,
+            self._sigmas[first : last + 1].clone(),  # some functions write into their schedule
+            extra_args=extra_args,
+            callback=lambda report: self._report(first + report["i"], report["denoised"], report["x"]),
+            disable=self._disable_pbar,
+            **options,
+        )
+
+    def finish(self, state: Tensor) -> Tensor:
+        """Turn the state after the last step into what a sampler returns."""
+        if self._callback is not None and self._last_report and self._last_report[0] < self.steps - 1:
+            # The host's nodes keep the last denoised latent they were shown: it must be the pair, not the preview.
+            self._callback(self.steps - 1, *self._last_report[1:], self.steps)
+        return self.model_sampling.inverse_noise_scaling(self._sigmas[-1], state)
+
+    def _report(self, step: int, denoised: Tensor, state: Tensor) -> None:
+        self._last_report = (step, denoised, state)
+        if self._callback is None:
+            return
+        if self._make_pair is not None and step < self.steps - 1:
+            denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry: both eyes side by side
+        self._callback(step, denoised, state, self.steps)
+
+    def _noise(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        assert self._draw is not None
+        noise = self._draw(sigma, sigma_next)
+        return noise if self._make_pair is None else self._make_pair(noise, noise)
+
+    def _model_options(self, batch: int) -> dict[str, Any]:
+        options = self._extra_args["model_options"]
+        paired = self._make_pair is not None
+        options = {
+            **options,
+            "transformer_options": {**options.get("transformer_options", {}), "stereo_pair": paired},
+        }
+        # Where frames are the batch, guidance that runs along the frames must run along each view's own.
+        by_frames = isinstance(self._guider.inner_model, comfy.model_base.SVD_img2vid)
+        if paired and by_frames and "sampler_cfg_function" in options:
+            options["sampler_cfg_function"] = _each_view(options["sampler_cfg_function"], batch)
+        return options
+
+
+class _Denoiser(comfy.samplers.KSamplerX0Inpaint):
+    """The host's denoiser with inpainting, which stops at once when the user interrupts."""
+
+    def __call__(self, x, sigma, denoise_mask, model_options={}, seed=None):  # noqa: B006 - the host's signature
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        return super().__call__(x, sigma, denoise_mask, model_options=model_options, seed=seed)
+
+
+def _each_view(guide: Callable[[dict[str, Any]], Tensor], batch: int) -> Callable[[dict[str, Any]], Tensor]:
+    """Call a guidance function with one view at a time."""
+
+    def guided(args: dict[str, Any]) -> Tensor:
+        def part(value: Any, view: int) -> Any:
+            splits = isinstance(value, Tensor) and value.ndim > 0 and len(value) == batch
+            return value.chunk(2)[view] if splits else value
+
+        return torch.cat([guide({name: part(value, view) for name, value in args.items()}) for view in (0, 1)])
+
+    return guided

@@ -1,0 +1,192 @@
+"""StereoKSampler: the whole way from a prompt and a depth map to a stereo latent in one node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..stereo_core.attention import AttentionMode
+from ..stereo_core.disparity import StereoGeometry, disparity_preview
+from ..stereo_core.latent_shift import HoleFill
+from ..stereo_core.stereo_sampling import PUBLISHED, ShiftPreset, ShiftSettings
+from ..stereo_core.trajectory import Trajectory
+from .attention import couple_model
+from .geometry_inputs import geometry_inputs, show_geometry
+from .host import core_to_image
+from .latent_geometry import latent_columns
+from .pair_sampler import PairSampler
+from .shift_inputs import shift_inputs
+from .trajectory_socket import TRAJECTORY
+
+_UNCOUPLED = "none"
+
+
+class StereoKSampler(io.ComfyNode):
+    """Sample a stereo pair as KSampler samples a picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_StereoKSampler",
+            display_name="Stereo KSampler",
+            category="stereo/sampling",
+            description="Samples both views of a stereo picture from a prompt and the depth map of the left view.",
+            search_aliases=["StereoDiffusion", "text to stereo", "image to stereo", "2d to 3d", "SBS", "parallax"],
+            inputs=[
+                io.Model.Input("model", tooltip="Any picture model, with its LoRAs and other patches."),
+                io.Conditioning.Input("positive", tooltip="What the picture should show."),
+                io.Conditioning.Input("negative", tooltip="What it should not show."),
+                io.Latent.Input("latent_image", tooltip="The left view to start from, or an empty latent."),
+                io.Image.Input(
+                    "depth",
+                    tooltip="Depth map of the left view, white is near, any size of the same shape.\n"
+                    "For text: of what KSampler makes with the same settings. One for each picture, or one for all.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip="Seed of the noise. The left view is what KSampler makes with the same seed.",
+                ),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Number of steps; the paper takes 50."),
+                io.Float.Input(
+                    "cfg",
+                    default=8.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="How closely to follow the prompt, 1 = no guidance. The paper takes 9 for text.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    default="euler",
+                    tooltip="The algorithm; euler and ddim are the paper's.\nNot dpm_fast or dpm_adaptive, which "
+                    "choose their own steps.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.KSampler.SCHEDULERS,
+                    default="normal",
+                    tooltip="How the noise falls from step to step.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much of latent_image is made anew, above 0 to 1.",
+                ),
+                *geometry_inputs(),
+                io.Combo.Input(
+                    "attention",
+                    options=[_UNCOUPLED, *(mode.value for mode in AttentionMode)],
+                    default=AttentionMode.LEFT_KV.value,
+                    tooltip="How the views see each other while they are made. left_kv: both read the left one.\n"
+                    "joint: both read both, which alters the left. right_joint: only the right reads both.\n"
+                    "left_query: the right asks as the left does. none: not at all.",
+                ),
+                io.Combo.Input(
+                    "preset",
+                    options=ShiftPreset,
+                    default=ShiftPreset.CUSTOM.value,
+                    tooltip="Settings of the shift. custom: shift_at, fill, mask_every and shift_both as set.\n"
+                    "The others are the paper's and replace these four: holes left blank, with Deblur, both shifted.",
+                ),
+                *shift_inputs(advanced=True),
+                TRAJECTORY.Input(
+                    "trajectory",
+                    optional=True,
+                    tooltip="The left view's known states, from DDIM Inversion with the same steps and scheduler.\n"
+                    "The left view then follows them exactly: the right view of a given picture.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="stereo", tooltip="All left entries first, then all right ones."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        positive: list[Any],
+        negative: list[Any],
+        latent_image: dict[str, Any],
+        depth: Tensor,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        denoise: float,
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        attention: str,
+        preset: str,
+        shift_at: float,
+        fill: str,
+        mask_every: float,
+        shift_both: bool,
+        trajectory: Trajectory | None = None,
+    ) -> io.NodeOutput:
+        custom = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both)
+        settings = PUBLISHED.get(ShiftPreset(preset), custom)
+        geometry = StereoGeometry(max_disparity, convergence, exponent)
+        sampler = PairSampler(comfy.samplers.sampler_object(sampler_name), depth, geometry, settings, trajectory)
+        plan = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise)
+        if len(plan.sigmas) < 2:
+            raise ValueError(f"denoise: {denoise} leaves no step to take. Set it above 0.")
+        latent = _fit_to_model(model, latent_image)
+        columns = latent_columns(latent["samples"].shape, depth, geometry)
+        show_geometry(cls, columns, columns.shape[-1])
+
+        if attention != _UNCOUPLED:
+            model = couple_model(model, AttentionMode(attention))
+        samples = comfy.sample.sample_custom(
+            model,
+            comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index")),
+            cfg,
+            sampler,
+            plan.sigmas,
+            positive,
+            negative,
+            latent["samples"],
+            noise_mask=latent.pop("noise_mask", None),
+            callback=latent_preview.prepare_callback(model, len(plan.sigmas) - 1),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=seed,
+        )
+        # Entries of the same number get the same noise from the host: both eyes start alike in a further sampler.
+        batch_index = 2 * list(latent.get("batch_index", range(len(samples) // 2)))
+        preview = disparity_preview(columns[:1] if columns.ndim == 4 else columns[:1, :, 0])
+        return io.NodeOutput(
+            {**latent, "samples": samples, "batch_index": batch_index},
+            ui=ui.PreviewImage(core_to_image(preview), cls=cls),
+        )
+
+
+def _fit_to_model(model: ModelPatcher, latent: dict[str, Any]) -> dict[str, Any]:
+    """Give an empty latent the model's channels and size, as the host's samplers do."""
+    ratios = {name: latent.get(name) for name in ("downscale_ratio_spacial", "downscale_ratio_temporal")}
+    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios.values())
+    if samples.is_nested or samples.ndim not in (4, 5):
+        raise ValueError(
+            "latent_image: expected a picture latent (B, C, H, W) or a video latent (B, C, T, H, W), got "
+            f"{'one with several parts' if samples.is_nested else tuple(samples.shape)}. "
+            "Connect the latent of VAE Encode or an empty latent; separate sound from video first."
+        )
+    return {**{name: value for name, value in latent.items() if name not in ratios}, "samples": samples}
