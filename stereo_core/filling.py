@@ -77,8 +77,8 @@ def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdg
     """Fill the holes of ``image``, in place, from the surface behind them, smoother with the distance.
 
     Squared error favours the mean of what may be there, and the less is known the farther the edge
-    lies. On cells of 1/128 of the width: the row's mean on the edge's surface, over as many cells as
-    the edge is away; a vertical blur with twice that distance as its deviation, on the same surface;
+    lies. On cells of 1/128 of the width: the row's mean on the edge's surface, over twice as many cells
+    as the edge is away; a vertical blur with twice that distance as its deviation, on the same surface;
     then relaxation of the Laplace equation without flow from nearer surfaces. Close to the edge the
     edge's own colour takes over, so that lines go on.
 
@@ -103,13 +103,14 @@ def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdg
 def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance: float) -> _Cells:
     height, width = hole.shape
     padding = (0, -width % size, 0, -height % size)
-    near = F.pad(disparity, padding, value=torch.inf).unflatten(0, (-1, size))
-    farthest = near.amin(1).unflatten(-1, (-1, size)).amin(-1)
+    rows, columns = (height + padding[3]) // size, (width + padding[1]) // size
+    near = F.pad(disparity, padding, value=torch.inf).view(rows, size, -1)
+    farthest = near.amin(1).view(rows, columns, size).amin(-1)
     limit = (farthest + tolerance).repeat_interleave(size, 1)[:, None]
-    usable = F.pad(~hole, padding).unflatten(0, (-1, size)).logical_and_(near <= limit).float()
-    colours = F.pad(image, padding).unflatten(1, (-1, size)) * usable
-    known = usable.sum(1).unflatten(-1, (-1, size)).sum(-1)
-    colour = colours.sum(2).unflatten(-1, (-1, size)).sum(-1) / known.clamp(min=1)
+    usable = F.pad(~hole, padding).view(rows, size, -1).logical_and(near <= limit).float()
+    colours = F.pad(image, padding).view(-1, rows, size, columns * size) * usable
+    known = usable.sum(1).view(rows, columns, size).sum(-1)
+    colour = colours.sum(2).view(-1, rows, columns, size).sum(-1) / known.clamp(min=1)
     return _Cells(colour, known / size**2, farthest)
 
 

@@ -44,20 +44,26 @@ def render_view(
     view: View = View.RIGHT,
     edge_growth: int = 0,
 ) -> RenderedView:
-    """Render the other view of ``image``.
+    """Render the other view of ``image``, every pixel filled.
+
+    Rows are warped as joined surfaces at sub-pixel columns, so sampling meets no crack. ``fast`` samples
+    linearly and stretches the farther edge of a hole over it; ``best`` samples with Catmull-Rom's cubic and
+    fills holes smoothly from the surface behind. Frames are independent: equal frames give equal results.
 
     Args:
-        image: (B, C, H, W), any floating dtype.
-        disparity: (B, 1, H, W) in columns, larger is nearer, any sign.
+        image: (B, C, H, W), any floating dtype and range; computed in float32.
+        disparity: (B, 1, H, W) in columns of this grid, larger is nearer, any sign.
         quality: ``fast`` or ``best``.
-        view: the view to make: the right view has x_right = x_left - disparity.
-        edge_growth: columns and rows by which nearer surfaces grow before the warp.
+        view: the view to make; the right view has x_right = x_left - disparity, the left the opposite.
+        edge_growth: pixels by which nearer surfaces grow to all sides before the warp. At 0 only the one
+            pixel beside a nearer surface that the warp would uncover joins it, because its colour is mixed.
 
     Returns:
-        The filled view and its holes.
+        The filled view, in the dtype of ``image``, and its holes.
 
     Raises:
-        ValueError: a shape does not fit, the disparity is not finite, or an option is unknown.
+        ValueError: a shape does not fit, the disparity is not finite, edge_growth is negative, or the
+            quality or view is unknown.
     """
     quality, view = Quality(quality), View(view)
     expect_shape("image", image, "B C H W")
