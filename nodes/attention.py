@@ -33,7 +33,7 @@ def couple_model(
     family = find_family(model)
     if temporal and not family.temporal:
         raise ValueError(
-            f"temporal: {type(model.model).__name__} has no separate attention over time. Switch temporal off."
+            f"temporal: {type(model.model.model_config).__name__} has no separate attention over time. Switch temporal off."
         )
     coupling = Coupling(family, AttentionMode(mode), start, end, select_blocks(blocks, family.blocks), temporal)
     coupled = model.clone()

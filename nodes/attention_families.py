@@ -64,7 +64,7 @@ def find_family(model: ModelPatcher) -> Family:
             blocks = {part: tuple(range(len(getattr(network, name)))) for part, name in kinds[kind].items()}
             return Family(blocks, text_apart=text_apart)
     raise ValueError(
-        f"model: Cross-View Attention does not know the family {type(model.model).__name__} ({kind.__name__}). "
+        f"model: Cross-View Attention does not know the family {type(model.model.model_config).__name__} ({kind.__name__}). "
         f"Use a model of {_KNOWN}, or sample without this node."
     )
 
