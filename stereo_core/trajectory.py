@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Levels that two nodes computed from the same settings differ by no more than float rounding.
-_RELATIVE = 1e-4
+# Levels that two nodes computed from the same settings differ by float rounding, and the first one of a flow model's
+# schedule by what inversion stays below 1.
+_RELATIVE = 2e-4
 
 
 @dataclass(frozen=True, slots=True)
