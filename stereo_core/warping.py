@@ -76,9 +76,7 @@ def forward_warp(source: Tensor, disparity: Tensor, mode: WarpMode = WarpMode.NE
     expect_shape("source", source, "B C H W")
     batch, _, height, width = source.shape
     expect_shape("disparity", disparity, "B 1 H W", B=batch, H=height, W=width)
-    low, high = disparity.aminmax()  # holds NaN where the disparity does, and is faster to look at
-    if not (low.isfinite() and high.isfinite()):
-        expect_finite("disparity", disparity)
+    expect_finite("disparity", disparity)
     if mode is WarpMode.NEAREST:
         return _warp_nearest(source, disparity, view)
     return _warp_linear(source, disparity, view)
@@ -107,9 +105,10 @@ def landing_columns(slot: Tensor, view: View) -> Tensor:
 
 def _warp_nearest(source: Tensor, disparity: Tensor, view: View) -> Warp:
     batch, channels, height, width = source.shape
-    # float16 and bfloat16 do not hold every column; float32 does.
-    offset = (disparity if disparity.dtype == torch.float64 else disparity.float()).trunc()
-    slot = torch.arange(1, width + 1, dtype=offset.dtype, device=source.device)
+    # float16 and bfloat16 do not hold every column; float32 does. The cast to integers truncates.
+    wide = disparity if disparity.dtype == torch.float64 else disparity.float()
+    offset = wide.clamp(-width - 1, width + 1).int()
+    slot = torch.arange(1, width + 1, dtype=torch.int32, device=source.device)
     slot = slot - offset if view is View.RIGHT else slot + offset
     landed = landing_columns(slot.clamp_(0, width + 1).long(), view)
     # A column of zeros where "nothing" points: far cheaper than masking what was gathered.
@@ -117,9 +116,13 @@ def _warp_nearest(source: Tensor, disparity: Tensor, view: View) -> Warp:
     padded = source.new_empty(batch, channels, height, width + 1)
     padded[..., zeros] = 0
     padded[..., inside] = source
-    index = landed + 1 if view is View.RIGHT else landed
-    image = padded.gather(-1, index.long().expand(batch, channels, height, width))
-    return Warp(image, index != zeros)
+    column = landed + 1 if view is View.RIGHT else landed
+    row = torch.arange(0, height * (width + 1), width + 1, dtype=torch.int32, device=source.device)
+    index = (column + row[:, None]).flatten(1)
+    image = torch.empty_like(source, memory_format=torch.contiguous_format)
+    for into, pixels, at in zip(image.flatten(2), padded.flatten(2), index, strict=True):
+        torch.index_select(pixels, 1, at, out=into)
+    return Warp(image, column != zeros)
 
 
 def _warp_linear(source: Tensor, disparity: Tensor, view: View) -> Warp:
