@@ -71,6 +71,7 @@ def run_pip(python: Path, arguments: list[str], what: str) -> None:
     # Downloads stay in the clone until the set-up is finished, so that a cut-off one goes on from there.
     options = ["--disable-pip-version-check", "--no-input", "--cache-dir", str(HOME / "cache" / "pip")]
     said: list[str] = []
+    remove_leftovers()
     with open(HOME / "setup.log", "a", encoding="utf-8") as log:
         log.write(f"\n{time.asctime()} pip {' '.join(arguments)}\n")
         process = subprocess.Popen(
@@ -93,8 +94,15 @@ def run_pip(python: Path, arguments: list[str], what: str) -> None:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+            remove_leftovers()
     if process.returncode:
         raise SetupError(explain_pip("".join(said), what))
+
+
+def remove_leftovers() -> None:
+    """Remove what a pip that was ended left in the temporary folder: several GB."""
+    for folder in (HOME / "tmp").glob("pip-*"):
+        remove_tree(folder)
 
 
 def show_progress(line: str) -> None:

