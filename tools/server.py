@@ -24,6 +24,7 @@ __all__ = ["Interrupted", "OutputFile", "PromptError", "Server", "ServerError", 
 PACK_NAME = "latent-stereo"  # a dot in the folder's name would break help pages
 PACK_FILES = ("__init__.py", "nodes", "stereo_core", "workflows", "pyproject.toml", "LICENSE", "README.md")
 START_SECONDS = 300
+STOP_SECONDS = 10
 
 
 class Server(Client):
@@ -87,14 +88,14 @@ class Server(Client):
         raise ServerError("No free port was found for ComfyUI in five attempts. Run the command again.")
 
     def stop(self) -> None:
-        """Stop the server: ask it, and after ten seconds end it."""
+        """Stop the server: ask it, and end it when it does not go."""
         if self._process is None:
             return
         process, self._process = self._process, None
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
         process.wait()

@@ -163,6 +163,18 @@ def test_a_package_cut_off_while_being_installed_is_installed_again(tmp_path: Pa
     assert whole.is_dir() and not cut.exists()
 
 
+def test_an_installation_goes_on_where_it_was_cut_off(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = home / "venv" / "lib" / "cut-1.dist-info"
+    cut.mkdir(parents=True)
+    (home / "cache" / "pip").mkdir(parents=True)
+    said: list[bool] = []
+    monkeypatch.setattr(packages, "works", lambda _: True)
+    monkeypatch.setattr(packages, "run_pip", lambda *_: said.append(cut.exists()))
+    packages.install_packages(packages.venv_python())
+    assert said == [False]
+    assert not (home / "cache" / "pip").exists(), "several GB of downloads are left"
+
+
 def make_host(folder: Path, version: str = "0.30.0") -> Path:
     (folder / "comfy").mkdir(parents=True)
     for name in ("main.py", "nodes.py", "requirements.txt"):

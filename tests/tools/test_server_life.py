@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,17 @@ def test_it_is_gone_afterwards(tmp_path: Path) -> None:
     assert not server.alive
     with pytest.raises(ServerError, match="does not answer"):
         server.get("/system_stats")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows a process cannot refuse to be ended")
+def test_one_that_does_not_want_to_go_is_killed(
+    tmp_path: Path, behave: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave("stubborn")
+    monkeypatch.setattr(server_module, "STOP_SECONDS", 1)
+    with fake(tmp_path / "base") as server:
+        process = server._process
+    assert process is not None and process.returncode == -9
 
 
 def test_it_is_gone_when_the_work_fails(tmp_path: Path) -> None:
@@ -60,8 +72,8 @@ def test_a_really_occupied_port_is_passed_over(tmp_path: Path, monkeypatch: pyte
 
 def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path, behave: Callable[[str], None]) -> None:
     behave("another server")
-    with pytest.raises(ServerError, match="did not answer within 2 seconds"):
-        fake(tmp_path / "base", seconds=2).start()
+    with pytest.raises(ServerError, match=r"stopped while starting \(exit code 4\)"):
+        fake(tmp_path / "base").start()
 
 
 def test_a_host_that_dies_is_quoted(tmp_path: Path, behave: Callable[[str], None]) -> None:

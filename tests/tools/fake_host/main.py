@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
 from aiohttp import WSMsgType, web
 
 behaviour = os.environ.get("FAKE_HOST", "")
+answers = [1, 1, 1]
 port = int(sys.argv[sys.argv.index("--port") + 1])
 
 
@@ -18,6 +20,8 @@ def say(text: str) -> None:
 
 
 async def system_stats(_: web.Request) -> web.Response:
+    if behaviour == "another server" and not (answers.pop() if answers else 0):
+        os._exit(4)  # it has answered three times and was not taken for ours
     argv = ["someone else"] if behaviour == "another server" else sys.argv
     return web.json_response({"system": {"argv": argv}})
 
@@ -38,6 +42,8 @@ async def events(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
+if behaviour == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if behaviour == "die":
     sys.exit("ImportError: the fake is broken")
 if behaviour == "never ready":
@@ -52,7 +58,7 @@ if behaviour == "pack fails":
 application = web.Application()
 application.add_routes([web.get("/system_stats", system_stats), web.post("/prompt", prompt), web.get("/ws", events)])
 try:
-    web.run_app(application, host="127.0.0.1", port=port, print=None)
+    web.run_app(application, host="127.0.0.1", port=port, print=None, handle_signals=behaviour != "stubborn")
 except OSError as error:  # the host's own words
     say(f"Port {port} is already in use on address 127.0.0.1. ({error})")
     sys.exit(1)
