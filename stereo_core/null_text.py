@@ -30,9 +30,9 @@ class NullTextSettings:
     Attributes:
         inner_steps: Adam steps at most in each sampling step.
         learning_rate: Adam's, at the first sampling step; it falls linearly to half over the schedule.
-        epsilon: a sampling step is good enough when the mean squared error of the state it leads to, in
-            variance-preserving form, is below ``epsilon * (1 + 100 f)``, f the fraction of the schedule done.
-            0 never stops early.
+        epsilon: the Adam step is the last when the mean squared error before it, of the state that the sampling step
+            leads to in variance-preserving form, is below ``epsilon * (1 + 100 f)``, f the fraction of the schedule
+            done. 0 never stops early.
     """
 
     inner_steps: int = 10
@@ -157,22 +157,24 @@ def _optimize_step(
     threshold = settings.epsilon * (1 + _THRESHOLD_GAINED * fraction)
     best, reached = start, step.state
     least = torch.full((len(start),), torch.inf, device=start.device)
-    first, taken = least, settings.inner_steps
-    for inner in range(settings.inner_steps + 1):
-        with torch.set_grad_enabled(inner < settings.inner_steps):
+    first, taken, last = least, 0, False
+    while True:
+        with torch.set_grad_enabled(not last):
             end = step.take(embedding)
             error = ((end - step.target) / scale).flatten(1)
         losses = error.detach().square().mean(dim=1)
-        first = losses if inner == 0 else first
+        first = losses if taken == 0 else first
         better = losses < least
         least = torch.where(better, losses, least)
         best = torch.where(better.view(-1, 1, 1), embedding.detach(), best)
         reached = torch.where(better.view(-1, *[1] * (end.ndim - 1)), end.detach(), reached)
-        if inner == settings.inner_steps or bool((losses < threshold).all()):
-            taken = inner
+        if last:
             break
         embedding.grad = _gradient(error, embedding)
         adam.step()
+        taken += 1
+        # As published, a loss that is small enough is improved once more.
+        last = taken == settings.inner_steps or bool((losses < threshold).all())
     return best, reached, StepLoss(float(first.mean()), float(least.mean()), taken)
 
 
