@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ..stereo_core.disparity import StereoGeometry, resize_nearest
 from ..stereo_core.rendering import Quality, render_view
+from .control_hints import PairedHint
 from .geometry_inputs import geometry_inputs, show_geometry
 from .host import depth_to_core, for_each
 from .latent_geometry import latent_columns
@@ -131,17 +132,19 @@ class DepthConditioning(io.ComfyNode):
             return io.NodeOutput(positive, negative)
         hint = torch.cat(views).expand(-1, 3, -1, -1)
         control = control_net.copy().set_cond_hint(hint, strength, (start_percent, end_percent), vae=vae)
-        return io.NodeOutput(*_attach(control, positive, negative))
+        return io.NodeOutput(*_attach(control, len(views) == 2, positive, negative))
 
 
-def _attach(control: Any, *conditionings: Conditioning) -> Iterator[Conditioning]:
+def _attach(control: Any, paired: bool, *conditionings: Conditioning) -> Iterator[Conditioning]:
     """Add a ControlNet to every entry; entries that had the same one before share the copy that goes on from it."""
     continued = {}
     for conditioning in conditionings:
         before = [values.get("control") for _, values in conditioning]
         for earlier in before:
             if earlier not in continued:
-                continued[earlier] = control.copy().set_previous_controlnet(earlier)
+                chained = control.copy().set_previous_controlnet(earlier)
+                hint = chained.cond_hint_original
+                continued[earlier] = PairedHint(hint).set_previous_controlnet(chained) if paired else chained
         yield [
             [embedding, {**values, "control": continued[earlier], "control_apply_to_uncond": False}]
             for (embedding, values), earlier in zip(conditioning, before, strict=True)
