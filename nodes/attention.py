@@ -32,9 +32,8 @@ def couple_model(
         )
     family = find_family(model)
     if temporal and not family.temporal:
-        raise ValueError(
-            f"temporal: {type(model.model.model_config).__name__} has no separate attention over time. Switch temporal off."
-        )
+        kind = type(model.model.model_config).__name__
+        raise ValueError(f"temporal: {kind} has no separate attention over time. Switch temporal off.")
     coupling = Coupling(family, AttentionMode(mode), start, end, select_blocks(blocks, family.blocks), temporal)
     coupled = model.clone()
     coupled.add_wrapper_with_key(WrappersMP.APPLY_MODEL, _KEY, coupling.apply_model)

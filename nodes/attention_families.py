@@ -63,8 +63,9 @@ def find_family(model: ModelPatcher) -> Family:
         if kind in kinds:
             blocks = {part: tuple(range(len(getattr(network, name)))) for part, name in kinds[kind].items()}
             return Family(blocks, text_apart=text_apart)
+    family = type(model.model.model_config).__name__
     raise ValueError(
-        f"model: Cross-View Attention does not know the family {type(model.model.model_config).__name__} ({kind.__name__}). "
+        f"model: {family} ({kind.__name__}) is a family that Cross-View Attention does not know. "
         f"Use a model of {_KNOWN}, or sample without this node."
     )
 

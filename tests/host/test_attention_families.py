@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MethodType
@@ -24,9 +25,10 @@ TEXT_APART = ("wan", "wan_i2v", "ltxv")
 
 
 @pytest.fixture(scope="session")
-def loaded(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    request.getfixturevalue("host")  # only then can the host be imported
     folder: Path = tmp_path_factory.mktemp("attention")
-    return cache(lambda name: load(host, FAMILIES[name], folder))
+    return cache(lambda name: load(FAMILIES[name], folder))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +42,7 @@ def couple(host: dict[str, type]) -> Callable[..., Any]:
 def family(name: str) -> Tiny:
     tiny = FAMILIES[name]
     if name == "wan_i2v":
-        tiny = Tiny(tiny.name, tiny.build, tiny.latent, extras={"clip_vision_output": clip_vision()})
+        tiny = replace(tiny, extras={"clip_vision_output": clip_vision()})
     return tiny
 
 
@@ -108,7 +110,7 @@ def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str, i
         options = kwargs["transformer_options"]
         tokens = k.shape[axis]
         coupled = tokens == picture or (tokens == picture + TEXT and name not in TEXT_APART)
-        if only is not None and (options["block_type"], options["block_index"]) != only:
+        if only is not None and (options.get("block_type"), options.get("block_index")) != only:
             coupled = False
         if not coupled:
             return func(q, k, v, heads, *args, **kwargs)
@@ -127,7 +129,7 @@ def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str, i
 def assert_same(ours: Tensor, transcription: Tensor) -> None:
     assert ours.isfinite().all()
     scale = transcription.abs().max().item()
-    torch.testing.assert_close(ours, transcription, rtol=0, atol=2e-5 * scale)
+    torch.testing.assert_close(ours, transcription, rtol=0, atol=3e-4 * scale)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -159,12 +161,12 @@ def assert_views_changed(mode: str, ours: Tensor, plain: Tensor) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("frames", [2, 16])
-def test_temporal_attention_is_coupled_on_request(loaded, couple, mode: str, frames: int, monkeypatch):
-    # With sixteen frames of sixteen pixels, spatial and temporal attention have the same shapes.
-    run, model = Run(family("svd"), entries=frames, steps=1, cfg=1.0), loaded("svd")
+def test_temporal_attention_is_coupled_on_request(loaded, couple, mode: str, monkeypatch: pytest.MonkeyPatch):
+    # With four frames of four pixels, spatial and temporal attention have the same shapes.
+    tiny = replace(family("svd"), latent=(4, 2, 2), extras={"concat_latent_image": (1, 4, 2, 2)})
+    run, model = Run(tiny, entries=4, steps=1, cfg=1.0), loaded("svd")
     spatial, both = run(couple(model, mode)), run(couple(model, mode, temporal=True))
-    assert not torch.allclose(spatial[frames:], both[frames:], rtol=0, atol=1e-3 * both.abs().max().item())
+    assert not torch.allclose(spatial[4:], both[4:], rtol=0, atol=1e-3 * both.abs().max().item())
     with monkeypatch.context() as patch:
         transcribe_unet(model, mode, patch)
         assert_same(spatial, run(model))
@@ -210,30 +212,16 @@ def spy(model: Any, seen: list[tuple[int, ...]]) -> Any:
 @pytest.mark.parametrize("mode", MODES)
 def test_pictures_of_a_batch_are_paired_one_by_one(loaded, couple, mode: str):
     model, tiny = couple(loaded("sd15"), mode), family("sd15")
-    for item, other in enumerate(_alone(model, tiny)):
-        torch.testing.assert_close(Run(tiny, entries=3)(model)[item::3], other, rtol=0, atol=1e-3)
-
-
-def _alone(model: Any, tiny: Tiny) -> list[Tensor]:
-    import comfy.sample
-
-    noise = torch.randn(3, *tiny.latent, generator=torch.Generator().manual_seed(3))
-    original = torch.randn
-    results = []
+    together = Run(tiny, entries=3)(model)
     for item in range(3):
-        torch.randn = lambda *_, item=item, **__: noise[item : item + 1]  # the run's own draw
-        try:
-            results.append(Run(tiny)(model))
-        finally:
-            torch.randn = original
-    return results
+        assert_same(together[item::3], Run(tiny, entries=3, item=item)(model))
 
 
 @pytest.mark.parametrize(
     ("name", "blocks", "only"),
     [
         ("sd15", "middle", "middle_block"),
-        ("sd15", "output.1-3", "output_blocks"),
+        ("sd15", "output.1-2", "output_blocks.2"),
         ("sd15", "input.1", "input_blocks.1"),
     ],
 )

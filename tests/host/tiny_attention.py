@@ -257,7 +257,7 @@ FAMILIES = {
 }
 
 
-def load(host: dict[str, type], tiny: Tiny, folder: Path) -> Any:
+def load(tiny: Tiny, folder: Path) -> Any:
     """Load a family's checkpoint with the host's own loaders: a MODEL."""
     import comfy.model_detection
     import comfy.sd
@@ -287,6 +287,7 @@ class Run:
         entries: pictures, or frames of SVD.
         cfg: guidance; 1 leaves the unconditional out.
         steps: of Euler.
+        item: keep only this entry of the noise.
         switch: whether the pair is on at each step, told as the stereo samplers tell it.
     """
 
@@ -294,6 +295,7 @@ class Run:
     entries: int = 1
     cfg: float = 3.0
     steps: int = 2
+    item: int | None = None
     switch: tuple[bool, ...] = ()
 
     def __call__(self, model: Any, callback: Callable[..., None] | None = None) -> Tensor:
@@ -314,6 +316,8 @@ class Run:
             return x
 
         noise = torch.randn(self.entries, *self.tiny.latent, generator=torch.Generator().manual_seed(3))
+        if self.item is not None:
+            noise = noise[self.item : self.item + 1]
         sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", self.steps)
         return comfy.sample.sample_custom(
             model,
