@@ -81,9 +81,23 @@ def test_a_shift_moves_the_right_view_alone():
     assert min(tiny.error(view, plain) for view in both.chunk(2)) > 0.1
 
 
-def paper(disparity: Tensor, shift: int, renew: set[int]) -> Any:
+def unidirectional(q: Tensor, k: Tensor, v: Tensor, options: dict[str, Any]) -> Tensor:
+    """Algorithm 1, unidirectional: softmax of both views' queries over the left view's keys, written out."""
+
+    def heads(tokens: Tensor) -> Tensor:
+        return tokens.unflatten(-1, (options["n_heads"], -1)).transpose(1, 2)
+
+    chunks = len(options["cond_or_uncond"])
+    k, v = (torch.cat([torch.cat([part.chunk(2)[0]] * 2) for part in tokens.chunk(chunks)]) for tokens in (k, v))
+    scores = heads(q) @ heads(k).transpose(-1, -2) / heads(q).shape[-1] ** 0.5
+    return (scores.softmax(-1) @ heads(v)).transpose(1, 2).flatten(-2)
+
+
+def paper(disparity: Tensor, shift: int, renew: set[int], attention: bool) -> Any:
     """StereoDiffusion as printed: DDIM (Eq. 1), the shift (Eq. 3) left blank, masked denoising (Eq. 6 and 7)."""
     from comfy.samplers import KSAMPLER
+
+    every_block = {(part, number): unidirectional for part in ("input", "middle", "output") for number in range(12)}
 
     def shifted(z: Tensor) -> tuple[Tensor, Tensor]:
         out, mask = torch.zeros_like(z), torch.zeros_like(z, dtype=torch.bool)
@@ -95,37 +109,46 @@ def paper(disparity: Tensor, shift: int, renew: set[int]) -> Any:
         return out, mask
 
     def run(model: Any, x: Tensor, sigmas: Tensor, extra_args: Any, callback: Any, disable: bool) -> Tensor:  # noqa: ARG001
+        options = extra_args["model_options"]
+        attending = {**options["transformer_options"], "patches_replace": {"attn1": every_block}}
+        paired = {**extra_args, "model_options": {**options, "transformer_options": attending}}
         shares = 1 / (1 + sigmas**2)
-        views = [x * shares[0].sqrt()]
+        z = x * shares[0].sqrt()
         for t in range(len(sigmas) - 1):
             if t == shift:
-                blank, mask = shifted(views[0])
-                views.append(blank)
+                blank, mask = shifted(z)
+                z = torch.cat([z, blank])
             if t in renew:
-                views[1] = torch.where(mask, shifted(views[0])[0], views[1])
+                left, right = z.chunk(2)
+                z = torch.cat([left, torch.where(mask, shifted(left)[0], right)])
             now, then = shares[t], shares[t + 1]
-            for view, z in enumerate(views):
-                clean = model(z / now.sqrt(), sigmas[t].expand(1), **extra_args)
-                noise = (z - now.sqrt() * clean) / (1 - now).sqrt()
-                views[view] = then.sqrt() * clean + (1 - then).sqrt() * noise
-            states.append(torch.cat(views))
-        return torch.cat(views)
+            arguments = paired if attention and t >= shift else extra_args
+            clean = model(z / now.sqrt(), sigmas[t].expand(len(z)), **arguments)
+            noise = (z - now.sqrt() * clean) / (1 - now).sqrt()
+            z = then.sqrt() * clean + (1 - then).sqrt() * noise
+            states.append(z)
+        return z
 
     states: list[Tensor] = []
     return KSAMPLER(run), states
 
 
 @pytest.mark.parametrize("name", ["sd15", "sd2_v"])
+@pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize("cfg", [1.0, 7.5])
-def test_every_state_is_the_papers(name: str, cfg: float):
+def test_every_state_is_the_papers(host: dict[str, type], name: str, attention: bool, cfg: float):
     steps, sigmas = 10, tiny.schedule(name, 10)
     disparity = torch.zeros(4, 8)
     disparity[1:3, 2:6] = 2.0
-    literal, states = paper(disparity, shift=2, renew={4, 6, 8})
+    literal, states = paper(disparity, 2, {4, 6, 8}, attention)
     expected, _ = tiny.sample(name, literal, sigmas=sigmas, cfg=cfg)
 
+    model = tiny.load(name)
+    if attention:
+        model = host["Stereo_CrossViewAttentionPatch"].execute(model, "left_kv", 0.0, 1.0, "", False).args[0]
     recorder = Recorder()
-    pair, _ = tiny.sample(name, tiny.stereo(recorder.sampler, fill="zeros"), sigmas=sigmas, cfg=cfg)
+    sampler = tiny.stereo(recorder.sampler, fill="zeros")
+    pair, _ = tiny.sample(name, sampler, sigmas=sigmas, cfg=cfg, model=model)
     assert len(recorder.states) == steps and tiny.error(pair, expected) <= BATCH_ERROR
     for step in range(1, steps):
         before = recorder.states[step] / (1 + sigmas[step] ** 2).sqrt()
@@ -288,3 +311,17 @@ def test_frames_in_the_batch_stay_one_clip_and_get_one_guidance():
     )
     left, right = pair.chunk(2)
     assert tiny.error(left, plain) <= BATCH_ERROR and tiny.error(right, plain) <= BATCH_ERROR
+
+
+def test_a_video_is_shifted_frame_by_frame():
+    clip = torch.zeros(1, 16, 3, 4, 8)
+    depth = torch.zeros(9, 32, 64, 3)
+    depth[5:] = 1.0  # the last of three latent frames
+    plain, _ = tiny.sample("wan", "euler", clip)
+    pair, _ = tiny.sample("wan", tiny.stereo(depth=depth, shift_at=1.0), clip)
+    assert pair.shape == (2, 16, 3, 4, 8) and tiny.error(pair[:1], plain) <= BATCH_ERROR
+    flat, _ = tiny.sample("wan", tiny.stereo(depth=depth, shift_at=1.0, max_disparity=0.0), clip)
+    changed = (pair[1] - flat[1]).abs().amax((0, 2, 3))
+    assert changed[2] > changed[0]
+    with pytest.raises(ValueError, match="depth: 2 maps do not fit 3 frames"):
+        tiny.sample("wan", tiny.stereo(depth=depth[:2]), clip)

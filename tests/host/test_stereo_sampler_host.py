@@ -20,17 +20,17 @@ def as_the_host_runs_nodes() -> Iterator[None]:
         yield
 
 
-def guide(sampler: Any, callback: Any = None, steps: int = 5, size: tuple[int, ...] = ()) -> Tensor:
+def guide(sampler: Any, callback: Any = None, prompts: Any = None) -> Tensor:
     """A run through a guider, as SamplerCustomAdvanced makes it."""
     import comfy.sample
     import comfy.samplers
 
     guider = comfy.samplers.CFGGuider(tiny.load("sd15"))
-    guider.set_conds(tiny.conditioning("sd15", 1), tiny.conditioning("sd15", 2))
+    guider.set_conds(*(prompts or (tiny.conditioning("sd15", seed) for seed in (1, 2))))
     guider.set_cfg(3.0)
-    latent = tiny.empty("sd15", 1, size)
+    latent = tiny.empty("sd15")
     noise = comfy.sample.prepare_noise(latent, 5)
-    sigmas = tiny.schedule("sd15", steps)
+    sigmas = tiny.schedule("sd15", 5)
     return guider.sample(noise, latent, sampler, sigmas, callback=callback, disable_pbar=True, seed=5)
 
 
@@ -63,6 +63,30 @@ def test_a_guider_and_the_pair_flag_in_the_model_options(monkeypatch: pytest.Mon
     pair = guide(tiny.stereo())
     assert pair.shape == (2, 4, 4, 8)
     assert flags == [(False, 6), *[(True, 6)] * 4]
+
+
+def test_a_controlnet_prepares_its_hint_anew_for_the_pair():
+    from comfy.controlnet import ControlBase
+
+    class Hint(ControlBase):
+        def get_control(self, x: Tensor, t: Tensor, cond: Any, batched: int, options: Any) -> None:  # noqa: ARG002
+            if self.cond_hint is None:
+                self.cond_hint = len(x)  # as the host: made for the first batch it sees, then kept
+                made.append(len(x))
+
+        def get_models(self) -> list[Any]:
+            return []
+
+        def cleanup(self) -> None:
+            self.cond_hint = None
+
+    made: list[int] = []
+    hint = Hint()
+    positive, negative = (
+        [[text, {**extras, "control": hint}] for text, extras in tiny.conditioning("sd15", seed)] for seed in (1, 2)
+    )
+    guide(tiny.stereo(), prompts=(positive, negative))
+    assert made == [2, 4]
 
 
 class Stop(Exception):
