@@ -67,7 +67,7 @@ class _Cells(NamedTuple):
 SURFACE = 4.0
 """Disparities that differ by less, in columns of a 512 wide view, are one surface to the fill."""
 
-KNOWN = 0.3
+KNOWN = 0.1
 """A cell of which no more than this share is usable is filled."""
 
 _REACH = 20  # cells, one direction; holes are seldom as wide
@@ -77,7 +77,7 @@ def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdg
     """Fill the holes of ``image``, in place, from the surface behind them, smoother with the distance.
 
     Squared error favours the mean of what may be there, and the less is known the farther the edge
-    lies. On cells of 1/128 of the width: the row's mean on the edge's surface, over twice as many cells
+    lies. On cells of 1/170 of the width: the row's mean on the edge's surface, over twice as many cells
     as the edge is away; a vertical blur with twice that distance as its deviation, on the same surface;
     then relaxation of the Laplace equation without flow from nearer surfaces. Close to the edge the
     edge's own colour takes over, so that lines go on.
@@ -89,10 +89,10 @@ def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdg
         edges: the hole pixels and their edges.
     """
     width = image.shape[-1]
-    size = max(1, width // 128)
+    size = max(1, width // 170)
     tolerance = SURFACE * width / 512
     cells = _reduce(image, disparity, hole, size, tolerance)
-    colour = _relax(_spread(cells, tolerance), cells, tolerance, steps=20)
+    colour = _relax(_spread(cells, tolerance), cells, tolerance, steps=60)
     pixel, edge = edges
     smooth = _sample(colour, cells.disparity, disparity, pixel, size, tolerance)
     flat = image.view(image.shape[0], -1)

@@ -28,6 +28,10 @@ class Landing(NamedTuple):
     share: Tensor
     hole: Tensor
 
+    def point(self) -> Tensor:
+        """Return the source column of the point, (H, W) float32."""
+        return torch.lerp(self.column.float(), self.neighbour.float(), self.share)
+
 
 def land_surfaces(disparity: Tensor) -> Landing:
     """Find which source point each pixel of the right view shows.

@@ -101,9 +101,13 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
         band = slice(int(rows[0]), int(rows[-1]) + 1)
         landing = land_surfaces(disparity[band])
         hole[band] = landing.hole
-        point = torch.lerp(landing.column.float(), landing.neighbour.float(), landing.share)
+        point = landing.point()
         near[band] = point - columns
-        frame[:, band] = _sample_cubic(image[:, band], point) if best else _sample_linear(image[:, band], landing)
+        if best:
+            frame[:, band] = _sample_cubic(image[:, band], point)
+            _soften_edges(frame[:, band], image[:, band], disparity[band], landing.hole)
+        else:
+            frame[:, band] = _sample_linear(image[:, band], landing)
     edges = find_hole_edges(hole, near)
     near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
     if best:
@@ -125,6 +129,25 @@ def _claim_mixed_pixels(disparity: Tensor) -> Tensor:
     return torch.where(before - disparity > TEAR, before, disparity)
 
 
+def _soften_edges(frame: Tensor, image: Tensor, disparity: Tensor, hole: Tensor) -> None:
+    """Mix in ``frame``, in place, what a pixel that shows two surfaces shows at its centre and at its two sides."""
+    columns = torch.arange(image.shape[-1], device=image.device)
+    # So much nearer is the view so much further right; a whole half column would reach into the next pixel.
+    sides = [land_surfaces(disparity + offset) for offset in (-0.49, 0.49)]
+    points = [side.point() for side in sides]
+    left, right = (point - columns for point in points)
+    edge = (left - right).abs_() > TEAR
+    edge &= ~(hole | sides[0].hole | sides[1].hole)
+    pixel = edge.flatten().nonzero().flatten()
+    row = pixel // image.shape[-1]
+    shown, flat = frame.flatten(1)[:, pixel], image.flatten(1)
+    for point in points:
+        column, weights = _cubic_taps(point.flatten()[pixel], image.shape[-1])
+        for at, weight in zip(column, weights, strict=True):
+            shown.addcmul_(flat[:, row * image.shape[-1] + at], weight)
+    frame[:, row, pixel % image.shape[-1]] = shown / 3
+
+
 def _sample_linear(image: Tensor, landing: Landing) -> Tensor:
     column, neighbour = (at.expand_as(image) for at in (landing.column, landing.neighbour))
     return torch.lerp(image.gather(-1, column), image.gather(-1, neighbour), landing.share)
@@ -132,19 +155,24 @@ def _sample_linear(image: Tensor, landing: Landing) -> Tensor:
 
 def _sample_cubic(image: Tensor, point: Tensor) -> Tensor:
     """Sample rows at real columns with Catmull-Rom's cubic."""
+    total = torch.zeros_like(image)
+    for column, weight in zip(*_cubic_taps(point, image.shape[-1]), strict=True):
+        total.addcmul_(image.gather(-1, column.expand_as(image)), weight)
+    return total
+
+
+def _cubic_taps(point: Tensor, width: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the four columns around each point and the weights that Catmull-Rom's cubic gives them."""
     floor = point.floor()
     f = point - floor
-    weights = (
+    columns = [(floor.long() + step).clamp_(0, width - 1) for step in (-1, 0, 1, 2)]
+    weights = [
         ((1 - f * 0.5) * f - 0.5) * f,
         (1.5 * f - 2.5) * f * f + 1,
         ((2 - 1.5 * f) * f + 0.5) * f,
         (f - 1) * f * f * 0.5,
-    )
-    column, last = floor.long(), image.shape[-1] - 1
-    total = torch.zeros_like(image)
-    for step, weight in zip((-1, 0, 1, 2), weights, strict=True):
-        total.addcmul_(image.gather(-1, (column + step).clamp_(0, last).expand_as(image)), weight)
-    return total
+    ]
+    return columns, weights
 
 
 def working_bytes(height: int, width: int, channels: int, quality: Quality) -> int:
