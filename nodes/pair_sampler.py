@@ -52,40 +52,45 @@ class PairSampler(comfy.samplers.Sampler):
         disable_pbar: bool = False,
     ) -> Tensor:
         """Called by the host's guiders."""
-        steps = len(sigmas) - 1
-        if steps < 1:
-            raise ValueError("sigmas: the schedule has no step. Use at least 1 step, and a denoise above 0.")
         _expect_one_view(noise, self.depth, extra_args["model_options"])
         disparity = latent_columns(noise.shape, self.depth, self.geometry).to(noise.device)
-        shift, renew = self.settings.schedule(steps)
-        # A replayed left view is known at the shift, and set anew after every step.
-        alone, edits = ([0], renew) if self.trajectory is None else ([], range(shift + 1, steps))
-        cuts = sorted({*alone, shift, *edits, steps})
-        expect_long_enough(self.inner, cuts)
-
-        def make_pair(values: Tensor, fill: Tensor) -> Tensor:
-            return start_pair(values, disparity, fill, self.settings.shift_both)
-
+        shift, renew, cuts = self._plan(len(sigmas) - 1)
         run = Segments(
             self.inner, model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
         )
         make_room(model_wrap, torch.Size((2 * noise.shape[0], *noise.shape[1:])))
-        if self.trajectory is not None:
-            state = _replayed(self.trajectory, sigmas[shift], noise)
+
+        def make_pair(values: Tensor, fill: Tensor) -> Tensor:
+            return start_pair(values, disparity, fill, self.settings.shift_both)
+
+        if self.trajectory is None:
+            left = run.run(run.start(), 0, shift)
         else:
-            state = run.run(run.start(), 0, shift)
+            left = _replayed(self.trajectory, sigmas[shift], noise)
         generator = torch.Generator().manual_seed((run.seed + _FILL_STREAM) % 2**63)
-        form = noise_form(run.model_sampling)
-        state = make_pair(state, filling(state, self.settings.fill, sigmas[shift], form, generator))
+        fill = filling(left, self.settings.fill, sigmas[shift], noise_form(run.model_sampling), generator)
+        state = make_pair(left, fill)
         run.double(make_pair)
 
-        for first, last in itertools.pairwise(cut for cut in cuts if cut >= shift):
+        for first, last in itertools.pairwise(cuts):
             state = run.run(state, first, last)
             if self.trajectory is not None:
                 state = replace_left(state, _replayed(self.trajectory, sigmas[last], noise))
             if last in renew:
                 state = renew_right(state, disparity, self.settings.shift_both)
         return run.finish(state)
+
+    def _plan(self, steps: int) -> tuple[int, tuple[int, ...], list[int]]:
+        """The step of the shift, those of renewal, and where the pair's part of the schedule is cut."""
+        if steps < 1:
+            raise ValueError("sigmas: the schedule has no step. Use at least 1 step, and a denoise above 0.")
+        shift, renew = self.settings.schedule(steps)
+        # A replayed left view is set anew after every step, and is known at the shift without a step before.
+        edits = renew if self.trajectory is None else range(shift + 1, steps)
+        cuts = sorted({shift, *edits, steps})
+        alone = [0] if self.trajectory is None and shift > 0 else []
+        expect_long_enough(self.inner, [*alone, *cuts])
+        return shift, renew, cuts
 
 
 def _replayed(trajectory: Trajectory, sigma: Tensor, like: Tensor) -> Tensor:

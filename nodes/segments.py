@@ -105,7 +105,7 @@ class Segments:
             extra_args["seed"] = (extra_args["seed"] + first * _SEED_STRIDE) % 2**63
         options = dict(self._sampler.extra_options)
         if self._draw is not None:
-            options["noise_sampler"] = self._noise
+            options["noise_sampler"] = self._drawn_by(self._draw)
         return self._sampler.sampler_function(
             self._denoiser,
             state,
@@ -131,10 +131,16 @@ class Segments:
             denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry: both eyes side by side
         self._callback(step, denoised, state, self.steps)
 
-    def _noise(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        assert self._draw is not None
-        noise = self._draw(sigma, sigma_next)
-        return noise if self._make_pair is None else self._make_pair(noise, noise)
+    def _drawn_by(self, draw: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+        make_pair = self._make_pair
+        if make_pair is None:
+            return draw
+
+        def drawn(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+            noise = draw(sigma, sigma_next)
+            return make_pair(noise, noise)
+
+        return drawn
 
     def _model_options(self, batch: int) -> dict[str, Any]:
         options = self._extra_args["model_options"]
