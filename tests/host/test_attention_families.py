@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny_attention import FAMILIES, Run, Tiny, clip_vision, load
+from tests.host.tiny_attention import FAMILIES, Run, Tiny, clip_vision, load, patcher
 
 MODES = ("left_kv", "joint", "right_joint", "left_query")
 UNETS = ("sd15", "sd2", "sdxl", "svd")
@@ -33,10 +33,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def couple(host: dict[str, type]) -> Callable[..., Any]:
-    def patch(model: Any, mode: str, start: float = 0, end: float = 1, blocks: str = "", temporal: bool = False) -> Any:
-        return host["Stereo_CrossViewAttentionPatch"].execute(model, mode, start, end, blocks, temporal).result[0]
-
-    return patch
+    return patcher(host)
 
 
 def family(name: str) -> Tiny:

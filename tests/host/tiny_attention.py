@@ -278,6 +278,15 @@ def load(tiny: Tiny, folder: Path) -> Any:
         comfy.model_detection.detect_unet_config = detect
 
 
+def patcher(host: dict[str, type]) -> Callable[..., Any]:
+    """The node as a function with its defaults."""
+
+    def patch(model: Any, mode: str, start: float = 0, end: float = 1, blocks: str = "", temporal: bool = False) -> Any:
+        return host["Stereo_CrossViewAttentionPatch"].execute(model, mode, start, end, blocks, temporal).result[0]
+
+    return patch
+
+
 @dataclass(frozen=True)
 class Run:
     """Sampling a pair: the right view's noise is the left one's mirrored, made inside the sampler.
