@@ -42,8 +42,8 @@ class DepthConditioning(io.ComfyNode):
             "or as the hint of a depth ControlNet.",
             search_aliases=["depth2img", "depth to image", "512-depth", "controlnet depth", "D2SI", "depth to stereo"],
             inputs=[
-                io.Conditioning.Input("positive"),
-                io.Conditioning.Input("negative"),
+                io.Conditioning.Input("positive", tooltip="What the picture should show."),
+                io.Conditioning.Input("negative", tooltip="What it should not show."),
                 io.Image.Input(
                     "depth",
                     tooltip="Depth map of the left view, white is near, of the picture's shape. One for each picture, "

@@ -77,7 +77,8 @@ def main() -> None:
     pair = motorcycle()
     left, disparity = to_tensor(pair.left), torch.from_numpy(pair.disparity)[None, None]
     screen = disparity - disparity.median()  # the middle of the scene on the screen
-    right = render_view(left, screen).image
+    rendered = render_view(left, screen)
+    right = rendered.image
     depth = (disparity / disparity.max()).expand_as(left)
     sbs, anaglyph = (
         to_picture(combine(left, right, form)) for form in (StereoFormat.FULL_SBS, StereoFormat.ANAGLYPH_DUBOIS)
@@ -88,11 +89,18 @@ def main() -> None:
     shifted = shift_latent(coarse, columns, HoleFill.ZEROS).samples[1:]
     blocks = to_picture(shifted).resize((left.shape[3], left.shape[2]), Image.Resampling.NEAREST)
 
+    holes = to_picture(torch.where(rendered.hole, torch.ones_like(left), right))
+    prompt = label(Image.new("RGB", (left.shape[3], left.shape[2] // 4), (24, 24, 24)), "a motorcycle in a workshop")
+
     thumbnails = {
         "image_depth_to_stereo": stack(beside(to_picture(left), to_picture(depth)), sbs),
         "image_to_stereo": stack(to_picture(left), anaglyph),
         "video_to_stereo": squeezed,
         "latent_shift_inpaint": stack(to_picture(left), blocks),
+        "text_to_stereo": stack(prompt, anaglyph),
+        "image_to_stereo_diffusion": stack(beside(to_picture(left), holes), sbs),
+        "depth_to_stereo": stack(to_picture(depth), anaglyph),
+        "mixed_stereo": stack(sbs, beside(to_picture(depth), anaglyph)),
     }
     for name, picture in thumbnails.items():
         thumbnail(picture).save(environment.ROOT / "workflows" / f"{name}.jpg", quality=85)
