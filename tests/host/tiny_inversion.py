@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from tiny_checkpoints import random_weights, sd15_unet
 from torch import Tensor
+
+from tests.host.tiny_checkpoints import random_weights, sd15_unet
 
 TEXT = 64
 
