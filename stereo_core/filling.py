@@ -53,7 +53,7 @@ def find_hole_edges(hole: Tensor, disparity: Tensor) -> HoleEdges:
 def stretch(image: Tensor, edges: HoleEdges) -> None:
     """Copy to every hole pixel of ``image`` (C, H, W), in place, the colour of its edge."""
     flat = image.view(image.shape[0], -1)
-    flat[:, edges.pixel] = flat[:, edges.edge]
+    flat.index_copy_(1, edges.pixel, flat.index_select(1, edges.edge))
 
 
 class _Cells(NamedTuple):

@@ -30,7 +30,7 @@ class Landing(NamedTuple):
 
     def point(self) -> Tensor:
         """Return the source column of the point, (H, W) float32."""
-        return torch.lerp(self.column.float(), self.neighbour.float(), self.share)
+        return (self.neighbour - self.column) * self.share + self.column
 
 
 def land_surfaces(disparity: Tensor) -> Landing:
@@ -52,16 +52,12 @@ def land_surfaces(disparity: Tensor) -> Landing:
     columns = torch.arange(width, dtype=torch.float32, device=disparity.device)
     position = columns - disparity
     slot = (position + 1.5).floor_().clamp_(0, width + 1)
-    index = landing_columns(slot.long(), View.RIGHT)
+    landed = landing_columns(slot.long(), View.RIGHT)
     length = position[:, 1:] - position[:, :-1]
     joined = (length > 0) & (length <= 1 + TEAR)
-    gap = slot[:, 1:] - slot[:, :-1]
-    between = torch.zeros_like(slot, dtype=torch.int64)
-    for step in range(1, int(1 + TEAR) + 1):
-        between[:, :-1] = (slot[:, :-1] + step).mul_((gap > step) & joined)
-        index = torch.maximum(index, landing_columns(between, View.RIGHT))
-    hole = index < 0
-    column = index.clamp(min=0).long()
+    _cover_gaps(landed, slot, joined)
+    hole = landed < 0
+    column = landed.clamp_(min=0).long()
     offset = columns - position.gather(-1, column)
     side = offset.sign()
     neighbour = (column + side.long()).clamp_(0, width - 1)
@@ -69,3 +65,17 @@ def land_surfaces(disparity: Tensor) -> Landing:
     joined = (spacing > 0) & (spacing <= 1 + TEAR)
     share = offset.abs_().div_(spacing.clamp_(min=1e-3)).clamp_(max=1).mul_(joined)
     return Landing(column, neighbour, share, hole)
+
+
+def _cover_gaps(landed: Tensor, slot: Tensor, joined: Tensor) -> None:
+    """Write into ``landed`` the left pixel of every joined pair at the columns between the pair's targets."""
+    width = slot.shape[-1]
+    gap = slot[:, 1:] - slot[:, :-1]
+    pair = ((gap > 1) & joined).flatten().nonzero().flatten()  # few
+    row, column = pair // (width - 1), pair % (width - 1)
+    first, gap = slot[row, column].long() - 1, gap[row, column]
+    flat = landed.view(-1)
+    for step in range(1, int(1 + TEAR) + 1):
+        target = first + step
+        inside = (gap > step) & (target >= 0) & (target < width)
+        flat.scatter_reduce_(0, (row * width + target)[inside], column[inside].int(), "amax")

@@ -72,16 +72,19 @@ def render_view(
     expect_finite("disparity", disparity)
     if edge_growth < 0:
         raise ValueError(f"edge_growth: got {edge_growth}. Give a whole number of pixels, 0 or more.")
-    mirrored = view is View.LEFT
-    rendered, hole = torch.empty_like(image), torch.empty_like(disparity, dtype=torch.bool)
-    for index in range(batch):
-        colour, near = image[index].float(), disparity[index, 0].float()
-        if mirrored:
-            colour, near = colour.flip(-1), near.flip(-1)
-        frame, empty = _render_right(colour, near, quality, edge_growth)
-        rendered[index] = frame.flip(-1) if mirrored else frame
-        hole[index, 0] = empty.flip(-1) if mirrored else empty
-    return RenderedView(rendered, hole)
+    frames, holes = [], []
+    for colour, near in zip(image, disparity[:, 0], strict=True):
+        colour, near = colour.float(), near.float()
+        if view is View.LEFT:  # the right view of the mirrored scene
+            frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth)
+            frame, hole = frame.flip(-1), hole.flip(-1)
+        else:
+            frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth)
+        frames.append(frame.to(image.dtype))
+        holes.append(hole[None])
+    if batch == 1:  # spares a copy
+        return RenderedView(frames[0][None], holes[0][None])
+    return RenderedView(torch.stack(frames), torch.stack(holes))
 
 
 def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int) -> tuple[Tensor, Tensor]:
@@ -102,15 +105,15 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
         landing = land_surfaces(disparity[band])
         hole[band] = landing.hole
         point = landing.point()
-        near[band] = point - columns
+        torch.sub(point, columns, out=near[band])
         if best:
             frame[:, band] = _sample_cubic(image[:, band], point)
             _soften_edges(frame[:, band], image[:, band], disparity[band], landing.hole)
         else:
-            frame[:, band] = _sample_linear(image[:, band], landing)
+            _sample_linear(image, landing, frame, band)
     edges = find_hole_edges(hole, near)
-    near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
     if best:
+        near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
         if len(edges.pixel):
             fill_smoothly(frame, near, hole, edges)
         low, high = image.aminmax()
@@ -148,9 +151,13 @@ def _soften_edges(frame: Tensor, image: Tensor, disparity: Tensor, hole: Tensor)
     frame[:, row, pixel % image.shape[-1]] = shown / 3
 
 
-def _sample_linear(image: Tensor, landing: Landing) -> Tensor:
-    column, neighbour = (at.expand_as(image) for at in (landing.column, landing.neighbour))
-    return torch.lerp(image.gather(-1, column), image.gather(-1, neighbour), landing.share)
+def _sample_linear(image: Tensor, landing: Landing, frame: Tensor, band: slice) -> None:
+    """Write into rows ``band`` of ``frame`` what ``image`` has at the landings' points, linearly."""
+    width = image.shape[-1]
+    row = torch.arange(band.start * width, band.stop * width, width, device=image.device)[:, None]
+    flat, shape = image.flatten(1), frame[:, band].shape
+    start, end = (flat.index_select(1, (at + row).flatten()).view(shape) for at in (landing.column, landing.neighbour))
+    torch.lerp(start, end, landing.share.expand(shape), out=frame[:, band])
 
 
 def _sample_cubic(image: Tensor, point: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ def landing_columns(slot: Tensor, view: View) -> Tensor:
     empty, reduce = (-1, "amax") if view is View.RIGHT else (width, "amin")
     column = torch.arange(width, dtype=torch.int32, device=slot.device).expand_as(slot)
     landed = column.new_full((*slot.shape[:-1], width + 2), empty)
-    return landed.scatter_reduce_(-1, slot, column, reduce)[..., 1 : width + 1]
+    return landed.scatter_reduce_(-1, slot, column, reduce)[..., 1 : width + 1].contiguous()
 
 
 def _warp_nearest(source: Tensor, disparity: Tensor, view: View) -> Warp:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from statistics import fmean
 
 import torch
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from stereo_core.metrics import psnr, ssim
 from stereo_core.rendering import Quality, render_view
 from stereo_core.warping import forward_warp
 
@@ -35,26 +35,14 @@ METHODS: dict[str, Callable[[Scene], Tensor]] = {
 }
 
 
-def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
-    """Peak signal-to-noise ratio in decibels for values in [0, 1], over ``mask`` (1, 1, H, W) where given."""
-    error = (image - truth).square()
-    mean = error.mean() if mask is None else error[mask.expand_as(error)].mean()
-    return float(-10 * mean.log10())
-
-
-def ssim(image: Tensor, truth: Tensor) -> float:
-    """Structural similarity by scikit-image's defaults (7x7 uniform window), mean over channels."""
-    return float(structural_similarity(image[0].numpy(), truth[0].numpy(), channel_axis=0, data_range=1.0))
-
-
 def measure(image: Tensor, scene: Scene) -> dict[str, float]:
     """Measure one rendered view; visible are the pixels on which the truncated shift lands."""
     visible = forward_warp(scene.left, scene.disparity).filled
     return {
-        "PSNR": psnr(image, scene.right),
-        "SSIM": ssim(image, scene.right),
-        "visible": psnr(image, scene.right, visible),
-        "holes": psnr(image, scene.right, ~visible),
+        "PSNR": float(psnr(image, scene.right)),
+        "SSIM": float(ssim(image, scene.right)),
+        "visible": float(psnr(image, scene.right, visible)),
+        "holes": float(psnr(image, scene.right, ~visible)),
     }
 
 

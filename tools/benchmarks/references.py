@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereo_core.warping import forward_warp
-
 
 def warp_by_unique(source: Tensor, disparity: Tensor) -> Tensor:
     """Warp to the right view by sorting unique targets, as StereoCrafter-Zero's appendix B describes.
@@ -31,14 +29,21 @@ def warp_by_unique(source: Tensor, disparity: Tensor) -> Tensor:
 
 
 def warp_and_stretch(image: Tensor, disparity: Tensor) -> Tensor:
-    """Shift by whole columns (truncated) and stretch the farther edge of every hole's row over it."""
+    """Shift by whole columns (truncated), then stretch the farther edge of every hole's row over it."""
     width = image.shape[-1]
     column = torch.arange(width, device=image.device).expand(disparity.shape)
-    warped = forward_warp(torch.cat((image, disparity), 1), disparity)
-    colour, depth = warped.image[:, :-1], warped.image[:, -1:]
-    before = torch.where(warped.filled, column, -1).cummax(-1).values
-    after = torch.where(warped.filled, column, width).flip(-1).cummin(-1).values.flip(-1)
+    target = column - disparity.trunc().long()
+    target = torch.where((target < 0) | (target >= width), width, target)  # one column beyond takes what leaves
+    landed = torch.full((*disparity.shape[:-1], width + 1), -1, device=image.device)
+    landed = landed.scatter_reduce(-1, target, column, "amax")[..., :width]
+    filled = landed >= 0
+    source = landed.clamp(min=0)
+    warped = image.gather(-1, source.expand(image.shape)) * filled
+    depth = disparity.gather(-1, source)
+
+    before = torch.where(filled, column, -1).cummax(-1).values
+    after = torch.where(filled, column, width).flip(-1).cummin(-1).values.flip(-1)
     depth_before = depth.gather(-1, before.clamp(min=0)).masked_fill(before < 0, torch.inf)
     depth_after = depth.gather(-1, after.clamp(max=width - 1)).masked_fill(after == width, torch.inf)
     edge = torch.where(depth_before <= depth_after, before, after).clamp(0, width - 1)
-    return torch.where(warped.filled, colour, colour.gather(-1, edge.expand(colour.shape)))
+    return torch.where(filled, warped, warped.gather(-1, edge.expand(image.shape)))
