@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-
+import os
+import platform
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from tools.environment import HOME, ROOT, child_variables
@@ -25,6 +25,8 @@ def missing() -> str | None:
         return "Node.js is not installed"
     if not (MODULES / "puppeteer-core").is_dir():
         return "the browser's packages are not installed (python tools/test.py does it)"
+    if "LATENT_STEREO_CHROMIUM" not in os.environ and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return "the packaged Chromium is for Linux on x86-64; name another in LATENT_STEREO_CHROMIUM"
     return None
 
 
@@ -47,5 +49,3 @@ def browse(url: str, job: dict[str, Any], timeout: float = 400) -> dict[str, Any
     if "failed" in answer:
         raise BrowserError(answer["failed"])
     return answer
-
-

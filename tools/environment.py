@@ -36,7 +36,7 @@ __all__ = ["HOME", "ROOT", "SetupError", "child_variables", "enter", "explain_os
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
 READY = "LATENT_STEREO_READY"  # set for the commands that already run in a complete environment
-DISK_GB = {"Linux": 13}  # measured peak of a set-up; elsewhere torch comes without CUDA
+DISK_GB = {"Linux": 13}  # twice the packages, for pip unpacks beside what it fetched; elsewhere torch has no CUDA
 DISK_GB_ELSEWHERE = 5
 
 
