@@ -12,6 +12,7 @@ import comfy.sampler_helpers
 import comfy.samplers
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ..stereo_core.noise_forms import NoiseForm
 from .control_hints import renew_control_hints
@@ -63,9 +64,10 @@ class Segments:
         self.seed = extra_args.get("seed") or 0
         self.model_sampling = guider.inner_model.model_sampling
         self._sampler, self._guider, self._sigmas, self._extra_args = sampler, guider, sigmas, extra_args
-        self._callback, self._disable_pbar = callback, disable_pbar
+        self._callback = callback
+        self._bar = tqdm(total=self.steps, disable=disable_pbar)
         self._initial_noise, self._mask = noise, denoise_mask
-        self._denoiser = _Denoiser(guider, sigmas)
+        self._denoiser = comfy.samplers.KSamplerX0Inpaint(guider, sigmas)
         self._denoiser.latent_image, self._denoiser.noise = latent_image, inpaint_noise(sampler, noise, self.seed)
         self._draw = noise_stream(sampler, noise, sigmas, extra_args.get("seed"))
         self._make_pair: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -112,12 +114,13 @@ class Segments:
             self._sigmas[first : last + 1].clone(),  # some functions write into their schedule
             extra_args=extra_args,
             callback=lambda report: self._report(first + report["i"], report["denoised"], report["x"]),
-            disable=self._disable_pbar,
+            disable=True,  # one bar for the whole schedule instead of one for each piece
             **options,
         )
 
     def finish(self, state: Tensor) -> Tensor:
         """Turn the state after the last step into what a sampler returns."""
+        self._bar.close()
         if self._callback is not None and self._last_report and self._last_report[0] < self.steps - 1:
             # The host's nodes keep the last denoised latent they were shown: it must be the pair, not the preview.
             self._callback(self.steps - 1, *self._last_report[1:], self.steps)
@@ -125,6 +128,7 @@ class Segments:
 
     def _report(self, step: int, denoised: Tensor, state: Tensor) -> None:
         self._last_report = (step, denoised, state)
+        self._bar.update(step + 1 - self._bar.n)
         if self._callback is None:
             return
         if self._make_pair is not None and step < self.steps - 1:
@@ -154,14 +158,6 @@ class Segments:
         if paired and by_frames and "sampler_cfg_function" in options:
             options["sampler_cfg_function"] = _each_view(options["sampler_cfg_function"], batch)
         return options
-
-
-class _Denoiser(comfy.samplers.KSamplerX0Inpaint):
-    """The host's denoiser with inpainting, which stops at once when the user interrupts."""
-
-    def __call__(self, x, sigma, denoise_mask, model_options={}, seed=None):  # noqa: B006 - the host's signature
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        return super().__call__(x, sigma, denoise_mask, model_options=model_options, seed=seed)
 
 
 def _each_view(guide: Callable[[dict[str, Any]], Tensor], batch: int) -> Callable[[dict[str, Any]], Tensor]:
