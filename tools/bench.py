@@ -1,4 +1,4 @@
-"""Print the benchmark tables: python tools/bench.py [quality|speed|all]."""
+"""Print the benchmark tables: python tools/bench.py [quality|speed|sampling|all]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools import environment  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Print the benchmark tables.")
-    parser.add_argument("table", nargs="?", choices=("quality", "speed", "all"), default="all")
+    parser.add_argument("table", nargs="?", choices=("quality", "speed", "sampling", "all"), default="all")
     table = parser.parse_args().table
     environment.enter(__file__)
     # Only inside the environment: these import torch and scikit-image.
@@ -25,6 +25,10 @@ def main() -> None:
         from tools.benchmarks import speed
 
         speed.main()
+    if table in ("sampling", "all"):
+        from tools.benchmarks import sampling
+
+        sampling.main()
 
 
 if __name__ == "__main__":

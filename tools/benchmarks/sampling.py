@@ -1,0 +1,154 @@
+"""What the pair costs: sampling at the shape of SD 1.5 with random weights, against the plain sampler."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tools.in_process import load_host
+from tools.server import find_host
+
+from .table import machine, print_table
+
+LATENT = 64  # columns and rows: 512 x 512 pixels
+SHIFT_AT = 0.2
+WIDGETS = {
+    "max_disparity": 9.0,
+    "convergence": 0.0,
+    "exponent": 1.0,
+    "shift_at": SHIFT_AT,
+    "fill": "left",
+    "mask_every": 0.2,
+    "shift_both": False,
+}
+
+
+def main() -> None:
+    """Print seconds, how many of them pass outside the network, and the cost against its evaluations alone."""
+    cuda = torch.cuda.is_available()
+    steps, repeats = (50, 3) if cuda else (5, 1)  # a CPU takes half a minute for a step
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        host = load_host(find_host(), Path(folder), cpu=not cuda)
+        model = random_sd15()
+        print(f"## Sampling at 512x512 at the shape of SD 1.5, {steps} steps, batch 1, no guidance\n")
+        print(f"{machine('cuda' if cuda else 'cpu')}. Medians of {repeats} interleaved runs.\n")
+        rows = measure(model, sampling_runs(host, model, steps), steps, repeats)
+    header = ["", "seconds", "outside the network", "of its evaluations alone"]
+    print_table([*header, *(["peak GPU memory"] if cuda else [])], rows)
+
+
+def random_sd15() -> Any:
+    """The full SD 1.5 U-Net with random weights, through the host's loader."""
+    import comfy.ops
+    import comfy.sd
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    network = UNetModel(
+        image_size=32,
+        in_channels=4,
+        out_channels=4,
+        model_channels=320,
+        num_res_blocks=[2, 2, 2, 2],
+        channel_mult=[1, 2, 4, 4],
+        transformer_depth=[1, 1, 1, 1, 1, 1, 0, 0],
+        transformer_depth_output=[1] * 9 + [0] * 3,
+        transformer_depth_middle=1,
+        context_dim=768,
+        num_heads=8,
+        legacy=False,
+        use_spatial_transformer=True,
+        dtype=torch.float16,
+        device="meta",
+        operations=comfy.ops.disable_weight_init,
+    )
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(shape: torch.Size) -> Tensor:
+        fan_in = shape[1:].numel() if len(shape) > 1 else 4
+        return torch.empty(shape).normal_(std=fan_in**-0.5, generator=generator).half()
+
+    return comfy.sd.load_diffusion_model_state_dict({n: drawn(t.shape) for n, t in network.state_dict().items()})
+
+
+def sampling_runs(host: dict[str, Any], model: Any, steps: int) -> dict[str, Callable[[], Tensor]]:
+    """The plain sampler with one view and with two, and the pair without and with coupling."""
+    import comfy.samplers
+    from comfy_extras.nodes_custom_sampler import SamplerCustom
+
+    depth = torch.linspace(0, 1, 512).expand(1, 512, 512).unsqueeze(-1).expand(-1, -1, -1, 3)
+    depth = (depth * 6).floor() / 6
+    generator = torch.Generator().manual_seed(1)
+    words = [[torch.randn(1, 77, 768, generator=generator), {}]]
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps)
+    euler = comfy.samplers.sampler_object("euler")
+    pair = host["Stereo_StereoShiftSampler"].execute(depth, **WIDGETS).args[0]
+
+    def coupled(mode: str) -> Any:
+        return host["Stereo_CrossViewAttentionPatch"].execute(model, mode, 0.0, 1.0, "", False).args[0]
+
+    def run(patched: Any, sampler: Any, batch: int = 1) -> Callable[[], Tensor]:
+        latent = {"samples": torch.zeros(batch, 4, LATENT, LATENT)}
+        return lambda: SamplerCustom.execute(patched, True, 0, 1.0, words, words, sampler, sigmas, latent).args[0]
+
+    return {
+        "plain, one view": run(model, euler),
+        "plain, batch of two": run(model, euler, batch=2),
+        "pair, uncoupled": run(model, pair),
+        "pair, left_kv": run(coupled("left_kv"), pair),
+        "pair, joint": run(coupled("joint"), pair),
+    }
+
+
+def measure(model: Any, runs: dict[str, Callable[[], Tensor]], steps: int, repeats: int) -> list[list[str]]:
+    """Run everything in turns; return the table's rows."""
+    watch = Stopwatch(model.model.diffusion_model)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+    memory: dict[str, int] = {}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            watch.seconds, start = 0.0, now()
+            if torch.cuda.is_available():
+                torch.cuda.reset_peak_memory_stats()
+            run()
+            found[name].append((now() - start, watch.seconds))
+            if torch.cuda.is_available():
+                memory[name] = torch.cuda.max_memory_allocated()
+    total, inside = ({name: median(times[i] for times in found[name]) for name in runs} for i in (0, 1))
+    one, two = inside["plain, one view"] / steps, inside["plain, batch of two"] / steps
+    alone = round(SHIFT_AT * steps)
+    evaluations = {"plain, one view": steps * one, "plain, batch of two": steps * two}
+    rows = []
+    for name in runs:
+        expected = evaluations.get(name, alone * one + (steps - alone) * two)
+        row = [name, f"{total[name]:.2f}", f"{1 - inside[name] / total[name]:.1%}", f"{total[name] / expected:.3f}x"]
+        rows.append(row + ([f"{memory[name] / 2**30:.2f} GiB"] if memory else []))
+    return rows
+
+
+class Stopwatch:
+    """Counts the seconds that the model's own network takes."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self.seconds = 0.0
+        self._start = 0.0
+        network.register_forward_pre_hook(self._enter)
+        network.register_forward_hook(self._leave)
+
+    def _enter(self, *_: object) -> None:
+        self._start = now()
+
+    def _leave(self, *_: object) -> None:
+        self.seconds += now() - self._start
+
+
+def now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -1,0 +1,46 @@
+"""The real host loaded into this process, with this pack, as the host loads packs.
+
+Two modules are called ``nodes``: the host's file and this pack's folder. The host must come first on ``sys.path``
+before anything imports that name; the pack is loaded from a copy, so its ``stereo_core`` is another module object
+than the one that other code imports: never compare classes across them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tools.server import PACK_NAME, mirror_pack
+
+
+def load_host(host: Path, base: Path, cpu: bool = True) -> dict[str, type]:
+    """Import the host, once per process, and load this pack into it.
+
+    Args:
+        host: the host's folder, only read.
+        base: a folder for the host's input, output and models, and the pack's copy.
+        cpu: compute on the CPU; without it the host looks for a GPU.
+
+    Returns:
+        Node classes by id, the host's and this pack's.
+    """
+    pack = base / "custom_nodes" / PACK_NAME
+    mirror_pack(pack)
+    sys.path.insert(0, str(host))
+    arguments = sys.argv
+    # The host reads its arguments on import: without a base directory it writes into its own folder.
+    sys.argv = ["main.py", "--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
+    sys.argv += ["--cpu"] if cpu else []
+    try:
+        import comfy.options
+
+        comfy.options.enable_args_parsing()
+        import nodes
+    finally:
+        sys.argv = arguments
+    if not Path(nodes.__file__).samefile(host / "nodes.py"):
+        raise RuntimeError(f"The module nodes is {nodes.__file__}, not the host's.")
+    if not asyncio.run(nodes.load_custom_node(str(pack), module_parent="custom_nodes")):
+        raise RuntimeError("The pack did not load; the host's log says why.")
+    return nodes.NODE_CLASS_MAPPINGS
