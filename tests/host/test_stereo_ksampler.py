@@ -102,10 +102,26 @@ def test_bad_input_is_refused_with_what_to_do(ksample: Any):
         ksample(sampler_name="dpm_fast")
 
 
-def test_an_inverted_picture_is_the_left_view(host: dict[str, type], ksample: Any):
-    samples = torch.randn(tiny.empty("sd15").shape, generator=torch.Generator().manual_seed(1))
+@pytest.mark.parametrize("name", ["sd15", "sd3"])
+def test_an_inverted_picture_is_the_left_view(host: dict[str, type], ksample: Any, name: str):
+    samples = torch.randn(tiny.empty(name).shape, generator=torch.Generator().manual_seed(1))
     inverted = host["Stereo_DDIMInversion"].execute(
-        tiny.load("sd15"), tiny.conditioning("sd15", 1), {"samples": samples}, tiny.schedule("sd15", 4), 0
+        tiny.load(name), tiny.conditioning(name, 1), {"samples": samples}, tiny.schedule(name, 4), 0
     )
-    pair = ksample(latent={"samples": samples}, trajectory=inverted.args[1], attention="left_kv")
-    torch.testing.assert_close(pair["samples"][:1], samples, rtol=1e-6, atol=1e-6)
+    latent = {"samples": samples}
+    pair = ksample(name, latent, trajectory=inverted.args[1], attention="left_kv")["samples"]
+    torch.testing.assert_close(pair[:1], samples, rtol=1e-5, atol=1e-5)
+    assert tiny.error(pair[1:], samples) > 0.1
+    from_the_start = ksample(name, latent, trajectory=inverted.args[1], shift_at=0.0)["samples"]
+    torch.testing.assert_close(from_the_start[:1], samples, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["none", "joint"])
+def test_the_model_stays_as_it_was(ksample: Any, attention: str):
+    model = tiny.load("sd15")
+    before, _ = tiny.sample("sd15", "euler")
+    options = repr(model.model_options)
+    ksample(attention=attention)
+    with pytest.raises(ValueError, match="depth holds 2 maps for 3 pictures"):
+        ksample(latent={"samples": tiny.empty("sd15", 3)}, depth=tiny.depth_step(2), attention=attention)
+    assert torch.equal(tiny.sample("sd15", "euler")[0], before) and repr(model.model_options) == options
