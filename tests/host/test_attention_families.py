@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny_attention import FAMILIES, Run, Tiny, clip_vision, load, patcher
+from tests.host.tiny_attention import FAMILIES, WAN_VARIANTS, Run, Tiny, clip_vision, load, patcher
 
 MODES = ("left_kv", "joint", "right_joint", "left_query")
 UNETS = ("sd15", "sd2", "sdxl", "svd")
@@ -146,6 +146,41 @@ def test_transformer_agrees_with_explicit_softmax(loaded, couple, name: str, mod
     plain, ours = run(model), run(couple(model, mode))
     assert_same(ours, run(transcribed_transformer(model, name, mode)))
     assert_views_changed(mode, ours, plain)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_guides_of_ltxv_split_the_layer(loaded, couple, mode: str):
+    """With guide frames the host runs one self-attention in two calls, each with a mask of its own."""
+    from comfy.ldm.lightricks.model import GuideAttentionMask
+
+    guide = GuideAttentionMask(
+        total_tokens=48, guide_start=36, tracked_count=12, tracked_weights=torch.full((12,), 0.5)
+    )
+
+    def guided(model: Any) -> Any:
+        clone = model.clone()
+        for number in range(2):
+            clone.set_model_patch_replace(
+                lambda args, extra: extra["original_block"]({**args, "self_attention_mask": guide}),
+                "dit",
+                "double_block",
+                number,
+            )
+        return clone
+
+    run, model = Run(family("ltxv")), guided(loaded("ltxv"))
+    plain, ours = run(model), run(couple(model, mode))
+    assert not torch.allclose(plain, run(loaded("ltxv")), atol=1e-3)
+    assert_same(ours, run(transcribed_transformer(model, "ltxv", mode)))
+    assert_views_changed(mode, ours, plain)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", WAN_VARIANTS)
+def test_steered_wan_is_coupled(couple, name: str, mode: str, tmp_path: Path):
+    tiny = WAN_VARIANTS[name]
+    run, model = Run(tiny), load(tiny, tmp_path)
+    assert_views_changed(mode, run(couple(model, mode)), run(model))
 
 
 def assert_views_changed(mode: str, ours: Tensor, plain: Tensor) -> None:

@@ -205,12 +205,11 @@ def _qwen_image() -> tuple[dict[str, Tensor], dict[str, Any]]:
     return _fill(QwenImageTransformer2DModel, 18, num_layers=2, in_channels=64, **QWEN), {}
 
 
-def _wan(**shape: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    from comfy.ldm.wan.model import WanModel
+def _wan(kind: str = "WanModel", **shape: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    import comfy.ldm.wan.model
 
     common = {"dim": 128, "ffn_dim": 256, "freq_dim": 256, "text_dim": WIDTH, "out_dim": 16, "num_layers": 2}
-    weights = _fill(WanModel, 19, **common, num_heads=2, **shape)
-    # The host's list of scales has a fourth axis.
+    weights = _fill(getattr(comfy.ldm.wan.model, kind), 19, **common, num_heads=2, **shape)
     return weights, {"num_heads": 2, "text_dim": WIDTH}
 
 
@@ -255,6 +254,20 @@ FAMILIES = {
     "wan_i2v": Tiny("attention_wan_i2v", lambda: _wan(model_type="i2v", in_dim=36), (16, 3, 8, 12)),
     "ltxv": Tiny("attention_ltxv", _ltxv, (128, 2, 4, 6), extras={"attention_mask": MASK}),
 }
+
+WAN_VARIANTS = {
+    "vace": Tiny(
+        "attention_wan_vace",
+        lambda: _wan("VaceWanModel", model_type="vace", in_dim=16, vace_layers=1, vace_in_dim=96),
+        (16, 3, 8, 12),
+    ),
+    "camera": Tiny(
+        "attention_wan_camera",
+        lambda: _wan("CameraWanModel", model_type="camera_2.2", in_dim=36, in_dim_control_adapter=24),
+        (16, 3, 8, 12),
+    ),
+}
+"""Wan's networks with a part of their own for what steers them."""
 
 
 def load(tiny: Tiny, folder: Path) -> Any:
