@@ -29,6 +29,7 @@ def test_outside_the_hole_every_pixel_is_the_warps_to_the_bit(feather: float, dt
     hole = random_holes(2, 1, 31, 45)
     image, result = random(2, 3, 31, 45).to(dtype), random(2, 3, 31, 45, seed=1)
     image[0, :, 5, 5] = -0.25  # nothing is clamped on the way
+    result[~hole.expand_as(result)] = torch.inf  # nothing of it leaks
     right = composite(RenderedView(image, hole), result, feather)
     shown = ~hole.expand_as(image)
     assert right.dtype == dtype and torch.equal(right[shown], image[shown])
@@ -94,10 +95,9 @@ def test_resizing_to_the_same_size_changes_nothing():
 
 
 def test_resizing_down_does_not_alias():
-    stripes = (torch.arange(64) % 2).float().expand(1, 1, 8, 64)
-    torch.testing.assert_close(
-        resize_view(stripes, (8, 16))[..., 2:-2], torch.full((1, 1, 8, 12), 0.5), atol=0.02, rtol=0
-    )
+    stripes = (torch.arange(66) % 2).float().expand(1, 1, 8, 66)
+    small = resize_view(stripes, (8, 22))[..., 2:-2]
+    torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("feather", [-1.0, math.nan, math.inf])
