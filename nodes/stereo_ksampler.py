@@ -17,7 +17,7 @@ from ..stereo_core.disparity import StereoGeometry, disparity_preview
 from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.stereo_sampling import PUBLISHED, ShiftPreset, ShiftSettings
 from ..stereo_core.trajectory import Trajectory
-from .attention import couple_model
+from .attention_patching import couple_views
 from .geometry_inputs import geometry_inputs, show_geometry
 from .host import core_to_image
 from .latent_geometry import latent_columns
@@ -155,7 +155,7 @@ class StereoKSampler(io.ComfyNode):
         show_geometry(cls, columns, columns.shape[-1])
 
         if attention != _UNCOUPLED:
-            model = couple_model(model, AttentionMode(attention))
+            model = couple_views(model, AttentionMode(attention))
         samples = comfy.sample.sample_custom(
             model,
             comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index")),
