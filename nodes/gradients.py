@@ -31,7 +31,8 @@ def differentiable(model: Any) -> Iterator[Any]:
         )
     training = comfy.model_management.in_training
     with torch.inference_mode(False), torch.enable_grad():
-        copy = model.clone(force_deepcopy=True)
+        # Without the dynamic loading of weights, which is not made for gradients.
+        copy = model.clone(disable_dynamic=True, force_deepcopy=True)
         copy.model.requires_grad_(False)
         options = copy.model_options["transformer_options"]
         options["optimized_attention_override"] = _plain_attention(options.get("optimized_attention_override"))

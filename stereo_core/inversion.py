@@ -63,7 +63,7 @@ def invert(
             all, is shown to the network as one of this level.
         refine: rounds of fixed-point iteration in each step towards the noise prediction after the step, with which
             the sampler's own step leads exactly back. 0 is the paper's form; each round costs one evaluation a step.
-            An entry whose round would lead further away keeps the state it had.
+            A round shows whether the one before came nearer; an entry for which it did not goes back and stays.
         on_step: called after each step with its number, from 0, and the state it reached.
 
     Returns:
