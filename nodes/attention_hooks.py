@@ -64,10 +64,12 @@ class Evaluation:
     ) -> Tensor:
         """Stand for the host's attention (``optimized_attention_override``), on the user's backend."""
         inner = attention if self.previous is None else partial(self.previous, attention)
-        # Some models pass the mask by position, then what follows it too.
-        mask, rest = (args[0], args[1:]) if args else (kwargs.pop("mask", None), ())
+        # The mask comes by position or by name; whoever is next gets it the same way.
+        mask = args[0] if args else kwargs.pop("mask", None)
 
         def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-            return inner(q, k, v, heads, mask, *rest, **kwargs)
+            if args:
+                return inner(q, k, v, heads, mask, *args[1:], **kwargs)
+            return inner(q, k, v, heads, **({} if mask is None else {"mask": mask}), **kwargs)
 
         return self.couple(attend, q, k, v, 2 if kwargs.get("skip_reshape") else 1, mask)
