@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.host.tiny_attention import FAMILIES, Run, load, patcher
+from .tiny_attention import FAMILIES, Run, load, patcher
 
 SD15, FLUX, WAN, SVD = (FAMILIES[name] for name in ("sd15", "flux", "wan", "svd"))
 LAYER = "input_blocks.1.1.transformer_blocks.0.attn1.to_v"

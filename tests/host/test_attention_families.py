@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny_attention import FAMILIES, WAN_VARIANTS, Run, Tiny, clip_vision, load, patcher
+from .tiny_attention import FAMILIES, WAN_VARIANTS, Run, Tiny, clip_vision, load, patcher
 
 MODES = ("left_kv", "joint", "right_joint", "left_query")
 UNETS = ("sd15", "sd2", "sdxl", "svd")

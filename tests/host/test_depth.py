@@ -11,7 +11,7 @@ from torch import Tensor
 transformers = pytest.importorskip("transformers")
 from PIL import Image  # noqa: E402
 
-from tests.host import tiny_depth  # noqa: E402
+from . import tiny_depth  # noqa: E402
 
 DISTANCES = {"dpt_dinov2", "depth_anything_metric", "zoedepth", "glpn"}
 OPTIONS = {"range": "clip", "stabilize": False, "resolution": 0, "batch_size": 4, "percentile": 0.0}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host import tiny_depth_models as tiny
+from . import tiny_depth_models as tiny
 
 GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
 WIDGETS = {**GEOMETRY, "right_depth": "warped", "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}

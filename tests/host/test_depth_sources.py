@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 pytest.importorskip("transformers")
-from tests.host import tiny_depth  # noqa: E402
+from . import tiny_depth  # noqa: E402
 
 OPTIONS = {"range": "clip", "stabilize": False, "resolution": 0, "batch_size": 4, "percentile": 0.0}
 MONO = {"mode": "mono"}

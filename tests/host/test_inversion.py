@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host import tiny_inversion as tiny
+from . import tiny_inversion as tiny
 
 FLOW = ("sd3", "flux", "wan")
 

@@ -84,6 +84,10 @@ def test_guided_sampling_comes_nearer_to_the_picture(host: dict[str, type], mode
     assert len(negative) == len(steps) == 3
     assert all(end < start for start, end in steps)
     assert case.error(negative) < case.error(case.blank) / gain
+    # The sampler ends where the optimisation did: every step found its own embedding.
+    reached = case.model.model.process_latent_in(case.sample(negative))
+    left = (reached - case.trajectory.states[-1]).square().mean().item()
+    assert left == pytest.approx(steps[-1][1], rel=0.02)
 
 
 def test_each_noise_level_finds_its_own_entry_alone(host: dict[str, type], models: Path):
@@ -193,8 +197,10 @@ def test_it_leaves_the_model_and_the_host_as_they_were(
     else:
         monkeypatch.setattr(latent_preview, "prepare_callback", lambda *_: fail if end == "error" else interrupt)
         expected = RuntimeError if end == "error" else comfy.model_management.InterruptProcessingException
-        with pytest.raises(expected):
+        # Whoever shows the error holds its frames, and with them the copy of the model.
+        with pytest.raises(expected) as shown:
             case.optimize(1)
+        assert shown.traceback
         monkeypatch.undo()
 
     assert comfy.model_management.in_training is False

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.host import tiny_sampling as tiny
+from . import tiny_sampling as tiny
 
 WIDGETS = {
     **tiny.WIDGETS,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host import tiny_sampling as tiny
+from . import tiny_sampling as tiny
 
 pytestmark = pytest.mark.usefixtures("host")
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tests.host.tiny_checkpoints import random_weights, sd15_unet
+from .tiny_checkpoints import random_weights, sd15_unet
 
 WIDTH = 64
 """Width of the transformers' text tokens."""

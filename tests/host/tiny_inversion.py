@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.host.tiny_checkpoints import random_weights, sd15_unet
+from .tiny_checkpoints import random_weights, sd15_unet
 
 TEXT = 64
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.host.tiny_attention import FAMILIES, Tiny
-from tests.host.tiny_checkpoints import sd15_unet
+from .tiny_attention import FAMILIES, Tiny
+from .tiny_checkpoints import sd15_unet
 
 SHAPES = {
     "sd15": (4, 4, 8),
