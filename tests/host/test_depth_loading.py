@@ -13,8 +13,9 @@ import torch
 pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from . import tiny_depth  # noqa: E402
 from tools.server import PromptError, Server  # noqa: E402
+
+from . import tiny_depth  # noqa: E402
 
 FOLDER = "geometry_estimation"
 
