@@ -46,7 +46,7 @@ def differentiable(model: Any) -> Iterator[Any]:
 
 
 def _unload(model: Any) -> None:
-    """Free what the host holds of this very model; its own helper would take the original along."""
+    """Free what the host holds of this very model; its own function for that takes the original along."""
     others = [loaded for loaded in comfy.model_management.current_loaded_models if loaded.model is not model]
     comfy.model_management.free_memory(1e30, model.load_device, keep_loaded=others)
 
