@@ -3,43 +3,10 @@
 from __future__ import annotations
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from comfy_api.latest import io
 
-from ..stereo_core.attention import AttentionMode, select_blocks
-from .attention_coupling import Coupling
-from .attention_families import find_family
-
-_KEY = "stereo_cross_view_attention"
-
-
-def couple_model(
-    model: ModelPatcher,
-    mode: AttentionMode,
-    start: float = 0.0,
-    end: float = 1.0,
-    blocks: str = "",
-    temporal: bool = False,
-) -> ModelPatcher:
-    """Return a clone of ``model`` whose self-attention couples the views of each pair; see the node.
-
-    Raises:
-        ValueError: an unknown family, a range that ends before it starts, no such block, or no temporal attention.
-    """
-    if start > end:
-        raise ValueError(
-            f"start_percent {start:g} lies after end_percent {end:g}. Start the range at or before its end."
-        )
-    family = find_family(model)
-    if temporal and not family.temporal:
-        kind = type(model.model.model_config).__name__
-        raise ValueError(f"temporal: {kind} has no separate attention over time. Switch temporal off.")
-    coupling = Coupling(family, AttentionMode(mode), start, end, select_blocks(blocks, family.blocks), temporal)
-    coupled = model.clone()
-    coupled.add_wrapper_with_key(WrappersMP.APPLY_MODEL, _KEY, coupling.apply_model)
-    if coupling.mode.widens:
-        coupled.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, _KEY, coupling.prepare_sampling)
-    return coupled
+from ..stereo_core.attention import AttentionMode
+from .attention_patching import couple_views
 
 
 class CrossViewAttentionPatch(io.ComfyNode):
@@ -111,4 +78,4 @@ class CrossViewAttentionPatch(io.ComfyNode):
     def execute(
         cls, model: ModelPatcher, mode: str, start_percent: float, end_percent: float, blocks: str, temporal: bool
     ) -> io.NodeOutput:
-        return io.NodeOutput(couple_model(model, AttentionMode(mode), start_percent, end_percent, blocks, temporal))
+        return io.NodeOutput(couple_views(model, AttentionMode(mode), start_percent, end_percent, blocks, temporal))
