@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..stereo_core.inversion import expect_schedule, invert
 from ..stereo_core.trajectory import Trajectory
+from .pairing import mark_pair
 from .trajectory_socket import TRAJECTORY
 
 # At level 1 a flow model's state is noise alone, and the host can start a sampler from noise of its own only: it
@@ -102,11 +103,12 @@ class _Inversion(comfy.samplers.Sampler):
     def sample(self, model_wrap, sigmas, extra_args, callback, _noise, latent_image, *_):
         sampling = model_wrap.inner_model.model_sampling
         clean = latent_image
+        options = mark_pair(extra_args["model_options"], paired=False)
 
         def denoise(state: Tensor, sigma: Tensor) -> Tensor:
             nonlocal clean
             comfy.model_management.throw_exception_if_processing_interrupted()
-            clean = model_wrap(state, sigma.expand(len(state)), **extra_args)
+            clean = model_wrap(state, sigma.expand(len(state)), model_options=options, seed=extra_args["seed"])
             return clean
 
         steps = len(sigmas) - 1

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .gradients import normal_tensors
+from .pairing import mark_pair
 
 
 def embedding_of(negative: list[dict[str, Any]], given: Tensor) -> Tensor:
@@ -34,7 +35,7 @@ def guided_model(model_wrap: Any, extra_args: dict[str, Any]) -> Callable[[Tenso
     The positive half does not depend on the embedding, so it is run once for each state, unless a node has put its
     own function in place of the two runs.
     """
-    options = extra_args["model_options"]
+    options = mark_pair(extra_args["model_options"], paired=False)
     for entry in model_wrap.conds["negative"]:
         for cond in entry["model_conds"].values():
             cond.cond = normal_tensors(cond.cond)

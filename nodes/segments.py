@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from ..stereo_core.noise_forms import NoiseForm
 from .control_hints import renew_control_hints
 from .inner_sampler import inpaint_noise, noise_stream
+from .pairing import mark_pair
 
 # Sets the seeds of the pieces apart.
 _SEED_STRIDE = 0x9E3779B1
@@ -147,12 +148,8 @@ class Segments:
         return drawn
 
     def _model_options(self, batch: int) -> dict[str, Any]:
-        options = self._extra_args["model_options"]
         paired = self._make_pair is not None
-        options = {
-            **options,
-            "transformer_options": {**options.get("transformer_options", {}), "stereo_pair": paired},
-        }
+        options = mark_pair(self._extra_args["model_options"], paired)
         # Where frames are the batch, guidance that runs along the frames must run along each view's own.
         by_frames = isinstance(self._guider.inner_model, comfy.model_base.SVD_img2vid)
         if paired and by_frames and "sampler_cfg_function" in options:

@@ -221,3 +221,11 @@ def test_a_schedule_that_cannot_be_inverted_is_refused(
     model = tiny.load("sd3", models)
     with pytest.raises(ValueError, match=message):
         invert(host, model, tiny.conditioning("sd3", 1), tiny.latent("sd3"), torch.tensor(sigmas), 0)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_model_that_couples_views_inverts_as_the_plain_one(host: dict[str, type], models: Path, batch: int):
+    model, text, latent = tiny.load("sd15", models), tiny.conditioning("sd15", 1), tiny.latent("sd15", batch=batch)
+    coupled = host["Stereo_CrossViewAttentionPatch"].execute(model, "joint", 0.0, 1.0, "", False).result[0]
+    plain, patched = (invert(host, one, text, latent, schedule(model), 0)[1] for one in (model, coupled))
+    assert all(torch.equal(*states) for states in zip(plain.states, patched.states, strict=True))
