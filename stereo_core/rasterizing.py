@@ -52,12 +52,12 @@ def land_surfaces(disparity: Tensor) -> Landing:
     columns = torch.arange(width, dtype=torch.float32, device=disparity.device)
     position = columns - disparity
     slot = (position + 1.5).floor_().clamp_(0, width + 1)
-    landed = landing_columns(slot.long(), View.RIGHT)
+    landed = landing_columns(slot.long(), View.RIGHT).contiguous()
     length = position[:, 1:] - position[:, :-1]
     joined = (length > 0) & (length <= 1 + TEAR)
     _cover_gaps(landed, slot, joined)
     hole = landed < 0
-    column = landed.clamp_(min=0).long()
+    column = landed.clamp_(min=0)
     offset = columns - position.gather(-1, column)
     side = offset.sign()
     neighbour = (column + side.long()).clamp_(0, width - 1)
@@ -78,4 +78,4 @@ def _cover_gaps(landed: Tensor, slot: Tensor, joined: Tensor) -> None:
     for step in range(1, int(1 + TEAR) + 1):
         target = first + step
         inside = (gap > step) & (target >= 0) & (target < width)
-        flat.scatter_reduce_(0, (row * width + target)[inside], column[inside].int(), "amax")
+        flat.scatter_reduce_(0, (row * width + target)[inside], column[inside], "amax")

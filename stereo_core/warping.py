@@ -10,6 +10,8 @@ from torch import Tensor
 
 from .checks import expect_finite, expect_shape
 
+_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
 
 class WarpMode(str, Enum):
     """How a source pixel lands between two target columns."""
@@ -94,35 +96,28 @@ def landing_columns(slot: Tensor, view: View) -> Tensor:
         view: the view that is made.
 
     Returns:
-        (..., W) int32 source columns; -1 (right view) or W (left view) where nothing lands.
+        (..., W) int64 source columns; -1 (right view) or W (left view) where nothing lands.
     """
     width = slot.shape[-1]
     empty, reduce = (-1, "amax") if view is View.RIGHT else (width, "amin")
-    column = torch.arange(width, dtype=torch.int32, device=slot.device).expand_as(slot)
+    column = torch.arange(width, device=slot.device).expand_as(slot)
     landed = column.new_full((*slot.shape[:-1], width + 2), empty)
-    return landed.scatter_reduce_(-1, slot, column, reduce)[..., 1 : width + 1].contiguous()
+    return landed.scatter_reduce_(-1, slot, column, reduce)[..., 1 : width + 1]
 
 
 def _warp_nearest(source: Tensor, disparity: Tensor, view: View) -> Warp:
-    batch, channels, height, width = source.shape
+    width = source.shape[-1]
     # float16 and bfloat16 do not hold every column; float32 does. The cast to integers truncates.
     wide = disparity if disparity.dtype == torch.float64 else disparity.float()
-    offset = wide.clamp(-width - 1, width + 1).int()
-    slot = torch.arange(1, width + 1, dtype=torch.int32, device=source.device)
+    offset = wide.clamp(-width - 1, width + 1).long()
+    slot = torch.arange(1, width + 1, device=source.device)
     slot = slot - offset if view is View.RIGHT else slot + offset
-    landed = landing_columns(slot.clamp_(0, width + 1).long(), view)
-    # A column of zeros where "nothing" points: far cheaper than masking what was gathered.
-    zeros, inside = (0, slice(1, None)) if view is View.RIGHT else (width, slice(width))
-    padded = source.new_empty(batch, channels, height, width + 1)
-    padded[..., zeros] = 0
-    padded[..., inside] = source
-    column = landed + 1 if view is View.RIGHT else landed
-    row = torch.arange(0, height * (width + 1), width + 1, dtype=torch.int32, device=source.device)
-    index = (column + row[:, None]).flatten(1)
-    image = torch.empty_like(source, memory_format=torch.contiguous_format)
-    for into, pixels, at in zip(image.flatten(2), padded.flatten(2), index, strict=True):
-        torch.index_select(pixels, 1, at, out=into)
-    return Warp(image, column != zeros)
+    landed = landing_columns(slot.clamp_(0, width + 1), view)
+    filled = (landed >= 0) & (landed < width)
+    image = source.gather(-1, landed.clamp(0, width - 1).expand(source.shape))
+    # Bits times 0 or 1: a third of the time of a masked write, and exact where a value is not finite.
+    image.view(_BITS[image.element_size()]).mul_(filled)
+    return Warp(image, filled)
 
 
 def _warp_linear(source: Tensor, disparity: Tensor, view: View) -> Warp:
