@@ -95,10 +95,10 @@ def test_it_is_equation_9_in_the_variance_preserving_form():
         return x - sigma * network(x / (1 + sigma**2).sqrt(), time)
 
     z = [picture(2, 4, 3, 3).double()]
-    for now, then in zip(reversed(times[1:]), reversed(times[:-1]), strict=True):
-        noise = network(z[-1], now)
-        ratio = (alphas[then] / alphas[now]).sqrt()
-        slope = (1 / alphas[then] - 1).sqrt() - (1 / alphas[now] - 1).sqrt()
+    for level, then in zip(reversed(times[1:]), reversed(times[:-1]), strict=True):
+        noise = network(z[-1], level)
+        ratio = (alphas[then] / alphas[level]).sqrt()
+        slope = (1 / alphas[then] - 1).sqrt() - (1 / alphas[level] - 1).sqrt()
         z.append(ratio * z[-1] + alphas[then].sqrt() * slope * noise)
 
     found = invert(denoise, z[0] * (1 + sigmas[-1] ** 2).sqrt(), sigmas, 0.0)

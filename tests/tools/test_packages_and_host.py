@@ -143,7 +143,7 @@ def test_no_network_is_told_in_one_sentence(home: Path, monkeypatch: pytest.Monk
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "is full"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "expected checksum"),
         ("socket.gaierror: [Errno 11001] getaddrinfo failed", "No connection"),
-        ("WARNING: Retrying ... Connection to pypi.org timed out", "No connection"),
+        ("WARNING: Retrying ... Connection to the package index timed out", "No connection"),
         ("ERROR: No matching distribution found for torch==2.11.0", "No matching distribution found for torch==2.11.0"),
         ("", "could not be installed"),
     ],
