@@ -258,18 +258,27 @@ def test_prompt_and_seed_change_the_pair_and_the_seed_repeats_it():
         assert all(tiny.error(*views) > 1e-2 for views in zip(other.chunk(2), first.chunk(2), strict=True)), change
 
 
-def test_guidance_in_two_passes_gives_the_same_pair(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("mode", [None, "left_kv", "right_joint", "left_query", "joint"])
+@pytest.mark.parametrize("name", tiny.SHAPES)
+def test_guidance_in_two_passes_gives_the_same_pair(
+    host: dict[str, type], monkeypatch: pytest.MonkeyPatch, name: str, mode: str | None
+):
     calls: list[int] = []
-    model = tiny.load("sd15")
+    loaded = model = tiny.load(name)
+    if mode is not None:
+        model = host["Stereo_CrossViewAttentionPatch"].execute(model, mode, 0.0, 1.0, "", False).args[0]
     apply = model.model.apply_model
     monkeypatch.setattr(model.model, "apply_model", lambda x, *a, **k: (calls.append(len(x)), apply(x, *a, **k))[1])
-    together, _ = tiny.sample("sd15", tiny.stereo())
+    together, _ = tiny.sample(name, tiny.stereo(), model=model)
     assert calls == [2, 4, 4, 4]
     calls.clear()
     monkeypatch.setattr(model.model, "memory_required", lambda *_, **__: 1e30)
-    apart, _ = tiny.sample("sd15", tiny.stereo())
+    apart, _ = tiny.sample(name, tiny.stereo(), model=model)
     assert calls == [1, 1, 2, 2, 2, 2, 2, 2]
     assert tiny.error(apart, together) <= BATCH_ERROR
+    if mode != "joint":
+        plain, _ = tiny.sample(name, "euler", model=loaded)
+        assert tiny.error(apart[:1], plain) <= BATCH_ERROR
 
 
 def test_part_of_a_schedule_and_an_image_to_start_from():
