@@ -11,6 +11,9 @@ from torch import Tensor
 # schedule by what inversion stays below 1.
 _RELATIVE = 2e-4
 
+# A latent that went from one part of a schedule to the next through scaling, and perhaps half precision, is the same.
+_SAME_STATE = 1e-2
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
@@ -37,8 +40,13 @@ class Trajectory:
         if not bool((self.sigmas[:-1] > self.sigmas[1:]).all()):
             raise ValueError("trajectory: noise levels do not descend. Record or invert it anew.")
 
-    def at(self, sigma: float) -> Tensor:
-        """Return the state at one noise level.
+    @property
+    def nbytes(self) -> int:
+        """What the states weigh, in bytes."""
+        return sum(state.nbytes for state in self.states)
+
+    def index(self, sigma: float) -> int:
+        """Return the number of the level ``sigma``, 0 for the first, N for the last.
 
         Raises:
             ValueError: the trajectory was made for another schedule.
@@ -51,4 +59,60 @@ class Trajectory:
                 f"trajectory: holds no state at noise level {sigma:.4g}, only at {levels}, ... "
                 "Use the same sigmas for making and for replaying it."
             )
-        return self.states[nearest]
+        return nearest
+
+    def position(self, sigma: float) -> float:
+        """Return how much of the whole schedule is done at the level ``sigma``, 0 to 1.
+
+        Raises:
+            ValueError: the trajectory was made for another schedule.
+        """
+        return self.index(sigma) / (len(self.states) - 1)
+
+    def at(self, sigma: float) -> Tensor:
+        """Return the state at one noise level.
+
+        Raises:
+            ValueError: the trajectory was made for another schedule.
+        """
+        return self.states[self.index(sigma)]
+
+    def halved(self) -> Trajectory:
+        """Return the same way in half precision, float16, except for the last state.
+
+        The last state is what the view ends as, so it stays as it is; so does a state beyond float16's range.
+        """
+        return Trajectory(self.sigmas, (*(_halved(state) for state in self.states[:-1]), self.states[-1]))
+
+    def followed_by(self, later: Trajectory) -> Trajectory:
+        """Join the next part of a schedule that was cut in two.
+
+        Where they meet the earlier part's own last state is kept: what that part ended as.
+
+        Raises:
+            ValueError: ``later`` begins at another level, holds another latent, or another state.
+        """
+        end, start = (float(part.sigmas[place]) for part, place in ((self, -1), (later, 0)))
+        if abs(end - start) > _RELATIVE * max(abs(start), float(self.sigmas[0]) * 1e-3):
+            raise ValueError(
+                f"before: ends at noise level {end:.4g}, and this part begins at {start:.4g}. "
+                "Give it the other part of the same schedule, as SplitSigmas cuts it."
+            )
+        last, first = self.states[-1], later.states[0]
+        if last.shape != first.shape:
+            raise ValueError(
+                f"before: holds a latent of {tuple(last.shape)}, this part one of {tuple(first.shape)}. "
+                "Go on with the output of that part."
+            )
+        apart = (last.float() - first.float()).abs().max() / first.float().abs().max().clamp_min(1e-12)
+        if not apart <= _SAME_STATE:
+            raise ValueError(
+                "before: ends in another state than the one this part begins with. "
+                "Go on with the output of that part, and without new noise (Disable Noise)."
+            )
+        return Trajectory(torch.cat([self.sigmas, later.sigmas[1:]]), (*self.states, *later.states[1:]))
+
+
+def _halved(state: Tensor) -> Tensor:
+    half = state.to(torch.float16)
+    return half if bool(half.isfinite().all()) else state

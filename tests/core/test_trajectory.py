@@ -40,3 +40,61 @@ def test_every_level_has_one_state():
         Trajectory(torch.tensor([1.0, 0.0]), (torch.zeros(1, 1, 1, 1),))
     with pytest.raises(ValueError, match="at least two"):
         trajectory([1.0])
+
+
+def test_a_level_has_its_place_in_the_whole_schedule():
+    found = trajectory([14.6, 3.0, 0.03, 0.01, 0.0])
+    assert [found.index(level) for level in (14.6, 3.0, 0.03, 0.01, 0.0)] == [0, 1, 2, 3, 4]
+    assert [found.position(level) for level in (14.6, 3.0, 0.0)] == [0.0, 0.25, 1.0]
+    with pytest.raises(ValueError, match="no state at noise level 5"):
+        found.position(5.0)
+
+
+def random(levels: list[float], seed: int = 0) -> Trajectory:
+    stream = torch.Generator().manual_seed(seed)
+    return Trajectory(torch.tensor(levels), tuple(torch.randn(1, 4, 3, 5, generator=stream) for _ in levels))
+
+
+def test_half_precision_halves_all_but_the_last_state():
+    whole = random([3.0, 2.0, 1.0, 0.0])
+    half = whole.halved()
+    assert [state.dtype for state in half.states] == [*[torch.float16] * 3, torch.float32]
+    assert torch.equal(half.states[-1], whole.states[-1])
+    assert all(torch.equal(a, b.half()) for a, b in zip(half.states[:-1], whole.states[:-1], strict=True))
+    assert whole.nbytes == 4 * 60 * 4 and half.nbytes == 3 * 60 * 2 + 60 * 4
+
+
+def test_a_state_beyond_half_precision_stays_whole():
+    first = torch.full((1, 1, 1, 1), 1e5)
+    half = Trajectory(torch.tensor([1e5, 0.0]), (first, first / 1e5)).halved()
+    assert half.states[0].dtype == torch.float32 and half.states[0].item() == 1e5
+
+
+def test_two_parts_of_a_schedule_are_joined_at_the_level_they_share():
+    earlier, rest = random([3.0, 2.0, 1.0]), random([1.0, 0.5, 0.0], seed=1)
+    later = Trajectory(rest.sigmas, (earlier.states[-1] * (1 + 1e-6), *rest.states[1:]))
+    whole = earlier.followed_by(later)
+    assert whole.sigmas.tolist() == [3.0, 2.0, 1.0, 0.5, 0.0]
+    assert whole.at(1.0) is earlier.states[-1] and whole.at(0.5) is later.states[1]
+    joined_in_half = earlier.halved().followed_by(later.halved())
+    assert [state.dtype for state in joined_in_half.states] == [
+        torch.float16,
+        torch.float16,
+        torch.float32,
+        torch.float16,
+        torch.float32,
+    ]
+
+
+def test_parts_that_do_not_meet_are_refused():
+    earlier, later = random([3.0, 2.0, 1.0]), random([1.0, 0.5, 0.0], seed=1)
+    with pytest.raises(ValueError, match="before: ends at noise level 1, and this part begins at 3"):
+        earlier.followed_by(earlier)
+    with pytest.raises(ValueError, match="before: ends in another state"):
+        earlier.followed_by(later)
+    other = Trajectory(later.sigmas, tuple(state[..., :4] for state in later.states))
+    with pytest.raises(ValueError, match=r"before: holds a latent of \(1, 4, 3, 5\), this part one of \(1, 4, 3, 4\)"):
+        earlier.followed_by(other)
+    lost = Trajectory(later.sigmas, tuple(state * torch.nan for state in later.states))
+    with pytest.raises(ValueError, match="another state"):
+        earlier.followed_by(lost)
