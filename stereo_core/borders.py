@@ -1,0 +1,88 @@
+"""The border of a view that was shifted in, and what its holes can take from the other view without repeating it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .checks import expect_shape
+from .warping import Warp
+
+# The share of a column's rows, in every frame, that must be empty for it to belong to the border.
+_NEARLY = 0.9
+
+
+def border_columns(filled: Tensor, one_clip: bool = False) -> Tensor:
+    """Find the columns at either side that are empty in nearly every row of every frame.
+
+    Args:
+        filled: (B, 1, H, W) or (B, 1, T, H, W) boolean, where something landed.
+        one_clip: the entries of the batch are the frames of one clip, and have the same border.
+
+    Returns:
+        (B, 1, 1, W) or (B, 1, 1, 1, W) boolean: the run of such columns from the left edge and that from the right.
+
+    Raises:
+        ValueError: another shape.
+
+    Source:
+        The border mask of StereoCrafter-Zero (Shi et al.), Eq. 3, which the paper calls a heuristic. The published
+        code looks at one side, by the sign of the shift, and takes a column where each row is empty in some frame.
+    """
+    expect_shape("filled", filled, "B 1 T H W" if filled.ndim == 5 else "B 1 H W")
+    empty = (~filled).float().mean(dim=-2, keepdim=True) >= _NEARLY
+    if filled.ndim == 5:
+        empty = empty.all(dim=2, keepdim=True)
+    if one_clip:
+        empty = empty.all(dim=0, keepdim=True).expand_as(empty)
+    run = empty.int()
+    from_left, from_right = run.cumprod(-1), run.flip(-1).cumprod(-1).flip(-1)
+    return (from_left + from_right) > 0
+
+
+def clean_border(filling: Tensor, left: Tensor, border: Tensor, share: float) -> Tensor:
+    """Let the border take the left view's values at the same place: Eq. 3.
+
+    Args:
+        filling: (B, ...), what the holes of the right view would hold.
+        left: (B, ...), the left view's values, see ``unrepeated``.
+        border: boolean, broadcasts to ``filling``.
+        share: of the left view's values, 0 to 1: 1 in the paper, 0.9 in its published code.
+
+    Returns:
+        (B, ...).
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), Eq. 3.
+    """
+    return torch.where(border, left if share == 1 else share * left + (1 - share) * filling, filling)
+
+
+def unrepeated(left: Tensor, warp: Warp) -> Tensor:
+    """Return what the holes of the right view take from the left one, without a value twice side by side.
+
+    A hole takes the left view's value at its own place. Beside a surface that moved by one column that very value
+    has landed next to the hole already; there the hole takes the left view's next value away from it, a mirror
+    image. Repeated columns make latent video models degenerate.
+
+    Args:
+        left: (B, C, H, W) or (B, C, T, H, W), the left view.
+        warp: of ``left``, by ``latent_shift.warp_latent``.
+
+    Returns:
+        Values of ``left``'s shape; where ``warp`` is filled they mean nothing.
+
+    Source:
+        The pitfall of StereoCrafter-Zero (Shi et al.), appendix C.4; the mirroring is ours.
+    """
+    same_before = _equal_beside(left, warp, 1)
+    same_after = _equal_beside(left, warp, -1)
+    away = torch.where(same_before, left.roll(1, -1), left.roll(-1, -1))
+    return torch.where(same_before | same_after, away, left)
+
+
+def _equal_beside(left: Tensor, warp: Warp, by: int) -> Tensor:
+    """Where the filled neighbour, one column before (``by`` 1) or after (-1), shows what ``left`` has here."""
+    beside = (left == warp.image.roll(by, -1)).all(dim=1, keepdim=True) & warp.filled.roll(by, -1)
+    beside[..., 0 if by == 1 else -1] = False  # the neighbour there is at the other end of the row
+    return beside

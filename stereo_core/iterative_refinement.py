@@ -1,0 +1,173 @@
+"""StereoCrafter-Zero's iterative refinement: warp steps, and repeats of a step that harmonise the holes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .noise_forms import NoiseForm, alpha_bar, clean_share, from_vp, to_vp
+from .noisy_restart import deviation_ratio
+
+
+class RefineForm(str, Enum):
+    """Which of two published forms of a repeat is followed."""
+
+    PAPER = "paper"
+    """Eq. 4: the clean estimates of the holes are averaged; borders are wholly the left view's."""
+    CODE = "code"
+    """The holes take the stepped state, rescaled; borders are 0.9 of the left view's."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefineSettings:
+    """When the right view is warped anew, and how often the step after is taken.
+
+    Attributes:
+        warp_every: share of the whole schedule between two warps, above 0 to 1; the paper's 5 of 50 steps.
+        last_warp: share of the whole schedule after which nothing is warped, 0 to 1; see ``video_presets``.
+        most_repeats: how often the step at the first warp is taken.
+        fewest_repeats: how often that at the last is; between them the count falls evenly.
+        form: the paper's or its published code's.
+
+    Raises:
+        ValueError: a value out of its range, or an unknown form.
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), sections 3.2 and 4.1.
+    """
+
+    warp_every: float = 0.1
+    last_warp: float = 0.68
+    most_repeats: int = 8
+    fewest_repeats: int = 3
+    form: RefineForm = RefineForm.PAPER
+
+    def __post_init__(self) -> None:
+        if not 0 < self.warp_every <= 1:
+            raise ValueError(f"warp_every: got {self.warp_every}. Give a share of the schedule, above 0 to 1.")
+        if not 0 <= self.last_warp <= 1:
+            raise ValueError(f"last_warp: got {self.last_warp}. Give a share of the schedule, 0 to 1.")
+        if not 1 <= self.fewest_repeats <= self.most_repeats:
+            raise ValueError(
+                f"fewest_repeats is {self.fewest_repeats} and most_repeats {self.most_repeats}. "
+                "Take each step at least once, and set fewest_repeats at or below most_repeats."
+            )
+        RefineForm(self.form)
+
+    @property
+    def border_share(self) -> float:
+        """The left view's share of a cleaned border."""
+        return 1.0 if RefineForm(self.form) is RefineForm.PAPER else 0.9
+
+    def repeats(self, steps: int, first: int, last: int) -> dict[int, int]:
+        """Place the warps in a schedule.
+
+        Args:
+            steps: of the whole schedule.
+            first: the step that refinement may begin with.
+            last: the step before which sampling ends.
+
+        Returns:
+            How often each step with a warp before it is taken, by the step's number in the whole schedule: the
+            multiples of the nearest whole period from ``first`` to the last warp.
+
+        Raises:
+            ValueError: the last warp lies before ``first`` or not before ``last``, or no warp does not.
+        """
+        final = math.floor(self.last_warp * steps + 0.5)
+        if final == steps == last:
+            final = steps - 1  # a share of 1 means the last step
+        if not first <= final < last:
+            raise ValueError(
+                f"last_warp: {self.last_warp:g} of {steps} steps is step {final + 1}, and refinement has steps "
+                f"{first + 1} to {last}. Set it within them, or split the sigmas elsewhere."
+            )
+        period = max(math.floor(self.warp_every * steps + 0.5), 1)
+        warps = range(-(-first // period) * period, final + 1, period)
+        if not warps:
+            raise ValueError(
+                f"warp_every: no multiple of {period} steps lies between step {first + 1} and last_warp, step "
+                f"{final + 1}. Lower warp_every or raise last_warp."
+            )
+        fall = (self.most_repeats - self.fewest_repeats) / max(len(warps) - 1, 1)
+        return {step: math.floor(self.most_repeats - fall * count + 0.5) for count, step in enumerate(warps)}
+
+
+class Repeat(NamedTuple):
+    """A state between two repeats of a step.
+
+    Attributes:
+        start: (B, ...), the state before the step, that the next repeat starts from.
+        stepped: (B, ...), the state after the step, for the last repeat.
+    """
+
+    start: Tensor
+    stepped: Tensor
+
+
+def average_clean(clean: Tensor, before: Tensor, holes: Tensor, sigma: Tensor, form: NoiseForm) -> Tensor:
+    """Average the clean estimates of the holes over the repeats: Eq. 4.
+
+    Args:
+        clean: (B, ...), this repeat's estimate.
+        before: (B, ...), the averaged one of the repeat before.
+        holes: boolean, broadcasts to ``clean``.
+        sigma: the noise level before the step, a scalar tensor.
+        form: what the level measures.
+
+    Returns:
+        (B, ...); outside the holes the estimate of the repeat before.
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), Eq. 4.
+    """
+    share = alpha_bar(sigma, form).sqrt()
+    return torch.where(holes, clean * share + before * (1 - share), before)
+
+
+def rebuild(
+    start: Tensor, stepped: Tensor, clean: Tensor, averaged: Tensor, sigmas: Tensor, step: int, form: NoiseForm
+) -> Repeat:
+    """Put another clean estimate into a step that has been taken, its direction and noise kept.
+
+    Args:
+        start: (B, ...), the state before the step.
+        stepped: (B, ...), the state after it.
+        clean: (B, ...), the estimate that the step was taken with.
+        averaged: (B, ...), the one to take its place.
+        sigmas: (N + 1,) noise levels, descending.
+        step: 0 to N - 1.
+        form: of the states.
+
+    Returns:
+        The states before and after the step; the one before has the direction and noise terms scaled up to its level.
+    """
+    before, after = sigmas[step], sigmas[step + 1]
+    shares = clean_share(before, form), clean_share(after, form)
+    rest = stepped - shares[1] * clean
+    # A step that ends clean has no such terms: there the state before it tells them.
+    scaled = rest * (before / after) if after > 0 else start - shares[0] * clean
+    return Repeat(shares[0] * averaged + scaled, shares[1] * averaged + rest)
+
+
+def renew_holes(start: Tensor, stepped: Tensor, holes: Tensor, sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
+    """Let the holes of the state before a step take the state after it, rescaled: the published code's repeat.
+
+    Args:
+        start: (B, ...), the state before the step.
+        stepped: (B, ...), the state after it.
+        holes: boolean, broadcasts to ``start``.
+        sigmas: (N + 1,) noise levels, descending.
+        step: 0 to N - 1.
+        form: of the states.
+
+    Returns:
+        (B, ...), the state that the next repeat starts from.
+    """
+    scaled = to_vp(stepped, sigmas[step + 1], form) * deviation_ratio(sigmas, step, form)
+    return torch.where(holes, from_vp(scaled, sigmas[step], form), start)

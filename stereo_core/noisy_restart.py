@@ -1,0 +1,141 @@
+"""StereoCrafter-Zero's noisy restart: the filling latents of its iterations, in any noise form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from .noise_forms import NoiseForm, alpha_bar, from_vp, to_vp
+
+
+class RestartForm(str, Enum):
+    """Which of two published forms of the restart is followed."""
+
+    PAPER = "paper"
+    """Eq. 2 as printed; borders are wholly the left view's."""
+    CODE = "code"
+    """The state in Eq. 2 is rescaled from step to step; borders are 0.9 of the left view's."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartSettings:
+    """How often the first steps are taken, and which.
+
+    Attributes:
+        iterations: L, how often, at least 1.
+        until: share of the whole schedule that is restarted, 0 to 1; the paper's K = 5 of 50 steps.
+        form: the paper's or its published code's.
+
+    Raises:
+        ValueError: a value out of its range, or an unknown form.
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), section 3.1 and 4.1. The published code restarts 6 steps.
+    """
+
+    iterations: int = 7
+    until: float = 0.1
+    form: RestartForm = RestartForm.PAPER
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ValueError(f"iterations: got {self.iterations}. Take the first steps once or more often.")
+        if not 0 <= self.until <= 1:
+            raise ValueError(f"restart_until: got {self.until}. Give a share of the schedule, 0 to 1.")
+        RestartForm(self.form)
+
+    @property
+    def border_share(self) -> float:
+        """The left view's share of a cleaned border."""
+        return 1.0 if RestartForm(self.form) is RestartForm.PAPER else 0.9
+
+    def end(self, steps: int, first: int, last: int) -> int:
+        """Place the end of the restart in a schedule, to the nearest step.
+
+        Args:
+            steps: of the whole schedule.
+            first: the step that sampling begins with.
+            last: the step before which it ends.
+
+        Returns:
+            The step before which the restart ends, ``first`` for none: K, counted from the whole schedule's start.
+
+        Raises:
+            ValueError: the restart would end before ``first`` or after ``last``.
+        """
+        end = math.floor(self.until * steps + 0.5)
+        if end == 0:
+            return first
+        if not first < end <= last:
+            raise ValueError(
+                f"restart_until: {self.until:g} of {steps} steps ends after step {end}, and these sigmas hold steps "
+                f"{first + 1} to {last}. Set it within them, or split the sigmas elsewhere."
+            )
+        return end
+
+
+def ddim_deviation(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
+    r"""Return the deviation of the noise that DDIM at eta 1 adds in one step.
+
+    .. math:: \sigma_i = \sqrt{\frac{1 - \bar\alpha_{i+1}}{1 - \bar\alpha_i}}
+                         \sqrt{1 - \frac{\bar\alpha_i}{\bar\alpha_{i+1}}}
+
+    Args:
+        sigmas: (N + 1,) noise levels, descending.
+        step: 0 to N - 1.
+        form: what the levels measure.
+
+    Returns:
+        A scalar; 0 where the step ends clean.
+
+    Source:
+        DDIM (Song et al., ICLR 2021), Eq. 16.
+    """
+    now, then = alpha_bar(sigmas[step], form), alpha_bar(sigmas[step + 1], form)
+    return ((1 - then) / (1 - now)).sqrt() * (1 - now / then).sqrt()
+
+
+def deviation_ratio(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
+    """Return a step's DDIM deviation over that of the step before, by which the published code rescales states.
+
+    Returns:
+        A scalar; 1 at the first step, and at one that ends clean, which the published schedules do not have.
+    """
+    deviation = ddim_deviation(sigmas, step, form)
+    return deviation / ddim_deviation(sigmas, step - 1, form) if step and deviation else torch.ones_like(deviation)
+
+
+def filling_latent(
+    stepped: Tensor, noise: Tensor, sigmas: Tensor, step: int, form: NoiseForm, published: RestartForm
+) -> Tensor:
+    r"""Make what the holes hold before a step in the next iteration: Eq. 2.
+
+    .. math:: F_i = z_{i+1} (1 - a_i) + \sigma_i \epsilon'_i a_i
+
+    in variance-preserving form, with :math:`a_i = \sqrt{\bar\alpha_i}`; the published code multiplies the state by
+    :math:`\sigma_i / \sigma_{i-1}` as well.
+
+    Args:
+        stepped: (B, ...), the right view after the step.
+        noise: (B, ...), unit normal, drawn once for the step and the same in all iterations.
+        sigmas: (N + 1,) noise levels, descending.
+        step: i, 0 to N - 1.
+        form: of the states.
+        published: the paper's form or its code's.
+
+    Returns:
+        (B, ...), a state at the level before the step.
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), Eq. 2.
+    """
+    before, after = sigmas[step], sigmas[step + 1]
+    share = alpha_bar(before, form).sqrt()
+    state = to_vp(stepped, after, form) * (1 - share)
+    if RestartForm(published) is RestartForm.CODE:
+        state = state * deviation_ratio(sigmas, step, form)
+    return from_vp(state + ddim_deviation(sigmas, step, form) * share * noise, before, form)
