@@ -9,6 +9,8 @@ from .combine import SBSCombine, SBSSplit
 from .composite import StereoComposite
 from .depth import DepthEstimate, LoadDepthModel
 from .depth_conditioning import DepthConditioning
+from .disparity_propagate import DisparityPropagate
+from .dissolve_depth import DissolveDepth
 from .image_shift import ImageStereoShift
 from .inversion import DDIMInversion
 from .latent_shift import LatentStereoShift
@@ -19,6 +21,8 @@ from .stereo_sampler import StereoShiftSampler
 NODES: list[type[io.ComfyNode]] = [
     LoadDepthModel,
     DepthEstimate,
+    DisparityPropagate,
+    DissolveDepth,
     ImageStereoShift,
     StereoComposite,
     LatentStereoShift,

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.formats import SPLITTABLE, StereoFormat, combine, split
 from .host import core_to_image, depth_to_core, for_each, image_to_core
+
+
+class FrameDrop(str, Enum):
+    """Which frames of a clip are left out."""
+
+    NONE = "none"
+    FIRST = "first"
+    LAST = "last"
+    FIRST_AND_LAST = "first_and_last"
 
 
 class SBSCombine(io.ComfyNode):
@@ -38,20 +49,36 @@ class SBSCombine(io.ComfyNode):
                 io.Boolean.Input("swap", default=False, advanced=True, tooltip="Exchange the left and right view."),
                 io.Image.Input("right", optional=True, tooltip="The right view, of the size and frame count of left."),
                 io.Image.Input("depth", optional=True, tooltip="Depth map of the left view, for rgb_depth only."),
+                io.Combo.Input(
+                    "drop_frames",
+                    options=FrameDrop,
+                    default=FrameDrop.NONE.value,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Frames to leave out of both views. The first or last frame of a clip that was generated "
+                    "from it, or as a loop, is fixed and shows no stereo: drop it.",
+                ),
             ],
             outputs=[io.Image.Output(display_name="image")],
         )
 
     @classmethod
     def execute(
-        cls, left: Tensor, format: str, swap: bool, right: Tensor | None = None, depth: Tensor | None = None
+        cls,
+        left: Tensor,
+        format: str,
+        swap: bool,
+        right: Tensor | None = None,
+        depth: Tensor | None = None,
+        drop_frames: str = FrameDrop.NONE.value,
     ) -> io.NodeOutput:
-        form = StereoFormat(format)
+        form, drop = StereoFormat(format), FrameDrop(drop_frames)
         first = image_to_core(left, "left")
         if form is StereoFormat.RGB_DEPTH:
-            image = combine(first, None, form, _depth_beside(first, depth))
+            image = combine(_drop(first, drop), None, form, _drop(_depth_beside(first, depth), drop))
         else:
-            image = combine(*_both_views(first, right, swap), form)
+            views = _both_views(first, right, swap)
+            image = combine(*(_drop(view, drop) for view in views), form)
         return io.NodeOutput(core_to_image(image), ui=ui.PreviewImage(core_to_image(image[:2]), cls=cls))
 
 
@@ -96,6 +123,15 @@ def _both_views(left: Tensor, right: Tensor | None, swap: bool) -> tuple[Tensor,
             "all left pictures first, then all right ones."
         )
     return views[::-1] if swap else views
+
+
+def _drop(frames: Tensor, drop: FrameDrop) -> Tensor:
+    start = 1 if drop in (FrameDrop.FIRST, FrameDrop.FIRST_AND_LAST) else 0
+    end = len(frames) - (1 if drop in (FrameDrop.LAST, FrameDrop.FIRST_AND_LAST) else 0)
+    if start >= end:
+        count = "the only frame" if len(frames) == 1 else f"both of {len(frames)} frames"
+        raise ValueError(f"drop_frames {drop.value} would drop {count}. Set it to none, or connect a longer clip.")
+    return frames[start:end]
 
 
 def _depth_beside(left: Tensor, depth: Tensor | None) -> Tensor:

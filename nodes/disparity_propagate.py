@@ -1,0 +1,101 @@
+"""DisparityPropagate: steadies the depth of a clip by carrying every frame's map along the motion to the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_management
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.disparity import find_scene_starts
+from ..stereo_core.propagation import Averaging, propagate
+from .clip_flow import clip_flows
+from .host import compute_device, core_to_image, depth_to_core, image_to_core
+
+# How far the shapes of the clip and of its depth may differ: sizes that were rounded to what a model takes.
+_SAME_SHAPE = 0.02
+
+
+class DisparityPropagate(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_DisparityPropagate",
+            display_name="Disparity Propagate",
+            category="stereo/depth",
+            description="Steadies the depth of a clip: every frame's map is carried along the motion to the others, "
+            "and averaged with theirs.",
+            search_aliases=["StereoCrafter-Zero", "temporal", "flicker", "deflicker", "depth", "optical flow", "RAFT"],
+            inputs=[
+                io.Image.Input("image", tooltip="The frames of a clip, in which the motion is found."),
+                io.Image.Input(
+                    "depth",
+                    tooltip="Depth maps of the clip, white near: one for each frame, of its size or of any other of "
+                    "the same shape.",
+                ),
+                io.Combo.Input(
+                    "averaging",
+                    options=Averaging,
+                    default=Averaging.MEAN.value,
+                    tooltip="mean: of all maps that are carried to a frame (StereoCrafter-Zero, D.1).\n"
+                    "consistent: each counts as far as forward and backward motion agree on the way, so that what was "
+                    "hidden does not. Sharper edges beside moving things.",
+                ),
+                io.Int.Input(
+                    "reach",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    tooltip="Over how many frames, before and after, a map is carried. 0: over the whole scene.\n"
+                    "More: steadier. Less (2 to 8): sharper, for fast or unclear motion. No map crosses a cut.",
+                ),
+                io.Int.Input(
+                    "resolution",
+                    default=480,
+                    min=0,
+                    max=4096,
+                    step=8,
+                    tooltip="Longest side, in pixels, at which the motion is found, at most the clip's; 0 is the "
+                    "clip's own. More: finer, slower. Without a model 480 is a good size; with RAFT 480 to 960.",
+                ),
+                io.Custom("OPTICAL_FLOW").Input(
+                    "flow_model",
+                    optional=True,
+                    tooltip="From Load Optical Flow Model (RAFT): better on fast motion and thin things.\n"
+                    "Without it the motion is found by TV-L1, a classical method without weights.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="depth",
+                    tooltip="The steadied depth maps, white near, in the number and size of depth.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, image: Tensor, depth: Tensor, averaging: str, reach: int, resolution: int, flow_model: Any | None = None
+    ) -> io.NodeOutput:
+        frames, inverse = image_to_core(image, "image"), depth_to_core(depth)
+        _expect_fit(frames, inverse)
+        flows = clip_flows(frames, find_scene_starts(frames), resolution, flow_model)
+        interrupt = comfy.model_management.throw_exception_if_processing_interrupted
+        steady = propagate(inverse, flows, Averaging(averaging), reach, compute_device(), on_step=interrupt)
+        return io.NodeOutput(core_to_image(steady.clamp_(0, 1).expand(-1, 3, -1, -1)))
+
+
+def _expect_fit(frames: Tensor, inverse: Tensor) -> None:
+    if len(inverse) != len(frames):
+        raise ValueError(
+            f"depth holds {len(inverse)} maps for {len(frames)} frames of image. Give one for each frame, for example "
+            "with Depth Estimate."
+        )
+    height, width = frames.shape[-2:]
+    rows, columns = inverse.shape[-2:]
+    if abs(rows * width / (columns * height) - 1) > _SAME_SHAPE:
+        raise ValueError(
+            f"depth is {columns}x{rows} and image is {width}x{height}, another shape. Make the depth maps from these "
+            "frames, or scale them to that shape with Upscale Image."
+        )

@@ -1,0 +1,195 @@
+"""Depth carried along the motion of a clip, so that every frame's map is a mean over many frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .checks import expect_finite, expect_shape
+from .optical_flow import resize_flow, sample_along
+
+# What is carried at once, in bytes; a longer reach is worked off in several rounds.
+_CARRIED = 256 * 2**20
+# Standard deviation, in pixels of the flow, of the gap between a pixel and where the way there and back ends at which
+# what is carried still counts for 0.6: 0.3 and more lets errors add up over many frames, 0.2 drops good pixels.
+_GAP = 0.25
+
+
+class Averaging(str, Enum):
+    """What counts in the mean: every carried map alike, or each as far as its flows agree on the way."""
+
+    MEAN = "mean"
+    CONSISTENT = "consistent"
+
+
+class PairFlow(NamedTuple):
+    """The motion between two neighbouring frames.
+
+    Attributes:
+        forward: (2, h, w) float32, from the earlier to the later frame, in pixels of this grid (columns, rows).
+        backward: (2, h, w), from the later to the earlier one.
+    """
+
+    forward: Tensor
+    backward: Tensor
+
+
+def propagate(
+    depth: Tensor,
+    flows: Sequence[PairFlow | None],
+    averaging: Averaging = Averaging.MEAN,
+    reach: int = 0,
+    device: torch.device | None = None,
+    on_step: Callable[[], None] | None = None,
+) -> Tensor:
+    r"""Replace every frame's depth by the mean of its own and what the other frames' depth becomes along the flow.
+
+    From every frame s the depth is carried frame by frame, forward in time by
+
+    .. math:: D^s_{t+1}(x) = D^s_t(x + F_{t+1 \to t}(x))
+
+    and backward likewise with :math:`F_{t \to t+1}`. Both flows are measured; the paper writes :math:`F_{t \to t+1}`
+    in the forward step and takes one flow for the negative of the other, which holds only where the flow is uniform.
+    What comes from outside the frame does not count. ``consistent`` (ours) also weighs what is carried, at every step,
+    by how well the two flows agree: what was hidden on the way does not count, nor does what a wrong flow brings.
+
+    Carrying is linear in the depth: with no limit of reach the sum over all sources is carried as one map, at the cost
+    of two warps a frame in each direction. A frame to which nothing is carried keeps its depth, and so does, to the
+    bit, a clip in which nothing moves and no depth changes.
+
+    Args:
+        depth: (T, 1, H, W), any floating dtype.
+        flows: T - 1 flows between the neighbouring frames, of any size of the same shape; ``None`` at a cut, across
+            which nothing is carried.
+        averaging: what the mean is over.
+        reach: over how many frames, to either side, a frame's depth is carried; 0 is the whole scene, as in the paper.
+        device: where to compute; ``None`` is where ``depth`` is.
+        on_step: called after every step from a frame to its neighbour.
+
+    Returns:
+        (T, 1, H, W), the dtype and device of ``depth``.
+
+    Raises:
+        ValueError: a shape does not fit, values are not finite, ``reach`` is below 0, or the averaging is unknown.
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), appendix D.1, Eq. 12.
+    """
+    averaging = Averaging(averaging)
+    expect_shape("depth", depth, "T 1 H W")
+    expect_finite("depth", depth)
+    if len(flows) != len(depth) - 1:
+        raise ValueError(f"flows: got {len(flows)} for {len(depth)} maps. Give one between every two neighbours.")
+    if reach < 0:
+        raise ValueError(f"reach: got {reach}. Give a number of frames, or 0 for all.")
+    for flow in flows:
+        for name, part in zip(PairFlow._fields, flow or (), strict=False):
+            expect_shape(name, part, "2 h w")
+            expect_finite(name, part)
+    steady = depth.clone()
+    start = 0
+    for end in [*(index + 1 for index, flow in enumerate(flows) if flow is None), len(depth)]:
+        if end - start > 1:
+            scene = _Scene(depth[start:end], [f for f in flows[start : end - 1] if f], averaging, device)
+            steady[start:end] = scene.mean(reach, on_step)
+        start = end
+    return steady
+
+
+class _Carried(NamedTuple):
+    """S maps carried to one frame: what each differs from that frame's depth, times its weight, and that weight.
+
+    Differences, not depth: they are exactly zero where nothing moves or changes. Both (S, H, W).
+    """
+
+    difference: Tensor
+    weight: Tensor
+
+
+class _Scene:
+    """The maps between two cuts."""
+
+    def __init__(
+        self, depth: Tensor, flows: Sequence[PairFlow], averaging: Averaging, device: torch.device | None
+    ) -> None:
+        self.depth, self.flows, self.averaging = depth, flows, averaging
+        self.device = device or depth.device
+
+    def mean(self, reach: int, on_step: Callable[[], None] | None) -> Tensor:
+        difference = torch.zeros(self.depth.shape, device=self.depth.device)
+        weight = torch.ones_like(difference)
+        for order in (range(len(self.depth)), range(len(self.depth) - 1, -1, -1)):
+            for frame, carried in self._carry(order, reach):
+                if on_step is not None:
+                    on_step()
+                difference[frame, 0] += carried.difference.sum(dim=0).to(difference.device)
+                weight[frame, 0] += carried.weight.sum(dim=0).to(weight.device)
+        return self.depth + difference.div_(weight).to(self.depth.dtype)
+
+    def _carry(self, order: range, reach: int) -> Iterator[tuple[int, _Carried]]:
+        """What is carried to each frame along ``order``, in one round or, for the sake of memory, several."""
+        if reach == 0 or reach >= len(order) - 1:
+            yield from self._walk(order, sources=len(order), reach=0)
+            return
+        height, width = self.depth.shape[-2:]
+        sources = max(1, _CARRIED // (2 * height * width * torch.float32.itemsize))
+        for start in range(0, len(order) - 1, sources):
+            yield from self._walk(order[start : start + sources + reach], sources, reach)
+
+    def _walk(self, order: range, sources: int, reach: int) -> Iterator[tuple[int, _Carried]]:
+        """Carry the first ``sources`` frames of ``order``: all added up (reach 0), or each as far as ``reach``."""
+        before, oldest = self._map(order[0]), 0
+        carried = _Carried(torch.zeros_like(before), torch.ones_like(before))
+        for index, (previous, frame) in enumerate(zip(order, order[1:], strict=False), start=1):
+            here = self._map(frame)
+            carried = self._warp(carried, before, here, previous, frame)
+            yield frame, carried
+            difference, weight = carried
+            if not reach:
+                carried = _Carried(difference, weight + 1)
+            else:
+                if index < sources:
+                    difference = torch.cat([difference, torch.zeros_like(here)])
+                    weight = torch.cat([weight, torch.ones_like(here)])
+                arrived = max(0, index + 1 - reach - oldest)
+                carried, oldest = _Carried(difference[arrived:], weight[arrived:]), oldest + arrived
+            before = here
+
+    def _warp(self, carried: _Carried, before: Tensor, here: Tensor, previous: int, frame: int) -> _Carried:
+        """Carry from frame ``previous``, whose map is ``before``, to its neighbour ``frame``, whose map is ``here``."""
+        pair = self.flows[min(previous, frame)]
+        back, there = pair[::-1] if frame > previous else pair
+        back, there = back.to(self.device)[None], there.to(self.device)[None]
+        size = (here.shape[-2], here.shape[-1])
+        values = torch.cat([carried.difference + carried.weight * before, carried.weight])[None]
+        read, visible = sample_along(values, resize_flow(back, size))
+        seen = visible[0].float()
+        if self.averaging is Averaging.CONSISTENT:
+            seen = seen * functional.interpolate(consistency(back, there), size, mode="bilinear")[0]
+        value, weight = read[0].chunk(2)
+        return _Carried((value - weight * here).mul_(seen), weight * seen)
+
+    def _map(self, frame: int) -> Tensor:
+        return self.depth[frame].to(self.device, torch.float32)
+
+
+def consistency(flow: Tensor, back: Tensor) -> Tensor:
+    r"""Weigh every pixel by how near the way along ``flow`` and back along ``back`` ends to its start.
+
+    .. math:: \exp(-\|F(x) + B(x + F(x))\|^2 / 2\sigma^2), \quad \sigma = 0.25
+
+    Args:
+        flow: F, (B, 2, H, W) float32 in pixels, from one frame to another.
+        back: B, the same shape, from the other frame to this one.
+
+    Returns:
+        (B, 1, H, W) float32, 0 to 1; near 0 where something hides, in the other frame, what this frame shows.
+    """
+    returned, _ = sample_along(back, flow)
+    gap = (flow + returned).square().sum(dim=1, keepdim=True)
+    return torch.exp(gap / (-2 * _GAP**2))
