@@ -1,0 +1,86 @@
+"""What takes detail out of a depth map: the methods' measures, low-passes over a clip, and the strip to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..stereo_core.depth_lowpass import edge_aware, gaussian, resample
+from .host import compute_device
+
+_STRENGTHS = (0, 10, 20, 30, 40, 45)
+"""The paper's."""
+_SCALES = (1.0, 0.5, 0.25, 0.125)
+"""The paper's, and one more."""
+_RADII = (0.0, 0.5, 1.0, 2.0, 4.0)
+_PICTURE_WIDTH = 384
+
+
+class DissolveMethod(str, Enum):
+    """What takes the detail away."""
+
+    DISSOLVE = "dissolve"
+    GAUSSIAN = "gaussian"
+    RESAMPLE = "resample"
+    EDGE_AWARE = "edge_aware"
+
+
+_LOW_PASSES = {
+    DissolveMethod.GAUSSIAN: gaussian,
+    DissolveMethod.RESAMPLE: resample,
+    DissolveMethod.EDGE_AWARE: edge_aware,
+}
+
+
+def amounts_to_show(method: DissolveMethod, amount: float, strip: bool) -> list[float]:
+    """The amounts that the preview shows, from nothing on: ``amount`` alone, or with a choice of others."""
+    if method is DissolveMethod.RESAMPLE:
+        return sorted({amount, *(_SCALES if strip else _SCALES[:1])}, reverse=True)
+    choice = _STRENGTHS if method is DissolveMethod.DISSOLVE else _RADII
+    return sorted({amount, *(choice if strip else choice[:1])})
+
+
+def caption(method: DissolveMethod, amount: float) -> str:
+    """An amount as the widgets count it."""
+    text = {DissolveMethod.DISSOLVE: "t = {:g}", DissolveMethod.RESAMPLE: "{:g}"}
+    return text.get(method, "{:g} %").format(amount)
+
+
+@dataclass(frozen=True, slots=True)
+class LowPass:
+    """A method that needs no model.
+
+    Attributes:
+        method: which.
+    """
+
+    method: DissolveMethod
+
+    def ticks(self, frames: int) -> tuple[int, int]:
+        """How often ``clip`` and ``frame`` tick."""
+        return frames, 1
+
+    def clip(self, depth: Tensor, amount: float, tick: Callable[[], object]) -> Tensor:
+        """Smooth a clip (T, 1, H, W), each frame by itself: equal frames stay equal."""
+        smooth = torch.empty_like(depth)
+        for index in range(len(depth)):
+            smooth[index] = self.frame(depth, index, amount, tick)
+        return smooth
+
+    def frame(self, depth: Tensor, index: int, amount: float, tick: Callable[[], object]) -> Tensor:
+        """Smooth one frame of a clip: (1, H, W)."""
+        tick()
+        return _LOW_PASSES[self.method](depth[index : index + 1].to(compute_device()), amount)[0].to(depth)
+
+
+def draw_strip(frames: Sequence[Tensor]) -> Tensor:
+    """Put maps (1, H, W) side by side: a grey (1, 3, h, w), no map wider than a preview needs."""
+    row = torch.cat(list(frames), dim=-1).unsqueeze(0)
+    scale = min(1.0, _PICTURE_WIDTH / frames[0].shape[-1])
+    size = [max(1, round(scale * side)) for side in row.shape[-2:]]
+    return functional.interpolate(row, size, mode="area").expand(-1, 3, -1, -1)

@@ -1,0 +1,115 @@
+"""Dissolved depth maps: what one step of a diffusion model leaves of a depth map's latent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from .noise_forms import NoiseForm, clean_share, from_vp
+
+STEPS = 50
+"""The schedule that the paper counts its strengths on."""
+
+_KARRAS_RHO = 7.0
+
+
+class DissolveForm(str, Enum):
+    """Which noisy state the clean latent is taken for, and how strengths count."""
+
+    PAPER = "paper"
+    """Eq. 5: a variance-preserving state at step t, t = 0 clean and t = 50 noise alone."""
+    CODE = "code"
+    """A variance-exploding state as it stands, at step t of Karras' schedule counted from the noisy end."""
+
+
+def noise_level(levels: Tensor, strength: int, form: DissolveForm = DissolveForm.PAPER) -> Tensor:
+    """Find the noise level that a strength stands for.
+
+    DDIM's 50 steps take every 20th of 1000 training steps, numbered from 0: in the papers' samplers step t is 20 t + 1
+    for t = 0 to 49, with trailing spacing 20 t - 1 for t = 1 to 50. Here it is the latter, so that t = 50 is the
+    noisiest level there is; the two differ by 2 of 1000 training steps. A model that was trained on a continuum
+    (EDM, flow) takes the same share of the host's table of its levels.
+
+    The published code takes the level from Karras' schedule of 50 steps (rho 7, from the largest level to the
+    smallest), counted from the noisy end.
+
+    Args:
+        levels: (N,) the model's training noise levels, ascending.
+        strength: t of 50: 1 to 50, with ``CODE`` 1 to 49.
+        form: how strengths count.
+
+    Returns:
+        A scalar tensor on the device of ``levels``.
+
+    Raises:
+        ValueError: ``strength`` lies outside.
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), Eq. 5 and Fig. 6 ("50-step schedule").
+    """
+    code = DissolveForm(form) is DissolveForm.CODE
+    most = STEPS - 1 if code else STEPS
+    if not 1 <= strength <= most:
+        raise ValueError(
+            f"strength: got {strength}. Give a step of {STEPS}: 1 to {most}{' with form code' if code else ''}."
+        )
+    if code:
+        high, low = levels[-1] ** (1 / _KARRAS_RHO), levels[0] ** (1 / _KARRAS_RHO)
+        return (high + (low - high) * strength / (STEPS - 1)) ** _KARRAS_RHO
+    return levels[-(-len(levels) * strength // STEPS) - 1]
+
+
+def dissolve(
+    latent: Tensor,
+    sigma: Tensor,
+    denoise: Callable[[Tensor, Tensor], Tensor],
+    noise: NoiseForm,
+    form: DissolveForm = DissolveForm.PAPER,
+) -> Tensor:
+    r"""Take one noise-free step from a clean latent to what a model sees behind it.
+
+    .. math:: \hat x_{t \to 0} = \sqrt{1 / \bar\alpha_t}\; x - \sqrt{1 / \bar\alpha_t - 1}\; \epsilon_\theta(x, t)
+
+    The latent x is treated as if it were noisy. No noise is added: the result depends on nothing but x and t.
+
+    Args:
+        latent: (B, C, H, W) or (B, C, T, H, W) in the model's own latent scale.
+        sigma: scalar, the level in the model's measure.
+        denoise: gives x0 for a state of the form ``noise`` at a level; called once.
+        noise: the form that ``denoise`` takes.
+        form: the paper's reading of the latent, or the published code's.
+
+    Returns:
+        The dissolved latent, like ``latent``.
+
+    Source:
+        StereoCrafter-Zero (Shi et al.), Eq. 5.
+    """
+    if DissolveForm(form) is DissolveForm.CODE:
+        return denoise(latent * clean_share(sigma, noise), sigma)
+    return denoise(from_vp(latent, sigma, noise), sigma)
+
+
+def restore_range(dissolved: Tensor, latent: Tensor) -> Tensor:
+    r"""Give a dissolved clip the level and the strength of signal that it had: one gain, one offset a channel.
+
+    Eq. 5 divides by :math:`\sqrt{\bar\alpha_t}`, about 5 at t = 40 of a latent diffusion model. What the model takes
+    for signal grows by it, which a depth map that is to become disparity must not do. Gain and offsets are those of
+    least squares against the clip before, so each channel keeps its mean; a gain below 0 counts as 0.
+
+    Args:
+        dissolved: (B, C, ...) all of a clip, so that every frame gets the same.
+        latent: the clip before, of the same shape.
+
+    Returns:
+        Like ``dissolved``.
+    """
+    axes = [axis for axis in range(latent.ndim) if axis != 1]
+    mean = latent.mean(axes, keepdim=True)
+    moved = dissolved - dissolved.mean(axes, keepdim=True)
+    energy = moved.square().sum()
+    gain = (moved * (latent - mean)).sum().clamp_min(0) / energy.clamp_min(torch.finfo(energy.dtype).tiny)
+    return mean + gain * moved

@@ -1,0 +1,55 @@
+"""Long clips in overlapping windows, and the clip put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def plan_windows(frames: int, window: int, overlap: int) -> list[slice]:
+    """Cut a clip into windows of equal length.
+
+    Args:
+        frames: of the clip.
+        window: frames of one window; 0 takes the whole clip at once.
+        overlap: frames that a window shares with the one before; the last may share more, since it ends with the clip.
+
+    Returns:
+        The windows in order, every frame in at least one.
+
+    Raises:
+        ValueError: ``window`` is longer than the clip, or ``overlap`` not shorter than ``window``.
+    """
+    if window == 0:
+        return [slice(0, frames)]
+    if not 0 < window <= frames:
+        raise ValueError(f"window: {window} frames, and the clip has {frames}. Lower it, or set 0 for the whole clip.")
+    if not 0 <= overlap < window:
+        raise ValueError(f"overlap: {overlap} frames of a window of {window}. Give 0 to {window - 1}.")
+    starts = [*range(0, frames - window, window - overlap), frames - window]
+    return [slice(start, start + window) for start in starts]
+
+
+def blend_windows(pieces: Sequence[Tensor], windows: Sequence[slice]) -> Tensor:
+    """Put windows together, each fading linearly into the next over the frames they share.
+
+    Args:
+        pieces: (n, ...) frames of each window.
+        windows: where they lie, in order, as ``plan_windows`` gives them.
+
+    Returns:
+        (T, ...) the clip. Where windows agree, their common value to the bit.
+    """
+    clip = pieces[0].new_empty(windows[-1].stop, *pieces[0].shape[1:])
+    done = 0
+    for piece, window in zip(pieces, windows, strict=True):
+        shared = done - window.start
+        # The frames between the last that is only old and the first that is only new.
+        share = torch.arange(1, shared + 1, device=clip.device, dtype=clip.dtype) / (shared + 1)
+        share = share.view(-1, *(1,) * (clip.ndim - 1))
+        clip[window.start : done] = torch.lerp(clip[window.start : done], piece[:shared], share)
+        clip[done : window.stop] = piece[shared:]
+        done = window.stop
+    return clip
