@@ -1,0 +1,235 @@
+"""Cells of an image matrix, views by frames: which of them a way of looking at it shows, and the azimuths of its views.
+
+A cell is (view, frame). Negative numbers count from the end, as in Python: view -1 is the last of the orbit, which in
+SV3D is the reference view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .checks import expect_shape
+
+Cell = tuple[int, int]
+
+# Below this many degrees two azimuths are the same one.
+_SAME_AZIMUTH = 1e-3
+
+
+class MatrixSize(NamedTuple):
+    """How many views and frames an image matrix has."""
+
+    views: int
+    frames: int
+
+
+class Decoding(NamedTuple):
+    """What is decoded for one clip.
+
+    Attributes:
+        cells: each cell of the clip once, in the clip's order.
+        places: for each entry of the clip, where its cell stands in ``cells``.
+    """
+
+    cells: list[Cell]
+    places: list[int]
+
+
+def as_matrix(samples: Tensor, size: MatrixSize) -> Tensor:
+    """View a batch of latents, all frames of view 0 first, as the matrix.
+
+    Args:
+        samples: (V * F, C, H, W).
+        size: V and F.
+
+    Returns:
+        (V, F, C, H, W), the same memory.
+
+    Raises:
+        ValueError: another count.
+    """
+    expect_shape("samples", samples, "B C H W", B=size.views * size.frames)
+    return samples.reshape(*size, *samples.shape[1:])
+
+
+def take(matrix: Tensor, cells: Sequence[Cell]) -> Tensor:
+    """Gather cells of (V, F, C, H, W) into one batch (N, C, H, W), in the order given."""
+    views, frames = zip(*cells, strict=True)
+    return matrix[list(views), list(frames)]
+
+
+def view_clip(size: MatrixSize, view: int) -> list[Cell]:
+    """One view's video: a row."""
+    row = position("view", view, size.views)
+    return [(row, frame) for frame in range(size.frames)]
+
+
+def frame_orbit(size: MatrixSize, frame: int) -> list[Cell]:
+    """One frame's orbit: a column."""
+    column = position("frame", frame, size.frames)
+    return [(view, column) for view in range(size.views)]
+
+
+def stereo_pair(size: MatrixSize, view: int, spacing: int) -> tuple[list[Cell], list[Cell]]:
+    """Two views' videos as the left and the right eye.
+
+    Azimuths grow towards the right eye (counted counterclockwise from above), so the earlier view of the orbit is the
+    left one.
+
+    Args:
+        size: of the matrix.
+        view: the right eye.
+        spacing: how many views before it the left eye lies.
+
+    Raises:
+        ValueError: no such view.
+    """
+    right = position("view", view, size.views)
+    if not 0 < spacing <= right:
+        raise ValueError(
+            f"spacing {spacing} before view {right} is no view of the {size.views}. Choose spacing from 1 to {right}."
+            if right
+            else "view 0 has no view before it. Choose a later view, -1 is the last."
+        )
+    return view_clip(size, right - spacing), view_clip(size, right)
+
+
+def path(size: MatrixSize, start: Cell, end: Cell, length: int) -> list[Cell]:
+    """A straight way through views and time, each entry the cell nearest to it.
+
+    Args:
+        size: of the matrix.
+        start: the first cell.
+        end: the last cell.
+        length: entries, 1 or more; a single one is ``start``.
+
+    Raises:
+        ValueError: no such cell, or no entry.
+    """
+    if length < 1:
+        raise ValueError(f"length is {length}. Give the path 1 or more pictures.")
+    first, last = (
+        (position("view", view, size.views), position("frame", frame, size.frames)) for view, frame in (start, end)
+    )
+    # Halves go up everywhere; round() would send them to even numbers and so take uneven steps.
+    steps = max(length - 1, 1)
+    views, frames = (
+        [(2 * (a * (steps - i) + b * i) + steps) // (2 * steps) for i in range(length)]
+        for a, b in zip(first, last, strict=True)
+    )
+    return list(zip(views, frames, strict=True))
+
+
+def sheet_cells(size: MatrixSize, every: int) -> list[list[Cell]]:
+    """Rows of a contact sheet: each ``every``-th view and frame, always with the last view and the first frame.
+
+    Raises:
+        ValueError: ``every`` below 1.
+    """
+    if every < 1:
+        raise ValueError(f"every is {every}. Give 1 for all cells, or more for fewer of them.")
+    views = range((size.views - 1) % every, size.views, every)
+    return [[(view, frame) for frame in range(0, size.frames, every)] for view in views]
+
+
+def decoding(cells: Sequence[Cell]) -> Decoding:
+    """List each cell of a clip once, so that none is decoded twice."""
+    found: dict[Cell, int] = {}
+    places = [found.setdefault(cell, len(found)) for cell in cells]
+    return Decoding(list(found), places)
+
+
+def contact_sheet(rows: Sequence[Tensor], gap: int = 0) -> Tensor:
+    """Lay clips below each other, the entries of each beside each other.
+
+    Args:
+        rows: clips (N, C, H, W) of one shape.
+        gap: empty columns and rows between the pictures, in pixels.
+
+    Returns:
+        (1, C, len(rows) * (H + gap) - gap, N * (W + gap) - gap); the gaps are 0.
+    """
+    stacked = F.pad(torch.stack(tuple(rows)), (0, gap, 0, gap))  # (R, N, C, H + gap, W + gap)
+    sheet = stacked.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+    return sheet[:, : sheet.shape[1] - gap, : sheet.shape[2] - gap].unsqueeze(0)
+
+
+def full_turn(views: int) -> list[float]:
+    """Azimuths of a full turn as the host's SV3D_Conditioning counts them, in degrees from 0 to 360, both included."""
+    step = 360 / (max(views, 2) - 1)
+    azimuths = [0.0]
+    while len(azimuths) < views:
+        azimuths.append(azimuths[-1] + step)  # summed as the host sums them
+    return azimuths
+
+
+def spaced_azimuths(views: int, spacing: float) -> list[float]:
+    """Azimuths of an arc that ends at the reference view.
+
+    360 / ``views`` makes the full turn that SV3D was trained on (Voleti et al., 2024); a stereo baseline is 2 to 4.
+
+    Args:
+        views: how many, the last is the reference view.
+        spacing: degrees from each view to the next.
+
+    Returns:
+        Degrees in [0, 360), the last is 0.
+
+    Raises:
+        ValueError: no view, no spacing, or more than a full turn.
+    """
+    if views < 1:
+        raise ValueError(f"views is {views}. Give 1 or more.")
+    if not 0 < spacing * views <= 360 + _SAME_AZIMUTH:
+        raise ValueError(
+            f"spacing: {views} views {spacing:g} degrees apart do not fit into a full turn. "
+            f"Choose more than 0 and at most {360 / views:.4g} degrees, or fewer views."
+        )
+    return [(-spacing * before) % 360 for before in reversed(range(views))]
+
+
+def parse_azimuths(text: str, views: int) -> list[float]:
+    """Read azimuths in degrees, separated by commas or spaces, one for each view.
+
+    Raises:
+        ValueError: not a number, another count, or a last one that is not the reference view's, 0.
+    """
+    words = text.replace(",", " ").split()
+    try:
+        azimuths = [float(word) for word in words]
+    except ValueError as error:
+        raise ValueError(f"azimuths: {text!r} holds what is no number. Write degrees such as -6, -3, 0.") from error
+    if len(azimuths) != views:
+        raise ValueError(f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view.")
+    turn = azimuths[-1] % 360
+    # Also false where an angle is not finite.
+    if not min(turn, 360 - turn) < _SAME_AZIMUTH or not all(abs(angle) < float("inf") for angle in azimuths):
+        raise ValueError(
+            f"azimuths ends with {azimuths[-1]:g}. Angles count from the picture's own view, which is the last: "
+            "end with 0, and give finite numbers."
+        )
+    return azimuths
+
+
+def same_azimuths(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether two orbits of as many views look from the same directions."""
+    distances = ((a - b) % 360 for a, b in zip(first, second, strict=True))
+    return all(min(distance, 360 - distance) < _SAME_AZIMUTH for distance in distances)
+
+
+def position(name: str, number: int, count: int) -> int:
+    """Turn a number that may count from the end into one from 0.
+
+    Raises:
+        ValueError: out of range; the message names ``name``.
+    """
+    if not -count <= number < count:
+        raise ValueError(
+            f"{name} is {number}, there are {count}. Choose 0 to {count - 1}, or -1 to -{count} from the end."
+        )
+    return number % count
