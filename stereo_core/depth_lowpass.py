@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -61,8 +62,9 @@ def resample(depth: Tensor, scale: float) -> Tensor:
         return depth
     height, width = depth.shape[-2:]
     small = (max(1, round(scale * height)), max(1, round(scale * width)))
-    down = functional.interpolate(depth, small, mode="bilinear", antialias=True)
-    return functional.interpolate(down, (height, width), mode="bilinear").clamp(0, 1)
+    # Scaling down knows no half precision on a CPU.
+    down = functional.interpolate(depth.to(_at_least_float32(depth)), small, mode="bilinear", antialias=True)
+    return functional.interpolate(down, (height, width), mode="bilinear").clamp(0, 1).to(depth.dtype)
 
 
 def edge_aware(depth: Tensor, radius: float, edge: float = EDGE) -> Tensor:
@@ -99,12 +101,16 @@ def edge_aware(depth: Tensor, radius: float, edge: float = EDGE) -> Tensor:
         blurred: Tensor = box_blur(values, (2 * reach + 1, 2 * reach + 1), border_type="replicate", separable=True)
         return blurred
 
-    centred = depth.float() - 0.5  # squares of small numbers lose less
+    centred = depth.to(_at_least_float32(depth)) - 0.5  # squares of small numbers lose less
     local = mean(centred)
     variance = (mean(centred.square()) - local.square()).clamp_min(0)
     kept = variance / (variance + edge**2)
     smooth = mean(kept) * centred + mean(local - kept * local)
     return (smooth + 0.5).clamp(0, 1).to(depth.dtype)
+
+
+def _at_least_float32(depth: Tensor) -> torch.dtype:
+    return torch.promote_types(depth.dtype, torch.float32)
 
 
 def _columns(depth: Tensor, radius: float) -> float:

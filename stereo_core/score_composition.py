@@ -82,7 +82,7 @@ def compose(
         Diffusion² (Yang et al., ICLR 2025), Algorithm 1 and Eq. 5.
     """
     expect_shape("matrix", matrix, "V F C H W")
-    _expect_descending(sigmas)
+    expect_descending(sigmas)
     if min(chunks) < 1:
         raise ValueError(f"chunks: got {chunks}. Give each denoiser at least one strip at once.")
     views, frames = matrix.shape[:2]
@@ -106,6 +106,15 @@ def compose(
         elif report is not None:
             report(step, before - slope * sigma, before)
     return matrix
+
+
+def expect_descending(sigmas: Tensor) -> None:
+    """Raise ``ValueError`` unless ``sigmas`` (N + 1,) are noise levels that fall, to 0 or above, in at least one step."""
+    if sigmas.ndim != 1 or len(sigmas) < 2:
+        raise ValueError(f"sigmas: got {tuple(sigmas.shape)}, no step to take. Give at least two noise levels.")
+    if not bool((sigmas[:-1] > sigmas[1:]).all()) or not bool(sigmas[-1] >= 0):
+        shown = ", ".join(f"{level:.4g}" for level in sigmas[:4].tolist())
+        raise ValueError(f"sigmas: {shown}, ... do not descend to 0. Connect the sigmas of a scheduler, not flipped.")
 
 
 def _passes(steps: int, settings: CompositionSettings) -> Iterator[tuple[int, bool]]:
@@ -162,11 +171,3 @@ def _repeat_noise(sigma: Tensor, step_to: Tensor, kind: RepeatNoise) -> Tensor:
             return sigma - step_to
         case RepeatNoise.EXACT:
             return (sigma**2 - step_to**2).sqrt()
-
-
-def _expect_descending(sigmas: Tensor) -> None:
-    if sigmas.ndim != 1 or len(sigmas) < 2:
-        raise ValueError(f"sigmas: got {tuple(sigmas.shape)}, no step to take. Give at least two noise levels.")
-    if not bool((sigmas[:-1] > sigmas[1:]).all()) or not bool(sigmas[-1] >= 0):
-        shown = ", ".join(f"{level:.4g}" for level in sigmas[:4].tolist())
-        raise ValueError(f"sigmas: {shown}, ... do not descend to 0. Connect the sigmas of a scheduler, not flipped.")

@@ -84,6 +84,15 @@ class Trajectory:
         """
         return Trajectory(self.sigmas, (*(_halved(state) for state in self.states[:-1]), self.states[-1]))
 
+    def expect_continued(self, start: float) -> None:
+        """Raise ``ValueError`` unless the part of a schedule that begins at the level ``start`` comes next."""
+        end = float(self.sigmas[-1])
+        if abs(end - start) > _RELATIVE * max(abs(start), float(self.sigmas[0]) * 1e-3):
+            raise ValueError(
+                f"before: ends at noise level {end:.4g}, and this part begins at {start:.4g}. "
+                "Give it the other part of the same schedule, as SplitSigmas cuts it."
+            )
+
     def followed_by(self, later: Trajectory) -> Trajectory:
         """Join the next part of a schedule that was cut in two.
 
@@ -92,12 +101,7 @@ class Trajectory:
         Raises:
             ValueError: ``later`` begins at another level, holds another latent, or another state.
         """
-        end, start = (float(part.sigmas[place]) for part, place in ((self, -1), (later, 0)))
-        if abs(end - start) > _RELATIVE * max(abs(start), float(self.sigmas[0]) * 1e-3):
-            raise ValueError(
-                f"before: ends at noise level {end:.4g}, and this part begins at {start:.4g}. "
-                "Give it the other part of the same schedule, as SplitSigmas cuts it."
-            )
+        self.expect_continued(float(later.sigmas[0]))
         last, first = self.states[-1], later.states[0]
         if last.shape != first.shape:
             raise ValueError(
