@@ -13,8 +13,12 @@ from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .image_shift import ImageStereoShift
 from .inversion import DDIMInversion
+from .iterative_refinement import IterativeRefineSampler
 from .latent_shift import LatentStereoShift
+from .left_trajectory import LeftTrajectory
+from .noisy_restart import NoisyRestartSampler
 from .null_text import NullTextOptimization
+from .score_composition import ScoreCompositionSampler
 from .stereo_ksampler import StereoKSampler
 from .stereo_sampler import StereoShiftSampler
 
@@ -31,6 +35,10 @@ NODES: list[type[io.ComfyNode]] = [
     NullTextOptimization,
     StereoKSampler,
     StereoShiftSampler,
+    NoisyRestartSampler,
+    IterativeRefineSampler,
+    LeftTrajectory,
+    ScoreCompositionSampler,
     CrossViewAttentionPatch,
     SBSCombine,
     SBSSplit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class Coupling:
             chunks = len(options.get("cond_or_uncond", (0,)))
             frames = conds.get("num_video_frames", x.shape[0] // chunks) if self.family.temporal else 0
             self._refuse_unpaired(x.shape[0] // chunks, frames, options)
-            if self._active(options):
+            if self.active(options):
                 self._install(options, chunks, frames)
         return executor(x, t, c_concat, c_crossattn, control, options, **conds)
 
@@ -86,7 +86,8 @@ class Coupling:
                 "Shift, or sample with Stereo Shift Sampler."
             )
 
-    def _active(self, options: dict[str, Any]) -> bool:
+    def active(self, options: Mapping[str, Any]) -> bool:
+        """Tell whether the range holds the level ``sigmas`` of the schedule ``sample_sigmas``."""
         if (self.start, self.end) == (0, 1):
             return True
         if "sample_sigmas" not in options:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
+from comfy.patcher_extension import WrappersMP, get_wrappers_with_key
+from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode, select_blocks
 from .attention_coupling import Coupling
@@ -39,3 +42,10 @@ def couple_views(
     if coupling.mode.widens:
         coupled.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, _KEY, coupling.prepare_sampling)
     return coupled
+
+
+def couples_views(model_options: dict[str, Any], sigmas: Tensor, step: int) -> bool:
+    """Tell whether a model's attention couples the views in one step of a schedule, at either end of it."""
+    wrappers = get_wrappers_with_key(WrappersMP.APPLY_MODEL, _KEY, model_options, is_model_options=True)
+    ends = [{"sigmas": sigma[None], "sample_sigmas": sigmas} for sigma in sigmas[step : step + 2]]
+    return any(wrapper.__self__.active(end) for wrapper in wrappers for end in ends)

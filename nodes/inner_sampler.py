@@ -36,8 +36,17 @@ def expect_steppable(sampler: object) -> comfy.samplers.KSAMPLER:
     return sampler
 
 
-def expect_long_enough(sampler: comfy.samplers.KSAMPLER, cuts: list[int]) -> None:
+def expect_long_enough(
+    sampler: comfy.samplers.KSAMPLER,
+    cuts: list[int],
+    remedy: str = "Use euler, ddim or dpmpp_2m, more steps, or mask_every 0 without a trajectory.",
+) -> None:
     """Refuse samplers that cannot take a single step where ``cuts`` leave one.
+
+    Args:
+        sampler: the one that takes the steps.
+        cuts: the steps before which the schedule is cut, with its start and end.
+        remedy: what to do, one sentence.
 
     Raises:
         ValueError: naming the sampler and the step.
@@ -46,8 +55,7 @@ def expect_long_enough(sampler: comfy.samplers.KSAMPLER, cuts: list[int]) -> Non
     single = next((a for a, b in itertools.pairwise(cuts) if b - a == 1), None)
     if name and single is not None:
         raise ValueError(
-            f"sampler: {name} needs two steps in a row, and the edits leave step {single + 1} by itself. "
-            "Use euler, ddim or dpmpp_2m, more steps, or mask_every 0 without a trajectory."
+            f"sampler: {name} needs two steps in a row, and the edits leave step {single + 1} by itself. {remedy}"
         )
 
 

@@ -20,10 +20,9 @@ from ..stereo_core.trajectory import Trajectory
 from .attention_patching import couples_views
 from .inner_sampler import expect_long_enough, expect_steppable
 from .latent_geometry import latent_columns
-from .one_view import conditions_differ
 from .right_view import LeftView, RightView
 from .segments import Segments, make_room, noise_form
-from .views_given import read_views
+from .views_given import conditions_differ, read_views
 
 _REMEDY = "The left view is put back between them: use euler, euler_ancestral or dpmpp_2m."
 
@@ -79,7 +78,8 @@ class VideoPairSampler(comfy.samplers.Sampler):
     ) -> Tensor:
         """Called by the host's guiders."""
         form = noise_form(model_wrap.inner_model.model_sampling)
-        given = read_views(self, model_wrap, sigmas, extra_args, noise, latent_image, denoise_mask)
+        seed = extra_args.get("seed")
+        given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
         disparity = latent_columns(given.noise.shape, self.depth, self.geometry).to(noise.device)
         # Where frames are the batch they are one clip with one border.
         one_clip = isinstance(model_wrap.inner_model, comfy.model_base.SVD_img2vid)
@@ -116,7 +116,7 @@ class VideoPairSampler(comfy.samplers.Sampler):
         if end:
             state = right.restart(state, end, self.restart)
         elif given.right is None:
-            state = right.compose(0, state, 1.0)
+            state = right.compose(0, state)
         for start, stop in itertools.pairwise(sorted(cuts)):
             if start in repeats:
                 state = right.refine(state, start, repeats[start], self.refinement)
