@@ -43,7 +43,7 @@ class RecordingSampler(comfy.samplers.Sampler):
     ) -> Tensor:
         """Called by the host's guiders."""
         self.trajectory = None
-        levels = _expect_levels(sigmas)
+        levels = expect_levels(sigmas)
         record = _Record(levels, noise.shape)
         inner = copy.copy(self.inner)
         inner.sampler_function = record.around(self.inner.sampler_function)
@@ -131,7 +131,12 @@ def _unsteady(what: str) -> ValueError:
     )
 
 
-def _expect_levels(sigmas: Tensor) -> Tensor:
+def expect_levels(sigmas: Tensor) -> Tensor:
+    """Return the schedule on the CPU.
+
+    Raises:
+        ValueError: no step, or levels that do not descend.
+    """
     levels = sigmas.detach().to(device="cpu", copy=True).float()
     if len(levels) < 2:
         raise ValueError("sigmas: the schedule has no step. Use at least 1 step, and a denoise above 0.")

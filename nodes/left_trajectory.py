@@ -1,0 +1,100 @@
+"""LeftTrajectory: sample a view as the host does, and keep its states on the way."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from comfy_api.latest import io
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+from torch import Tensor
+
+from ..stereo_core.trajectory import Trajectory
+from .host import show_text
+from .recording import RecordingSampler, expect_levels
+from .trajectory_socket import TRAJECTORY
+
+
+class Precision(str, Enum):
+    """How exactly states are kept."""
+
+    FULL = "full"
+    HALF = "half"
+
+
+class LeftTrajectory(io.ComfyNode):
+    """Sample the left view once and remember how it came about."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_LeftTrajectory",
+            display_name="Left Trajectory",
+            category="stereo/sampling",
+            description="Samples the left view as SamplerCustomAdvanced does and records its state at every noise "
+            "level.",
+            search_aliases=["StereoCrafter-Zero", "record sampling", "SamplerCustomAdvanced", "text to stereo video"],
+            inputs=[
+                io.Noise.Input("noise", tooltip="As for SamplerCustomAdvanced: Random Noise, or Disable Noise."),
+                io.Guider.Input("guider", tooltip="The model with its conditions and guidance."),
+                io.Sampler.Input(
+                    "sampler",
+                    tooltip="Any sampler that goes through the schedule step by step.\n"
+                    "Not dpm_fast or dpm_adaptive, which choose their own steps.",
+                ),
+                io.Sigmas.Input("sigmas", tooltip="The schedule, or a part of one from SplitSigmas."),
+                io.Latent.Input("latent_image", tooltip="The latent of one view: empty, or a picture or clip."),
+                io.Combo.Input(
+                    "precision",
+                    options=Precision,
+                    default=Precision.FULL.value,
+                    tooltip="How exactly the states are kept in memory: 4 or 2 bytes a value.\nThe last state is "
+                    "always kept in full, so the left view comes out exactly either way.",
+                ),
+                TRAJECTORY.Input(
+                    "before",
+                    optional=True,
+                    tooltip="The trajectory of the part sampled before this one, where a schedule is split.\n"
+                    "The output then covers both parts.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="output", tooltip="What SamplerCustomAdvanced gives, to the bit."),
+                io.Latent.Output(display_name="denoised_output", tooltip="What SamplerCustomAdvanced gives."),
+                TRAJECTORY.Output(
+                    display_name="trajectory",
+                    tooltip="The states at all noise levels, for the samplers that make the right view.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        noise: Any,
+        guider: Any,
+        sampler: object,
+        sigmas: Tensor,
+        latent_image: dict[str, Any],
+        precision: str,
+        before: Trajectory | None = None,
+    ) -> io.NodeOutput:
+        recorder = RecordingSampler(sampler)
+        expect_levels(sigmas)
+        if before is not None:
+            before.expect_continued(float(sigmas[0]))
+        if latent_image["samples"].is_nested:
+            raise ValueError(
+                "latent_image: has several parts, as of video with sound, which the stereo samplers cannot take. "
+                "Use a model of one part, or record the video alone."
+            )
+        # The host's uni_pc writes into the schedule that it is given.
+        outputs = SamplerCustomAdvanced.execute(noise, guider, recorder, sigmas.clone(), latent_image)
+        trajectory = recorder.trajectory
+        if Precision(precision) is Precision.HALF:
+            trajectory = trajectory.halved()
+        if before is not None:
+            trajectory = before.followed_by(trajectory)
+        show_text(cls, f"{len(trajectory.states)} states, {trajectory.nbytes / 2**20:.1f} MiB")
+        return io.NodeOutput(*outputs.args, trajectory)
