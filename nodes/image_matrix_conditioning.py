@@ -1,0 +1,187 @@
+"""ImageMatrixConditioning: an orbit and a video to what both models are told about every row and column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.image_matrix import full_turn, parse_azimuths, same_azimuths
+from .host import image_to_core, show_text
+from .matrix_conditioning import MATRIX_CONDITIONING, Conditioning, MatrixConditioning, Strip
+from .strip_encoding import encode_pictures
+
+
+class ImageMatrixConditioning(io.ComfyNode):
+    """Make the conditioning of every row and column of an image matrix from its two strips."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_ImageMatrixConditioning",
+            display_name="Image Matrix Conditioning",
+            category="stereo/4d",
+            description="Tells a video model and a multi-view model what every view and frame of an image matrix "
+            "must show, from an orbit and a video of the same object.",
+            search_aliases=["diffusion squared", "4D", "SV3D", "SVD", "multi-view video", "image to 4d"],
+            inputs=[
+                io.Image.Input(
+                    "view_strip",
+                    tooltip="The orbit at the video's first frame: one picture for each view. The last picture is\n"
+                    "the reference view, as SV3D makes it, and shows what the video's first frame shows.",
+                ),
+                io.Image.Input(
+                    "frame_strip",
+                    tooltip="The video of the reference view: one picture for each frame, of the orbit's size. The\n"
+                    "first frame shows what the orbit's last picture shows.",
+                ),
+                io.ClipVision.Input("video_clip_vision", tooltip="CLIP_VISION of the video model (SVD)."),
+                io.Vae.Input("video_vae", tooltip="VAE of the video model (SVD)."),
+                io.ClipVision.Input("multiview_clip_vision", tooltip="CLIP_VISION of the multi-view model (SV3D)."),
+                io.Vae.Input(
+                    "multiview_vae",
+                    tooltip="VAE of the multi-view model (SV3D); its latents must be like the video model's.",
+                ),
+                io.Int.Input(
+                    "motion_bucket_id",
+                    default=127,
+                    min=1,
+                    max=1023,
+                    tooltip="How much moves in every view's video, as in SVD_img2vid_Conditioning; higher moves more.",
+                ),
+                io.Int.Input(
+                    "fps",
+                    default=6,
+                    min=1,
+                    max=1024,
+                    tooltip="Frames per second that the video model is told; higher makes smaller steps.",
+                ),
+                io.Float.Input(
+                    "augmentation_level",
+                    default=0.02,
+                    min=0.0,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="Noise on the picture that the video model sees, 0 to 10, as a share of white.\n"
+                    "More lets the video leave the picture; 0.02 is what the paper's code takes.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Of the noise that augmentation_level adds.",
+                ),
+                io.Float.Input(
+                    "elevation",
+                    default=0.0,
+                    min=-90.0,
+                    max=90.0,
+                    step=0.1,
+                    tooltip="Degrees by which the camera stands above the object's middle, for SV3D_p;\n"
+                    "as the orbit was sampled.",
+                ),
+                io.Float.Input(
+                    "guidance_first",
+                    default=1.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="Guidance of the video model at the first frame; it changes evenly to guidance_last.",
+                ),
+                io.Float.Input(
+                    "guidance_last",
+                    default=3.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="Guidance of the video model at the last frame. Higher keeps the picture more, and\n"
+                    "burns its colours in the end.",
+                ),
+                io.Float.Input(
+                    "multiview_guidance",
+                    default=2.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="Guidance of the multi-view model, for all views.",
+                ),
+                io.String.Input(
+                    "azimuths",
+                    default="",
+                    tooltip="Degrees around the object of each view, the last 0, for SV3D_p: connect azimuths of\n"
+                    "Orbit Conditioning. Empty: the full turn of the host's SV3D_Conditioning.",
+                ),
+            ],
+            outputs=[
+                MATRIX_CONDITIONING.Output(
+                    display_name="conditioning", tooltip="For Score Composition Sampler: one entry a row and a column."
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        view_strip: Tensor,
+        frame_strip: Tensor,
+        video_clip_vision: Any,
+        video_vae: Any,
+        multiview_clip_vision: Any,
+        multiview_vae: Any,
+        motion_bucket_id: int,
+        fps: int,
+        augmentation_level: float,
+        seed: int,
+        elevation: float,
+        guidance_first: float,
+        guidance_last: float,
+        multiview_guidance: float,
+        azimuths: str,
+    ) -> io.NodeOutput:
+        orbit, video = image_to_core(view_strip, "view_strip"), image_to_core(frame_strip, "frame_strip")
+        height, width = _common_size(orbit, video)
+        views, frames = len(orbit), len(video)
+        angles = parse_azimuths(azimuths, views) if azimuths.strip() else full_turn(views)
+        motion = {"motion_bucket_id": motion_bucket_id, "fps": fps, "augmentation_level": augmentation_level}
+        camera = {"elevation": [elevation] * views, "azimuth": angles}
+        rows = encode_pictures(orbit, video_clip_vision, video_vae, width, height, motion, augmentation_level, seed)
+        columns = encode_pictures(video, multiview_clip_vision, multiview_vae, width, height, camera)
+        _expect_one_latent_space(rows[0][0], columns[0][0])
+        linear = tuple(torch.linspace(guidance_first, guidance_last, frames).tolist())
+        show_text(cls, f"{views} views, {frames} frames, {width}x{height}")
+        return io.NodeOutput(
+            MatrixConditioning(
+                rows=tuple(Strip(*both, linear) for both in rows),
+                columns=tuple(Strip(*both, (multiview_guidance,) * views) for both in columns),
+                custom_azimuths=not same_azimuths(angles, full_turn(views)),
+            )
+        )
+
+
+def _common_size(orbit: Tensor, video: Tensor) -> tuple[int, int]:
+    (height, width), other = orbit.shape[2:], video.shape[2:]
+    if other != orbit.shape[2:]:
+        raise ValueError(
+            f"view_strip is {width}x{height} and frame_strip is {other[1]}x{other[0]}; they meet in one picture. "
+            "Crop and scale them alike, with the object at the same place and size."
+        )
+    if height % 8 or width % 8:
+        raise ValueError(
+            f"view_strip and frame_strip are {width}x{height}. Scale both to a width and height that 8 divides; "
+            "SV3D was trained at 576x576."
+        )
+    return height, width
+
+
+def _expect_one_latent_space(row: Conditioning, column: Conditioning) -> None:
+    video, multiview = (tuple(part[0][1]["concat_latent_image"].shape[1:]) for part in (row, column))
+    if video != multiview:
+        raise ValueError(
+            f"video_vae makes latents of {video} (channels, rows, columns) and multiview_vae of {multiview}. Both "
+            "models must share one latent space, as SVD and SV3D do: connect the VAE of each."
+        )

@@ -1,0 +1,180 @@
+"""ImageMatrixView: the pictures of an image matrix that one wants to see, and no others decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import comfy.utils
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.image_matrix import (
+    Cell,
+    MatrixSize,
+    as_matrix,
+    contact_sheet,
+    decoding,
+    frame_orbit,
+    path,
+    sheet_cells,
+    stereo_pair,
+    take,
+    view_clip,
+)
+from .host import core_to_image, each_frame
+
+_SHEET_GAP = 4
+
+
+class Show(str, Enum):
+    """Ways of looking at an image matrix."""
+
+    VIEW = "view"
+    FRAME = "frame"
+    STEREO = "stereo"
+    PATH = "path"
+    CONTACT_SHEET = "contact_sheet"
+
+
+class ImageMatrixView(io.ComfyNode):
+    """Decode a video, an orbit, a stereo pair, a path or an overview of an image matrix."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_ImageMatrixView",
+            display_name="Image Matrix View",
+            category="stereo/4d",
+            description="Decodes from an image matrix what one wants to see: a view's video, a frame's orbit, a stereo "
+            "pair, a path through views and time, or a contact sheet.",
+            search_aliases=["4D", "bullet time", "multi-view video", "orbit", "contact sheet", "stereo pair"],
+            inputs=[
+                io.Latent.Input("matrix", tooltip="The image matrix, from Score Composition Sampler."),
+                io.Vae.Input("vae", tooltip="VAE of the video model. It decodes only the pictures that are shown."),
+                io.Combo.Input(
+                    "show",
+                    options=[show.value for show in Show],
+                    default=Show.VIEW.value,
+                    tooltip="view: the video of view. frame: the orbit at frame.\n"
+                    "stereo: view as the right eye's video and the view spacing before it as the left eye's; all left\n"
+                    "frames, then all right ones, as Stereo Combine takes them.\n"
+                    "path: from (view, frame) straight to (last_view, last_frame) in length pictures.\n"
+                    "contact_sheet: every n-th view below each other, every n-th frame beside each other.",
+                ),
+                io.Int.Input(
+                    "view",
+                    default=-1,
+                    min=-4096,
+                    max=4095,
+                    tooltip="View, from 0; -1 is the last, the reference view. For view, stereo and path.",
+                ),
+                io.Int.Input(
+                    "frame",
+                    default=0,
+                    min=-4096,
+                    max=4095,
+                    tooltip="Frame, from 0; -1 is the last. For frame and path.",
+                ),
+                io.Int.Input(
+                    "spacing",
+                    default=1,
+                    min=1,
+                    max=4095,
+                    tooltip="Views from the right eye back to the left one, for stereo; more is deeper.",
+                ),
+                io.Int.Input(
+                    "last_view",
+                    default=0,
+                    min=-4096,
+                    max=4095,
+                    advanced=True,
+                    tooltip="View where the path ends; -1 is the last view.",
+                ),
+                io.Int.Input(
+                    "last_frame",
+                    default=-1,
+                    min=-4096,
+                    max=4095,
+                    advanced=True,
+                    tooltip="Frame where the path ends; -1 is the last. The same as frame: time stands still.",
+                ),
+                io.Int.Input("length", default=25, min=1, max=4096, advanced=True, tooltip="Pictures on the path."),
+                io.Int.Input(
+                    "every",
+                    default=4,
+                    min=1,
+                    max=4096,
+                    advanced=True,
+                    tooltip="The contact sheet shows each n-th view and frame; 1 shows, and decodes, all.",
+                ),
+                io.Int.Input(
+                    "cell_width",
+                    default=128,
+                    min=8,
+                    max=2048,
+                    advanced=True,
+                    tooltip="Width of each picture on the contact sheet, in pixels.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The pictures, in the order in which they play.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        matrix: dict[str, Any],
+        vae: Any,
+        show: str,
+        view: int,
+        frame: int,
+        spacing: int,
+        last_view: int,
+        last_frame: int,
+        length: int,
+        every: int,
+        cell_width: int,
+    ) -> io.NodeOutput:
+        size = _size(matrix)
+        cells, mode = as_matrix(matrix["samples"], size), Show(show)
+        if mode is Show.CONTACT_SHEET:
+            return io.NodeOutput(_sheet(vae, cells, sheet_cells(size, every), cell_width))
+        clips: Sequence[list[Cell]]
+        if mode is Show.VIEW:
+            clips = [view_clip(size, view)]
+        elif mode is Show.FRAME:
+            clips = [frame_orbit(size, frame)]
+        elif mode is Show.STEREO:
+            clips = stereo_pair(size, view, spacing)
+        else:
+            clips = [path(size, (view, frame), (last_view, last_frame), length)]
+        return io.NodeOutput(torch.cat([_decode(vae, cells, clips[i]) for i in each_frame(len(clips))]))
+
+
+def _size(matrix: dict[str, Any]) -> MatrixSize:
+    if "stereo_matrix" not in matrix:
+        raise ValueError("matrix is a latent, but no image matrix. Connect Score Composition Sampler.")
+    size, samples = MatrixSize(*matrix["stereo_matrix"]), matrix["samples"]
+    if samples.ndim != 4 or len(samples) != size.views * size.frames:
+        raise ValueError(
+            f"matrix holds {tuple(samples.shape)} and says that it is {size.views} views by {size.frames} frames. "
+            "Connect Score Composition Sampler itself, with nothing between that takes from its batch."
+        )
+    return size
+
+
+def _decode(vae: Any, matrix: Tensor, clip: Sequence[Cell]) -> Tensor:
+    """Decode a clip in one call, because the decoders of video models look along it: IMAGE (N, H, W, 3)."""
+    cells, places = decoding(clip)
+    return vae.decode(take(matrix, cells))[places]
+
+
+def _sheet(vae: Any, matrix: Tensor, rows: list[list[Cell]], width: int) -> Tensor:
+    small = []
+    for row in each_frame(len(rows)):
+        pictures = _decode(vae, matrix, rows[row]).movedim(-1, 1)
+        height = max(1, round(width * pictures.shape[2] / pictures.shape[3]))
+        small.append(comfy.utils.common_upscale(pictures, width, height, "area", "disabled"))
+    return core_to_image(contact_sheet(small, _SHEET_GAP))

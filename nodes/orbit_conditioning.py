@@ -1,0 +1,108 @@
+"""OrbitConditioning: a picture to SV3D_p's conditioning for views at azimuths of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.image_matrix import parse_azimuths, spaced_azimuths
+from .host import image_to_core
+from .matrix_conditioning import refuse_fixed_orbit
+from .strip_encoding import encode_pictures
+
+
+class OrbitConditioning(io.ComfyNode):
+    """Condition SV3D_p on a picture and on where the views lie."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_OrbitConditioning",
+            display_name="Orbit Conditioning",
+            category="stereo/4d",
+            description="Conditions SV3D_p on a picture, for views as close together as a stereo baseline or at any "
+            "azimuths.",
+            search_aliases=["SV3D", "azimuth", "turntable", "novel view", "stereo baseline", "multi-view"],
+            inputs=[
+                io.ClipVision.Input("clip_vision", tooltip="CLIP_VISION of SV3D_p, from Image Only Checkpoint Loader."),
+                io.Image.Input(
+                    "init_image",
+                    tooltip="The object in the middle of a square, on white. It becomes the last view.",
+                ),
+                io.Vae.Input("vae", tooltip="VAE of SV3D_p."),
+                io.Int.Input("width", default=576, min=16, max=16384, step=8, tooltip="Of each view, in pixels."),
+                io.Int.Input("height", default=576, min=16, max=16384, step=8, tooltip="Of each view, in pixels."),
+                io.Int.Input(
+                    "views",
+                    default=21,
+                    min=1,
+                    max=4096,
+                    tooltip="How many views are made, the picture's own among them. SV3D was trained on 21.",
+                ),
+                io.Float.Input(
+                    "spacing",
+                    default=3.0,
+                    min=0.01,
+                    max=180.0,
+                    step=0.01,
+                    tooltip="Degrees from each view to the next; the arc ends at the picture's own view.\n"
+                    "2 to 4 is a stereo baseline; 17.14 makes 21 views a full turn.",
+                ),
+                io.Float.Input(
+                    "elevation",
+                    default=0.0,
+                    min=-90.0,
+                    max=90.0,
+                    step=0.1,
+                    tooltip="Degrees by which the camera stands above the object's middle.",
+                ),
+                io.String.Input(
+                    "azimuths",
+                    default="",
+                    advanced=True,
+                    tooltip="Instead of spacing: degrees of each view, ending with 0 for the picture's own,\n"
+                    "such as -9, -6, -3, 0.",
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model that will sample: SV3D_u, which takes no azimuths, is then refused here.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive"),
+                io.Conditioning.Output(display_name="negative"),
+                io.Latent.Output(display_name="latent", tooltip="Empty, one entry a view."),
+                io.String.Output(
+                    display_name="azimuths", tooltip="Degrees of each view, for Image Matrix Conditioning."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        clip_vision: Any,
+        init_image: Tensor,
+        vae: Any,
+        width: int,
+        height: int,
+        views: int,
+        spacing: float,
+        elevation: float,
+        azimuths: str,
+        model: Any = None,
+    ) -> io.NodeOutput:
+        if model is not None:
+            refuse_fixed_orbit(model)
+        picture = image_to_core(init_image, "init_image")
+        if len(picture) != 1:
+            raise ValueError(f"init_image holds {len(picture)} pictures. Give one; its orbit is made.")
+        angles = parse_azimuths(azimuths, views) if azimuths.strip() else spaced_azimuths(views, spacing)
+        camera = {"elevation": [elevation] * views, "azimuth": angles}
+        ((positive, negative),) = encode_pictures(picture, clip_vision, vae, width, height, camera)
+        latent = {"samples": torch.zeros([views, 4, height // 8, width // 8])}
+        return io.NodeOutput(positive, negative, latent, ", ".join(map(repr, angles)))
