@@ -11,6 +11,8 @@ from .depth import DepthEstimate, LoadDepthModel
 from .depth_conditioning import DepthConditioning
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
+from .image_matrix_conditioning import ImageMatrixConditioning
+from .image_matrix_view import ImageMatrixView
 from .image_shift import ImageStereoShift
 from .inversion import DDIMInversion
 from .iterative_refinement import IterativeRefineSampler
@@ -18,6 +20,7 @@ from .latent_shift import LatentStereoShift
 from .left_trajectory import LeftTrajectory
 from .noisy_restart import NoisyRestartSampler
 from .null_text import NullTextOptimization
+from .orbit_conditioning import OrbitConditioning
 from .score_composition import ScoreCompositionSampler
 from .stereo_ksampler import StereoKSampler
 from .stereo_sampler import StereoShiftSampler
@@ -38,7 +41,10 @@ NODES: list[type[io.ComfyNode]] = [
     NoisyRestartSampler,
     IterativeRefineSampler,
     LeftTrajectory,
+    OrbitConditioning,
+    ImageMatrixConditioning,
     ScoreCompositionSampler,
+    ImageMatrixView,
     CrossViewAttentionPatch,
     SBSCombine,
     SBSSplit,

@@ -109,7 +109,7 @@ def compose(
 
 
 def expect_descending(sigmas: Tensor) -> None:
-    """Raise ``ValueError`` unless ``sigmas`` (N + 1,) are noise levels that fall, to 0 or above, in at least one step."""
+    """Raise ``ValueError`` unless ``sigmas`` (N + 1,) are noise levels that fall, in one step at least."""
     if sigmas.ndim != 1 or len(sigmas) < 2:
         raise ValueError(f"sigmas: got {tuple(sigmas.shape)}, no step to take. Give at least two noise levels.")
     if not bool((sigmas[:-1] > sigmas[1:]).all()) or not bool(sigmas[-1] >= 0):
