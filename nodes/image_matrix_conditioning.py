@@ -22,7 +22,7 @@ class ImageMatrixConditioning(io.ComfyNode):
         return io.Schema(
             node_id="Stereo_ImageMatrixConditioning",
             display_name="Image Matrix Conditioning",
-            category="stereo/4d",
+            category="stereo/multiview",
             description="Tells a video model and a multi-view model what every view and frame of an image matrix "
             "must show, from an orbit and a video of the same object.",
             search_aliases=["diffusion squared", "4D", "SV3D", "SVD", "multi-view video", "image to 4d"],

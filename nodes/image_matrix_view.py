@@ -47,7 +47,7 @@ class ImageMatrixView(io.ComfyNode):
         return io.Schema(
             node_id="Stereo_ImageMatrixView",
             display_name="Image Matrix View",
-            category="stereo/4d",
+            category="stereo/multiview",
             description="Decodes from an image matrix what one wants to see: a view's video, a frame's orbit, a stereo "
             "pair, a path through views and time, or a contact sheet.",
             search_aliases=["4D", "bullet time", "multi-view video", "orbit", "contact sheet", "stereo pair"],

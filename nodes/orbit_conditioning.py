@@ -22,7 +22,7 @@ class OrbitConditioning(io.ComfyNode):
         return io.Schema(
             node_id="Stereo_OrbitConditioning",
             display_name="Orbit Conditioning",
-            category="stereo/4d",
+            category="stereo/multiview",
             description="Conditions SV3D_p on a picture, for views as close together as a stereo baseline or at any "
             "azimuths.",
             search_aliases=["SV3D", "azimuth", "turntable", "novel view", "stereo baseline", "multi-view"],

@@ -43,12 +43,12 @@ def encode_pictures(
     images = pictures.movedim(1, -1)
     embeds = torch.cat([clip_vision.encode_image(part).image_embeds for part in images.split(_VISION_BATCH)])
     comfy.model_management.throw_exception_if_processing_interrupted()
-    pixels = comfy.utils.common_upscale(pictures, width, height, "bilinear", "center")
+    pixels = comfy.utils.common_upscale(pictures, width, height, "bilinear", "center").movedim(1, -1)
     if augmentation > 0:
         stream = torch.Generator().manual_seed(seed)
         noise = [torch.randn(1, *pixels.shape[1:], generator=stream, dtype=pixels.dtype) for _ in pixels]
         pixels = pixels + torch.cat(noise).to(pixels.device) * augmentation
-    latents = vae.encode(pixels.movedim(1, -1))  # the host splits the batch by memory
+    latents = vae.encode(pixels)  # the host splits the batch by memory
     conditions = []
     for embed, latent in zip(embeds.split(1), latents.split(1), strict=True):
         pooled = embed.unsqueeze(0)  # (1, 1, D): one token

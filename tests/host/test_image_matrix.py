@@ -106,11 +106,11 @@ def assert_same(ours: Any, theirs: Any) -> None:
 
 @pytest.mark.parametrize("augmentation", [0.0, 0.02])
 def test_a_row_is_what_svd_is_told_about_its_view(host: dict[str, type], encoders: dict[str, Any], augmentation: float):
+    from comfy_extras.nodes_video_model import SVD_img2vid_Conditioning
+
     orbit = pictures(VIEWS, 1)
     given = condition(host, encoders, orbit, augmentation_level=augmentation)
     assert given.views == VIEWS and given.frames == FRAMES and given.latent_size == (4, HEIGHT // 8, WIDTH // 8)
-    from comfy_extras.nodes_video_model import SVD_img2vid_Conditioning
-
     torch.manual_seed(WIDGETS["seed"])
     for view, row in enumerate(given.rows):
         positive, negative, _ = SVD_img2vid_Conditioning().encode(
