@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.workflow_parts import CHECKPOINT, DEPTH_MODEL, Node, group, node, note, outputs
+from tools.workflow_parts import (
+    ABOUT_GEOMETRY,
+    CHECKPOINT,
+    DEPTH_MODEL,
+    GEOMETRY,
+    Node,
+    geometry,
+    geometry_groups,
+    group,
+    node,
+    note,
+    outputs,
+)
 
 _DEPTH_CHECKPOINT = {
     "name": "512-depth-ema.safetensors",
@@ -22,25 +34,6 @@ _LORA = {
     "url": "https://huggingface.co/latent-consistency/lcm-lora-sdv1-5/resolve/main/pytorch_lora_weights.safetensors",
     "directory": "loras",
 }
-_GEOMETRY = {"max_disparity": ["disparity", "FLOAT"], "convergence": ["convergence", "FLOAT"]}
-_ABOUT_GEOMETRY = (
-    "- `max_disparity`: how deep the picture is, in percent of its width. Latents have few columns: below 2 hardly "
-    "anything moves, above 8 edges may break.\n"
-    "- `convergence`: which depth lies on the screen, 0 (far) to 1 (near).\n"
-)
-
-
-def _geometry(column: int, y: int) -> dict[str, Node]:
-    """One value for every node that shifts something, so that they cannot disagree."""
-    return {
-        "disparity": node("PrimitiveFloat", column, y, size=[360, 60], value=6.0),
-        "convergence": node("PrimitiveFloat", column, y + 170, size=[360, 60], value=0.3),
-    }
-
-
-def _geometry_groups(column: int, y: int) -> list[dict[str, Any]]:
-    """The names of the two values."""
-    return [group("max_disparity", column, y, 160), group("convergence", column, y + 170, 160)]
 
 
 def _prompts(column: int, y: int, positive: str, negative: str = "blurry, text, watermark") -> dict[str, Node]:
@@ -100,7 +93,7 @@ def text_to_stereo() -> dict[str, Any]:
             "SD 1.x, 2.x, SDXL, SD3, Flux, Qwen-Image.\n\n"
             "**Change first**\n\n- the prompt, and `seed`: **the same in both samplers**, as are `steps`, `cfg`, "
             "`sampler_name` and `scheduler`.\n"
-            + _ABOUT_GEOMETRY
+            + ABOUT_GEOMETRY
             + "- `attention` of Stereo KSampler: *right_joint* lets the right view keep more of its own.\n",
             380,
             780,
@@ -161,7 +154,7 @@ def image_to_stereo_diffusion() -> dict[str, Any]:
             "Stereo Composite keeps every pixel that the picture shows, at full resolution, and takes only what lies "
             "behind its edges from the diffusion result, in the picture's colours.\n\n"
             "**Change first**\n\n- the prompt: what is in the picture.\n"
-            + _ABOUT_GEOMETRY
+            + ABOUT_GEOMETRY
             + "- `steps`: the same in BasicScheduler and Stereo KSampler, as is the scheduler. `cfg` stays at 1: so "
             "the picture was inverted.\n- `feather` and `color_match` of Stereo Composite, where the holes show.\n",
             430,
@@ -194,7 +187,7 @@ def image_to_stereo_diffusion() -> dict[str, Any]:
             },
             [360, 160],
         ),
-        **_geometry(2, 460),
+        **geometry(2, 460),
         "pair": node(
             "Stereo_StereoKSampler",
             3,
@@ -206,7 +199,7 @@ def image_to_stereo_diffusion() -> dict[str, Any]:
                 "latent_image": ["encode", "LATENT"],
                 "depth": ["depth", "depth"],
                 "trajectory": ["inversion", "trajectory"],
-                **_GEOMETRY,
+                **GEOMETRY,
             },
             [360, 700],
             seed=1,
@@ -226,7 +219,7 @@ def image_to_stereo_diffusion() -> dict[str, Any]:
                 "image": ["picture", "IMAGE"],
                 "depth": ["depth", "depth"],
                 "diffusion": ["decode", "IMAGE"],
-                **_GEOMETRY,
+                **GEOMETRY,
             },
             [360, 560],
         ),
@@ -235,7 +228,7 @@ def image_to_stereo_diffusion() -> dict[str, Any]:
     groups = [
         group("Step 1 - Picture, depth, prompt", 0, 0, 950, 2),
         group("Step 2 - Inversion", 2, 0, 950),
-        *_geometry_groups(2, 460),
+        *geometry_groups(2, 460),
         group("Step 3 - Both views, and the composite", 3, 0, 950, 2),
         group("Step 4 - Formats and files", 5, 0, 1000, 2),
     ]
@@ -260,7 +253,7 @@ def depth_to_stereo() -> dict[str, Any]:
             "# Depth to stereo\n\nThe shapes of a picture, filled with what the prompt says, for both eyes. "
             "Stable Diffusion 2 depth reads the depth map as a fifth channel; Depth Conditioning gives each eye its "
             "own. Instead of estimating depth, connect **Load Image** with a depth map: white is near.\n\n"
-            "**Change first**\n\n- the prompt.\n" + _ABOUT_GEOMETRY + "- another model: connect a depth ControlNet to "
+            "**Change first**\n\n- the prompt.\n" + ABOUT_GEOMETRY + "- another model: connect a depth ControlNet to "
             "`control_net` of Depth Conditioning, and take its checkpoint.\n",
             380,
             780,
@@ -275,7 +268,7 @@ def depth_to_stereo() -> dict[str, Any]:
         ),
         **_prompts(1, 170, "a marble sculpture in a garden, sharp, natural light"),
         **_scaled_picture(1, 570),
-        **_geometry(2, 30),
+        **geometry(2, 30),
         "conditioning": node(
             "Stereo_DepthConditioning",
             2,
@@ -285,7 +278,7 @@ def depth_to_stereo() -> dict[str, Any]:
                 "negative": ["negative", "CONDITIONING"],
                 "depth": ["depth", "depth"],
                 "latent": ["encode", "LATENT"],
-                **_GEOMETRY,
+                **GEOMETRY,
             },
             [360, 340],
         ),
@@ -299,7 +292,7 @@ def depth_to_stereo() -> dict[str, Any]:
                 "negative": ["conditioning", "negative"],
                 "latent_image": ["encode", "LATENT"],
                 "depth": ["depth", "depth"],
-                **_GEOMETRY,
+                **GEOMETRY,
             },
             [360, 700],
             seed=1,
@@ -316,7 +309,7 @@ def depth_to_stereo() -> dict[str, Any]:
     groups = [
         group("Step 1 - Depth and prompt", 0, 0, 950, 2),
         group("Step 2 - Depth for both eyes", 2, 0, 950),
-        *_geometry_groups(2, 30),
+        *geometry_groups(2, 30),
         group("Step 3 - Both views", 3, 0, 950, 2),
         group("Step 4 - Formats and files", 5, 0, 1000, 2),
     ]
@@ -343,7 +336,7 @@ def mixed_stereo() -> dict[str, Any]:
             "SAMPLER, MODEL and CONDITIONING go. Here LCM makes the pair in 8 steps; save its LoRA as "
             "`models/loras/lcm-lora-sdv1-5.safetensors`.\n\n"
             "**Change first**\n\n- the prompt, and `strength` of Depth Conditioning.\n"
-            + _ABOUT_GEOMETRY
+            + ABOUT_GEOMETRY
             + "- another LoRA: set the sampler, steps and cfg that suit it.\n",
             380,
             780,
@@ -366,7 +359,7 @@ def mixed_stereo() -> dict[str, Any]:
         "attention": node(
             "Stereo_CrossViewAttentionPatch", 2, 150, {"model": ["lora", "MODEL"]}, [360, 140], mode="left_kv"
         ),
-        **_geometry(2, 400),
+        **geometry(2, 400),
         "control": node(
             "ControlNetLoader", 2, 740, size=[360, 60], model=_CONTROL_NET, control_net_name=_CONTROL_NET["name"]
         ),
@@ -380,7 +373,7 @@ def mixed_stereo() -> dict[str, Any]:
                 "depth": ["depth", "depth"],
                 "latent": ["encode", "LATENT"],
                 "control_net": ["control", "CONTROL_NET"],
-                **_GEOMETRY,
+                **GEOMETRY,
             },
             [360, 340],
             strength=0.8,
@@ -413,7 +406,7 @@ def mixed_stereo() -> dict[str, Any]:
             "Stereo_StereoShiftSampler",
             4,
             120,
-            {"depth": ["depth", "depth"], "sampler": ["lcm", "SAMPLER"], **_GEOMETRY},
+            {"depth": ["depth", "depth"], "sampler": ["lcm", "SAMPLER"], **GEOMETRY},
             [360, 560],
         ),
         "sample": node(
@@ -435,7 +428,7 @@ def mixed_stereo() -> dict[str, Any]:
     groups = [
         group("Step 1 - Depth and prompt", 0, 0, 950, 2),
         group("Step 2 - Model and conditioning", 2, 0, 980, 2),
-        *_geometry_groups(2, 400),
+        *geometry_groups(2, 400),
         group("Step 3 - Both views", 4, 0, 980, 2),
         group("Step 4 - Formats and files", 6, 0, 1000, 2),
     ]

@@ -24,9 +24,17 @@ CHECKPOINT = {
     "directory": "checkpoints",
 }
 
+GEOMETRY = {"max_disparity": ["disparity", "FLOAT"], "convergence": ["convergence", "FLOAT"]}
+ABOUT_GEOMETRY = (
+    "- `max_disparity`: how deep the picture is, in percent of its width. Latents have few columns: below 2 hardly "
+    "anything moves, above 8 edges may break.\n"
+    "- `convergence`: which depth lies on the screen, 0 (far) to 1 (near).\n"
+)
+
 
 def node(
     type: str,
+    /,
     column: int,
     y: int,
     inputs: dict[str, list[str]] | None = None,
@@ -81,6 +89,19 @@ def outputs(column: int, left: list[str], right: list[str] | None = None) -> dic
             filename_prefix="stereo/anaglyph_dubois",
         ),
     }
+
+
+def geometry(column: int, y: int) -> dict[str, Node]:
+    """One value for every node that shifts something, so that they cannot disagree."""
+    return {
+        "disparity": node("PrimitiveFloat", column, y, size=[360, 60], value=6.0),
+        "convergence": node("PrimitiveFloat", column, y + 170, size=[360, 60], value=0.3),
+    }
+
+
+def geometry_groups(column: int, y: int) -> list[dict[str, Any]]:
+    """The names of the two values."""
+    return [group("max_disparity", column, y, 160), group("convergence", column, y + 170, 160)]
 
 
 ABOUT_SHIFT = (
