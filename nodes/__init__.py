@@ -22,8 +22,11 @@ from .noisy_restart import NoisyRestartSampler
 from .null_text import NullTextOptimization
 from .orbit_conditioning import OrbitConditioning
 from .score_composition import ScoreCompositionSampler
+from .stereo_clip_conditioning import StereoClipConditioning
 from .stereo_ksampler import StereoKSampler
 from .stereo_sampler import StereoShiftSampler
+from .stereo_video_ksampler import StereoVideoKSampler
+from .view_expert import ShiftCoupledViewExpert
 
 NODES: list[type[io.ComfyNode]] = [
     LoadDepthModel,
@@ -38,11 +41,14 @@ NODES: list[type[io.ComfyNode]] = [
     NullTextOptimization,
     StereoKSampler,
     StereoShiftSampler,
+    StereoVideoKSampler,
+    LeftTrajectory,
     NoisyRestartSampler,
     IterativeRefineSampler,
-    LeftTrajectory,
     OrbitConditioning,
     ImageMatrixConditioning,
+    StereoClipConditioning,
+    ShiftCoupledViewExpert,
     ScoreCompositionSampler,
     ImageMatrixView,
     CrossViewAttentionPatch,

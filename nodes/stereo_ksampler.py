@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.sample
 import comfy.samplers
-import comfy.utils
-import latent_preview
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 from torch import Tensor
@@ -20,6 +17,7 @@ from ..stereo_core.trajectory import Trajectory
 from .attention_patching import couple_views
 from .geometry_inputs import geometry_inputs, show_geometry
 from .host import core_to_image
+from .ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
 from .latent_geometry import latent_columns
 from .pair_sampler import PairSampler
 from .shift_inputs import shift_inputs
@@ -147,46 +145,13 @@ class StereoKSampler(io.ComfyNode):
         settings = PUBLISHED.get(ShiftPreset(preset), custom)
         geometry = StereoGeometry(max_disparity, convergence, exponent)
         sampler = PairSampler(comfy.samplers.sampler_object(sampler_name), depth, geometry, settings, trajectory)
-        plan = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise)
-        if len(plan.sigmas) < 2:
-            raise ValueError(f"denoise: {denoise} leaves no step to take. Set it above 0.")
-        latent = _fit_to_model(model, latent_image)
+        sigmas = ksampler_sigmas(model, steps, sampler_name, scheduler, denoise)
+        latent = fit_to_model(model, latent_image)
         columns = latent_columns(latent["samples"].shape, depth, geometry)
         show_geometry(cls, columns, columns.shape[-1])
 
         if attention != _UNCOUPLED:
             model = couple_views(model, AttentionMode(attention))
-        samples = comfy.sample.sample_custom(
-            model,
-            comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index")),
-            cfg,
-            sampler,
-            plan.sigmas,
-            positive,
-            negative,
-            latent["samples"],
-            noise_mask=latent.pop("noise_mask", None),
-            callback=latent_preview.prepare_callback(model, len(plan.sigmas) - 1),
-            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=seed,
-        )
-        # Entries of the same number get the same noise from the host: both eyes start alike in a further sampler.
-        batch_index = 2 * list(latent.get("batch_index", range(len(samples) // 2)))
+        samples = PlainRun(positive, negative, latent, seed, cfg, sigmas)(model, sampler)
         preview = disparity_preview(columns[:1] if columns.ndim == 4 else columns[:1, :, 0])
-        return io.NodeOutput(
-            {**latent, "samples": samples, "batch_index": batch_index},
-            ui=ui.PreviewImage(core_to_image(preview), cls=cls),
-        )
-
-
-def _fit_to_model(model: ModelPatcher, latent: dict[str, Any]) -> dict[str, Any]:
-    """Give an empty latent the model's channels and size, as the host's samplers do."""
-    ratios = {name: latent.get(name) for name in ("downscale_ratio_spacial", "downscale_ratio_temporal")}
-    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios.values())
-    if samples.is_nested or samples.ndim not in (4, 5):
-        raise ValueError(
-            "latent_image: expected a picture latent (B, C, H, W) or a video latent (B, C, T, H, W), got "
-            f"{'one with several parts' if samples.is_nested else tuple(samples.shape)}. "
-            "Connect the latent of VAE Encode or an empty latent; separate sound from video first."
-        )
-    return {**{name: value for name, value in latent.items() if name not in ratios}, "samples": samples}
+        return io.NodeOutput(pair_latent(latent, samples), ui=ui.PreviewImage(core_to_image(preview), cls=cls))

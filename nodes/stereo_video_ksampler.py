@@ -1,0 +1,189 @@
+"""StereoVideoKSampler: the whole way from a prompt and a depth clip to a stereo clip in one node."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import comfy.samplers
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.attention import AttentionMode
+from ..stereo_core.disparity import StereoGeometry
+from ..stereo_core.iterative_refinement import RefineForm
+from ..stereo_core.latent_shift import HoleFill
+from ..stereo_core.noisy_restart import RestartForm, RestartSettings
+from ..stereo_core.trajectory import Trajectory
+from ..stereo_core.video_presets import VideoPreset
+from .attention_patching import couple_views
+from .geometry_inputs import geometry_inputs
+from .inner_sampler import expect_long_enough, expect_steppable
+from .ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
+from .latent_geometry import latent_columns
+from .recording import RecordingSampler, expect_levels
+from .replay_start import ReplayStart
+from .trajectory_socket import TRAJECTORY
+from .video_inputs import (
+    fill_input,
+    form_input,
+    geometry_shown,
+    preset_input,
+    refine_inputs,
+    refine_settings,
+    restart_inputs,
+)
+from .video_pair_sampler import VideoPairSampler
+
+_UNCOUPLED = "none"
+
+
+class StereoVideoKSampler(io.ComfyNode):
+    """Sample a stereo clip as KSampler samples a clip."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_StereoVideoKSampler",
+            display_name="Stereo Video KSampler",
+            category="stereo/sampling",
+            description="Samples both views of a stereo clip from a prompt or picture and the depth of the left view.",
+            search_aliases=["StereoCrafter-Zero", "stereo video", "text to stereo video", "2d to 3d video", "SBS"],
+            inputs=[
+                io.Model.Input("model", tooltip="A video model, with its LoRAs and other patches; or one of pictures."),
+                io.Conditioning.Input(
+                    "positive", tooltip="What the clip should show, with the picture it starts from."
+                ),
+                io.Conditioning.Input("negative", tooltip="What it should not show."),
+                io.Latent.Input("latent_image", tooltip="The left view to start from, or an empty video latent."),
+                io.Image.Input(
+                    "depth",
+                    tooltip="Depth of the left clip, white is near, any size of the same shape; for text: of what "
+                    "KSampler makes with the same settings.\nOne map for each frame of the video or of its latent, or "
+                    "one for all.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip="Seed of the noise. The left view is what KSampler makes with the same seed.",
+                ),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Number of steps; the paper takes 50."),
+                io.Float.Input(
+                    "cfg",
+                    default=6.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="How closely to follow the prompt, 1 = no guidance. Usual: 6 for Wan, 2.5 for SVD.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    default="euler_ancestral",
+                    tooltip="The algorithm; euler_ancestral is the paper's. Repeats of a step need its noise.\n"
+                    "Not dpm_fast, dpm_adaptive and uni_pc, which do not take single steps.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.KSampler.SCHEDULERS,
+                    default="simple",
+                    tooltip="How the noise falls from step to step.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much of latent_image is made anew, above 0 to 1.",
+                ),
+                *geometry_inputs(),
+                io.Combo.Input(
+                    "attention",
+                    options=[_UNCOUPLED, *(mode.value for mode in AttentionMode)],
+                    default=AttentionMode.LEFT_QUERY.value,
+                    tooltip="How the right view sees the left while it is made. left_query: it asks as the left does, "
+                    "the paper's.\nleft_kv: it reads the left. right_joint and joint: it reads both. none: not at "
+                    "all, at half the cost.",
+                ),
+                preset_input(),
+                *restart_inputs(advanced=True),
+                *refine_inputs(advanced=True),
+                form_input(),
+                fill_input(),
+                TRAJECTORY.Input(
+                    "trajectory",
+                    optional=True,
+                    tooltip="The left view's known states, from Left Trajectory or DDIM Inversion with the same steps "
+                    "and scheduler.\nWithout it this node samples the left view first.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="stereo", tooltip="All left entries first, then all right ones."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        positive: list[Any],
+        negative: list[Any],
+        latent_image: dict[str, Any],
+        depth: Tensor,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        denoise: float,
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        attention: str,
+        preset: str,
+        iterations: int,
+        restart_until: float,
+        warp_every: float,
+        last_warp: float,
+        most_repeats: int,
+        fewest_repeats: int,
+        form: str,
+        fill: str,
+        trajectory: Trajectory | None = None,
+    ) -> io.NodeOutput:
+        restart = RestartSettings(iterations, restart_until, RestartForm(form))
+        counts = {"most_repeats": most_repeats, "fewest_repeats": fewest_repeats, "form": RefineForm(form)}
+        refinement = refine_settings(preset, last_warp, warp_every=warp_every, **counts)
+        if VideoPreset(preset) is VideoPreset.CUSTOM and last_warp == 0:
+            refinement = None
+        geometry = StereoGeometry(max_disparity, convergence, exponent)
+        inner = expect_steppable(comfy.samplers.sampler_object(sampler_name))
+        sigmas = ksampler_sigmas(model, steps, sampler_name, scheduler, denoise)
+        latent = fit_to_model(model, latent_image)
+        # What cannot work is refused before the left view is sampled.
+        expect_long_enough(inner, [0, 1], "Use euler_ancestral, euler or dpmpp_2m.")
+        latent_columns(latent["samples"].shape, depth, geometry)
+        taken = len(expect_levels(sigmas)) - 1
+        restarted = restart.end(taken, 0, taken)
+        if refinement is not None:
+            refinement.repeats(taken, restarted, taken)
+
+        coupled = model if attention == _UNCOUPLED else couple_views(model, AttentionMode(attention))
+        sample = PlainRun(positive, negative, latent, seed, cfg, sigmas)
+        make = partial(
+            VideoPairSampler, inner, depth, geometry, restart=restart, refinement=refinement, fill=HoleFill(fill)
+        )
+        if trajectory is None:
+            recorder = RecordingSampler(inner)
+            sample(model, recorder)
+            samples = sample(coupled, make(recorder.trajectory))
+        else:
+            samples = sample(coupled, ReplayStart(make(trajectory), trajectory))
+        return io.NodeOutput(pair_latent(latent, samples), ui=geometry_shown(cls, depth, geometry))
