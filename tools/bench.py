@@ -1,4 +1,4 @@
-"""Print the benchmark tables: python tools/bench.py [quality|speed|sampling|all]."""
+"""Print the benchmark tables: python tools/bench.py [quality|speed|sampling|toy|all]."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import environment  # noqa: E402
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="Print the benchmark tables.")
-    parser.add_argument("table", nargs="?", choices=("quality", "speed", "sampling", "all"), default="all")
-    table = parser.parse_args().table
+    parser.add_argument("table", nargs="?", choices=("quality", "speed", "sampling", "toy", "all"), default="all")
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="the toy model's; default: the shipped ones")
+    options = parser.parse_args()
+    table = options.table
     environment.enter(__file__)
     # Only inside the environment: these import torch and scikit-image.
     if table in ("quality", "all"):
@@ -29,7 +31,13 @@ def main() -> None:
         from tools.benchmarks import sampling
 
         sampling.main()
+    if table in ("toy", "all"):
+        from tools.benchmarks import toy
+
+        code = toy.main(options.weights)
+        return code if table == "toy" else 0  # the other tables do not need the weights
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from tools.home import ROOT
+
 from .networks import NO_CONDITION
 from .scenes import PALETTES
 from .training import Trainer
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = ROOT / "tools" / "toy" / "weights"
 UNET, VAE, CONDITIONS, CARD = "toy_unet.safetensors", "toy_vae.safetensors", "toy_conditions.safetensors", "README.md"
 
 
@@ -46,18 +48,27 @@ def export(trainer: Trainer, folder: Path, figures: dict[str, float], command: s
     (folder / CARD).write_text(_card(trainer, folder, figures, command), encoding="utf-8")
 
 
+def expect(folder: Path) -> None:
+    """Check that the files are there.
+
+    Raises:
+        FileNotFoundError: one is not.
+    """
+    missing = [name for name in (UNET, VAE, CONDITIONS) if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"There are no weights of the toy model in {folder} ({', '.join(missing)} missing). "
+            f"Train it in 25 minutes of a GPU: python tools/toy/train.py --export {FOLDER.relative_to(ROOT)}"
+        )
+
+
 def load(folder: Path = FOLDER) -> Toy:
     """Load the files with the host's own loaders, which are imported already.
 
     Raises:
         FileNotFoundError: there are no weights in the folder.
     """
-    missing = [name for name in (UNET, VAE, CONDITIONS) if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"There are no weights of the toy model in {folder} ({', '.join(missing)} missing). "
-            "Train it with python tools/toy/train.py, which takes a GPU 25 minutes."
-        )
+    expect(folder)
     import comfy.sd
     import comfy.utils
 

@@ -1,0 +1,195 @@
+"""The sampling methods on the small trained model: right views against the true ones, on scenes it never saw."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stereo_core.metrics import consistency, psnr, ssim
+from stereo_core.warping import forward_warp
+from tools.in_process import load_host
+from tools.server import find_host
+from tools.toy import weights
+from tools.toy.scenes import Pair, render_scenes
+from tools.toy.training import HELD_OUT
+
+from .references import warp_and_stretch
+from .table import machine, print_table
+
+_SCENES, _AT_ONCE, _SIZE, _STEPS = 64, 16, 128, 50
+_GUIDANCE = 2.5  # of text to stereo
+_BASE = {"attention": "none", "fill": "zeros", "mask_every": 0.0}
+_MASKED = {**_BASE, "mask_every": 0.2}
+_EVERYTHING = {**_MASKED, "attention": "left_kv", "fill": "noise"}
+
+SAMPLED: dict[str, dict[str, Any]] = {
+    "shift only": _BASE,
+    "+ masked denoising": _MASKED,
+    "+ attention left_kv": {**_MASKED, "attention": "left_kv"},
+    "+ attention joint": {**_MASKED, "attention": "joint"},
+    "+ attention right_joint": {**_MASKED, "attention": "right_joint"},
+    "+ attention left_query": {**_MASKED, "attention": "left_query"},
+    "+ masked denoising + Deblur": {**_MASKED, "fill": "noise"},
+    "everything": _EVERYTHING,
+    "everything, holes from the left": {**_EVERYTHING, "fill": "left"},
+}
+"""Stereo KSampler's widgets, from an inverted picture; each attention mode comes on top of masked denoising."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The host's nodes, the model, and how much to do."""
+
+    host: dict[str, Any]
+    toy: weights.Toy
+    scenes: int = _SCENES
+    size: int = _SIZE
+    steps: int = _STEPS
+    device: str = "cpu"
+
+    def batches(self) -> Iterator[Pair]:
+        for start in range(0, self.scenes, _AT_ONCE):
+            seeds = range(HELD_OUT + start, HELD_OUT + min(start + _AT_ONCE, self.scenes))
+            yield Pair(*(part.cpu() for part in render_scenes(seeds, self.size, self.device)))
+
+    def right_views(self, pair: Pair) -> dict[str, Tensor]:
+        """The right view (B, 3, H, W) of each method, from the left one and its true disparity."""
+        made = {
+            "leave blank": forward_warp(pair.left, pair.disparity).image,
+            "stretch": warp_and_stretch(pair.left, pair.disparity),
+        }
+        image = _image(pair.left)
+        depth, share = _depth(pair)
+        geometry = {"max_disparity": share, "convergence": 0.0, "exponent": 1.0}
+        shift = (
+            self.host["Stereo_ImageStereoShift"]
+            .execute(image, depth, **geometry, balance=0.0, quality="best", edge_growth=0)
+            .args
+        )
+        made["Image Stereo Shift"] = _core(shift[1])
+        latent = self.host["VAEEncode"]().encode(self.toy.vae, image)[0]
+        known, kinds = self._inverted(latent, pair.label), self._words(pair.label)
+        for name, widgets in SAMPLED.items():
+            stereo = self._sample(kinds, latent, depth, 1.0, {**geometry, **widgets}, known)
+            made[name] = self._decoded(stereo)[len(image) :]
+        composite = self.host["Stereo_StereoComposite"].execute
+        blend = {"feather": 2.0, "color_match": "local", "quality": "best"}
+        made["everything, composited"] = _core(
+            composite(image, depth, _image(made["everything"]), **geometry, **blend).args[1]
+        )
+        again = self.host["VAEEncode"]().encode(self.toy.vae, _image(pair.right))[0]
+        made["the true view through the autoencoder"] = self._decoded(again)
+        return made
+
+    def generated(self, pair: Pair, attention: str) -> Tensor:
+        """Both views (2B, 3, H, W) painted from noise, shifted by the disparity of scenes of the same kind."""
+        depth, share = _depth(pair)
+        latent = {"samples": torch.zeros(len(pair.left), 4, self.size // 8, self.size // 8)}
+        widgets = {"max_disparity": share, "convergence": 0.0, "exponent": 1.0, **_MASKED, "fill": "left"}
+        widgets["attention"] = attention
+        return self._decoded(self._sample(self._words(pair.label), latent, depth, _GUIDANCE, widgets, None))
+
+    def _sample(
+        self, kinds: list[Any], latent: dict[str, Any], depth: Tensor, cfg: float, widgets: dict[str, Any], known: Any
+    ) -> dict[str, Any]:
+        rest = {"seed": 0, "steps": self.steps, "cfg": cfg, "sampler_name": "euler", "scheduler": "normal"}
+        rest |= {"denoise": 1.0, "preset": "custom", "shift_at": 0.2, "shift_both": False, "trajectory": known}
+        node = self.host["Stereo_StereoKSampler"]
+        none = self.toy.conditioning()
+        return node.execute(self.toy.model, kinds, none, latent, depth, **rest, **widgets).args[0]
+
+    def _inverted(self, latent: dict[str, Any], label: Tensor) -> Any:
+        import comfy.samplers
+
+        sampling = self.toy.model.get_model_object("model_sampling")
+        sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", self.steps)
+        node = self.host["Stereo_DDIMInversion"]
+        return node.execute(self.toy.model, self._words(label), latent, sigmas, 1).args[1]
+
+    def _words(self, label: Tensor) -> list[Any]:
+        return [[self.toy.conditions[label].float(), {}]]
+
+    def _decoded(self, latent: dict[str, Any]) -> Tensor:
+        return _core(self.host["VAEDecode"]().decode(self.toy.vae, latent)[0])
+
+
+def measure_right_views(bench: Bench) -> dict[str, dict[str, float]]:
+    """Means over the scenes: PSNR and SSIM on all pixels, on those both eyes see, and on those the left does not."""
+    found: dict[str, list[dict[str, Tensor]]] = {}
+    for pair in bench.batches():
+        masks = {"all": None, "visible": ~pair.right_only, "disoccluded": pair.right_only}
+        for name, made in bench.right_views(pair).items():
+            figures = {
+                f"{kind} {where}": measure(made, pair.right, mask)
+                for where, mask in masks.items()
+                for kind, measure in (("PSNR", psnr), ("SSIM", ssim))
+            }
+            found.setdefault(name, []).append(figures)
+    return {name: _means(parts) for name, parts in found.items()}
+
+
+def measure_generated(bench: Bench) -> dict[str, dict[str, float]]:
+    """How well the views of generated pairs agree under the disparity that they were made with."""
+    found: dict[str, list[dict[str, Tensor]]] = {}
+    for pair in bench.batches():
+        for attention in ("none", "left_kv", "joint", "right_joint", "left_query"):
+            left, right = bench.generated(pair, attention).chunk(2)
+            agreed = consistency(left, right, pair.disparity)
+            found.setdefault(attention, []).append({"PSNR": agreed.psnr, "SSIM": agreed.ssim})
+    return {name: _means(parts) for name, parts in found.items()}
+
+
+def main(folder: Path | None = None) -> int:
+    """Print the tables; returns the exit code."""
+    folder = folder or weights.FOLDER
+    try:
+        weights.expect(folder)
+    except FileNotFoundError as error:
+        print(f"{error}\n")
+        return 1
+    cuda = torch.cuda.is_available()
+    with tempfile.TemporaryDirectory() as base, torch.inference_mode():
+        host = load_host(find_host(), Path(base), cpu=not cuda)
+        bench = Bench(host, weights.load(folder), device="cuda" if cuda else "cpu")
+        print(f"## The small model: {bench.scenes} held-out scenes, {bench.size}x{bench.size}, {bench.steps} steps\n")
+        print(f"{machine(bench.device)}. Image to stereo: DDIM inversion, replay without guidance, true disparity.\n")
+        _print(measure_right_views(bench))
+        print("Text to stereo: left-right consistency by warping, by the coupling of the views.\n")
+        _print(measure_generated(bench))
+    return 0
+
+
+def _print(figures: dict[str, dict[str, float]]) -> None:
+    columns = list(next(iter(figures.values())))
+    rows = [[name, *(_figure(c, found[c]) for c in columns)] for name, found in figures.items()]
+    print_table(["", *columns], rows)
+
+
+def _figure(column: str, value: float) -> str:
+    return f"{value:.3f}" if column.startswith("SSIM") else f"{value:.2f}"
+
+
+def _means(parts: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Means over all scenes; one without a pixel of the kind does not count."""
+    return {column: float(torch.cat([part[column] for part in parts]).nanmean()) for column in parts[0]}
+
+
+def _depth(pair: Pair) -> tuple[Tensor, float]:
+    """Depth maps (IMAGE) and the widget max_disparity that together give the true disparity."""
+    nearest = float(pair.disparity.max())
+    depth = (pair.disparity / nearest).expand(-1, 3, -1, -1)
+    return _image(depth), 100 * nearest / pair.disparity.shape[-1]
+
+
+def _image(core: Tensor) -> Tensor:
+    return core.movedim(1, -1).contiguous()
+
+
+def _core(image: Tensor) -> Tensor:
+    return image.movedim(-1, 1).float().clamp(0, 1).cpu()
