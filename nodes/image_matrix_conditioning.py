@@ -113,7 +113,8 @@ class ImageMatrixConditioning(io.ComfyNode):
                     "azimuths",
                     default="",
                     tooltip="Degrees around the object of each view, the last 0, for SV3D_p: connect azimuths of\n"
-                    "Orbit Conditioning. Empty: the full turn of the host's SV3D_Conditioning.",
+                    "Orbit Conditioning. One number: degrees from view to view, such as 17.1429 for 21 views all\n"
+                    "around. Empty: the full turn of the host's SV3D_Conditioning.",
                 ),
             ],
             outputs=[

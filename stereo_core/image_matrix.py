@@ -19,6 +19,8 @@ Cell = tuple[int, int]
 
 # Below this many degrees two azimuths are the same one.
 _SAME_AZIMUTH = 1e-3
+# A full turn that is written with rounded degrees may go on for so many more.
+_ROUNDED_TURN = 0.5
 
 
 class MatrixSize(NamedTuple):
@@ -185,7 +187,7 @@ def spaced_azimuths(views: int, spacing: float) -> list[float]:
     """
     if views < 1:
         raise ValueError(f"views is {views}. Give 1 or more.")
-    if not 0 < spacing * views <= 360 + _SAME_AZIMUTH:
+    if not 0 < spacing * views <= 360 + _ROUNDED_TURN:
         raise ValueError(
             f"spacing: {views} views {spacing:g} degrees apart do not fit into a full turn. "
             f"Choose more than 0 and at most {360 / views:.4g} degrees, or fewer views."
@@ -194,7 +196,7 @@ def spaced_azimuths(views: int, spacing: float) -> list[float]:
 
 
 def parse_azimuths(text: str, views: int) -> list[float]:
-    """Read azimuths in degrees, separated by commas or spaces, one for each view.
+    """Read azimuths in degrees: one for each view, separated by commas or spaces, or one number, their spacing.
 
     Raises:
         ValueError: not a number, another count, or a last one that is not the reference view's, 0.
@@ -204,8 +206,13 @@ def parse_azimuths(text: str, views: int) -> list[float]:
         azimuths = [float(word) for word in words]
     except ValueError as error:
         raise ValueError(f"azimuths: {text!r} holds what is no number. Write degrees such as -6, -3, 0.") from error
+    if len(azimuths) == 1 and views > 1:
+        return spaced_azimuths(views, azimuths[0])
     if len(azimuths) != views:
-        raise ValueError(f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view.")
+        raise ValueError(
+            f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view, or one number, the "
+            "degrees between them."
+        )
     turn = azimuths[-1] % 360
     # Also false where an angle is not finite.
     if not min(turn, 360 - turn) < _SAME_AZIMUTH or not all(abs(angle) < float("inf") for angle in azimuths):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tools.workflow_descriptions_diffusion import DIFFUSION_DESCRIPTIONS
+from tools.workflow_descriptions_matrix import MATRIX_DESCRIPTIONS
 from tools.workflow_descriptions_video import VIDEO_DESCRIPTIONS
 from tools.workflow_parts import ABOUT_SHIFT, CHECKPOINT, DEPTH_MODEL, group, node, note, outputs
 
@@ -232,5 +233,6 @@ DESCRIPTIONS = {
         latent_shift_inpaint,
         *DIFFUSION_DESCRIPTIONS,
         *VIDEO_DESCRIPTIONS,
+        *MATRIX_DESCRIPTIONS,
     )
 }
