@@ -18,8 +18,8 @@ from ..stereo_core.composition_weights import CompositionSettings
 from ..stereo_core.score_composition import compose, count_evaluations, expect_descending
 from .matrix_checks import expect_models, expect_strips
 from .matrix_conditioning import MatrixConditioning
+from .pair_denoiser import PairDenoiser, find_expert
 from .strip_denoiser import StripDenoiser, Turns
-from .view_expert import PairDenoiser, find_expert
 
 # Keeps the noise of repeats apart from the noise that the same seed starts the matrix with.
 _REPEAT_STREAM = 0x2545F491

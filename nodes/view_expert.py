@@ -1,69 +1,71 @@
-"""The view expert made from depth: a video model whose right view is tied to the shifted left one."""
+"""ShiftCoupledViewExpert: score composition's second role taken by depth, for a stereo pair."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import torch
 from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..stereo_core.disparity import StereoGeometry
-from ..stereo_core.stereo_sampling import renew_right
-from .latent_geometry import latent_columns
-from .strip_denoiser import StripDenoiser
+from ..stereo_core.attention import AttentionMode
+from ..stereo_core.disparity import StereoGeometry, disparity_preview
+from .attention_patching import couple_views
+from .geometry_inputs import geometry_inputs, show_geometry
+from .host import core_to_image, depth_to_core
+from .pair_denoiser import ViewExpert, make_expert
 
-_KEY = "stereo_view_expert"
-
-
-@dataclass(frozen=True, slots=True)
-class ViewExpert:
-    """What ties the two views of each frame to each other.
-
-    Attributes:
-        depth: IMAGE of the left view, white near, one map for each frame or one for all.
-        geometry: how deep the stereo is.
-    """
-
-    depth: Tensor
-    geometry: StereoGeometry
+_UNCOUPLED = "none"
+# Those in which the left view does not see the right one: the others would alter the clip that the depth belongs to.
+_MODES = (AttentionMode.LEFT_KV, AttentionMode.RIGHT_JOINT, AttentionMode.LEFT_QUERY)
 
 
-def make_expert(model: ModelPatcher, expert: ViewExpert) -> ModelPatcher:
-    """Return a clone of ``model`` that score composition takes for a view expert."""
-    made = model.clone()
-    made.set_attachments(_KEY, expert)
-    return made
+class ShiftCoupledViewExpert(io.ComfyNode):
+    """Make a view expert of a video model and the depth of the left view."""
 
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_ShiftCoupledViewExpert",
+            display_name="Shift-Coupled View Expert",
+            category="stereo/multiview",
+            description="A multi-view model for two views, made from a video model and depth, for Score Composition "
+            "Sampler.",
+            search_aliases=["Diffusion2", "stereo video", "view expert", "parallax", "2d to 3d"],
+            inputs=[
+                io.Model.Input("model", tooltip="The video model itself, SVD. It stays as it is."),
+                io.Image.Input(
+                    "depth",
+                    tooltip="Depth map of the left clip, white is near, any size of the same shape.\n"
+                    "One for each frame, or one for all.",
+                ),
+                *geometry_inputs(),
+                io.Combo.Input(
+                    "attention",
+                    options=[_UNCOUPLED, *(mode.value for mode in _MODES)],
+                    default=AttentionMode.LEFT_KV.value,
+                    tooltip="How the right view sees the left one where depth shows nothing of it.\n"
+                    "left_kv: it reads the left one. right_joint: it reads both.\n"
+                    "left_query: it asks as the left does. none: not at all.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="view_expert", tooltip="For multiview_model of Score Composition Sampler.")
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
 
-def find_expert(model: ModelPatcher) -> ViewExpert | None:
-    """What makes ``model`` a view expert, if it is one."""
-    return model.get_attachment(_KEY)
-
-
-class PairDenoiser:
-    """A core ``Denoiser`` of columns (N, 2, C, H, W): each frame's left and right view.
-
-    With the geometry known, the right view of what both views show is the shifted left one, and shifting is linear:
-    the expected clean right view, given the noisy left one, is the shift of the expected clean left view. So the
-    estimate of the left view is the model's own, that of the right view is its shift, and where nothing lands (what
-    the left view hides) the model's own estimate of the right view, coupled to the left one by attention.
-    """
-
-    def __init__(self, denoiser: StripDenoiser, expert: ViewExpert, clip: torch.Size) -> None:
-        """Take the model over both rows of a matrix whose rows are ``clip``, (F, C, H, W)."""
-        self._denoiser = denoiser
-        self._disparity = latent_columns(clip, expert.depth, expert.geometry)
-
-    def __call__(self, strips: Tensor, sigma: Tensor, indices: Sequence[int]) -> Tensor:
-        """Estimate all columns at once, as the pair of clips that the video model knows."""
-        pair = strips.movedim(1, 0).contiguous()
-        estimate = self._denoiser.together(pair, sigma, (0, 1), {"stereo_pair": True})
-        if estimate is None:
-            raise ValueError(
-                "conditioning: the left and the right view's differ in more than their pictures. "
-                "Make both with the same node and settings."
-            )
-        disparity = self._disparity[list(indices)].to(estimate)
-        return renew_right(estimate.flatten(0, 1), disparity).view_as(estimate).movedim(0, 1)
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        depth: Tensor,
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        attention: str,
+    ) -> io.NodeOutput:
+        geometry = StereoGeometry(max_disparity, convergence, exponent)
+        columns = geometry.columns(depth_to_core(depth), depth.shape[2])
+        coupled = model if attention == _UNCOUPLED else couple_views(model, AttentionMode(attention))
+        show_geometry(cls, columns, depth.shape[2])
+        preview = core_to_image(disparity_preview(columns[:1]))
+        return io.NodeOutput(make_expert(coupled, ViewExpert(depth, geometry)), ui=ui.PreviewImage(preview, cls=cls))

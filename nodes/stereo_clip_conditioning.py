@@ -1,0 +1,83 @@
+"""StereoClipConditioning: what both views of a composed stereo clip are made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from .matrix_conditioning import MATRIX_CONDITIONING, MatrixConditioning, Strip
+
+
+class StereoClipConditioning(io.ComfyNode):
+    """Put the conditioning of a left and a right clip together."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_StereoClipConditioning",
+            display_name="Stereo Clip Conditioning",
+            category="stereo/multiview",
+            description="Conditions both views of a stereo clip, each as the video model's own node does, for Score "
+            "Composition Sampler.",
+            search_aliases=["SVD stereo", "stereo video", "Diffusion2", "image matrix"],
+            inputs=[
+                io.Conditioning.Input("left_positive", tooltip="From SVD_img2vid_Conditioning with the left picture."),
+                io.Conditioning.Input("left_negative", tooltip="The same node's negative."),
+                io.Conditioning.Input(
+                    "right_positive",
+                    tooltip="From SVD_img2vid_Conditioning with the right picture and the same settings.\n"
+                    "Image Stereo Shift makes that picture from the left one and its depth.",
+                ),
+                io.Conditioning.Input("right_negative", tooltip="The same node's negative."),
+                io.Latent.Input("latent", tooltip="The same node's latent: how many frames, and their size."),
+                io.Float.Input(
+                    "min_guidance",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="Guidance of the first frame, 0 to 100; 1 is none. From there it grows evenly.",
+                ),
+                io.Float.Input(
+                    "max_guidance",
+                    default=2.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="Guidance of the last frame, 0 to 100. SVD's own example takes 2.5.",
+                ),
+            ],
+            outputs=[
+                MATRIX_CONDITIONING.Output(
+                    display_name="conditioning", tooltip="Two views; with Shift-Coupled View Expert."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        left_positive: list[Any],
+        left_negative: list[Any],
+        right_positive: list[Any],
+        right_negative: list[Any],
+        latent: dict[str, Any],
+        min_guidance: float,
+        max_guidance: float,
+    ) -> io.NodeOutput:
+        samples = latent["samples"]
+        for name, given in (("left_positive", left_positive), ("right_positive", right_positive)):
+            picture = given[0][1].get("concat_latent_image") if given else None
+            if picture is None or picture.shape[1:] != samples.shape[1:]:
+                shape = "none" if picture is None else tuple(picture.shape)
+                raise ValueError(
+                    f"{name}: its picture's latent is {shape} and the clip's is {tuple(samples.shape)}. "
+                    "Connect SVD_img2vid_Conditioning with the same width and height for both views."
+                )
+        guidance = tuple(torch.linspace(min_guidance, max_guidance, len(samples)).tolist())
+        rows = (Strip(left_positive, left_negative, guidance), Strip(right_positive, right_negative, guidance))
+        return io.NodeOutput(MatrixConditioning(rows, ()))
