@@ -38,11 +38,11 @@ _LOW_PASSES = {
 
 
 def amounts_to_show(method: DissolveMethod, amount: float, strip: bool) -> list[float]:
-    """The amounts that the preview shows, from nothing on: ``amount`` alone, or with a choice of others."""
-    if method is DissolveMethod.RESAMPLE:
-        return sorted({amount, *(_SCALES if strip else _SCALES[:1])}, reverse=True)
-    choice = _STRENGTHS if method is DissolveMethod.DISSOLVE else _RADII
-    return sorted({amount, *(choice if strip else choice[:1])})
+    """The amounts that the preview shows: nothing, then ``amount`` alone or among a choice of others."""
+    kinds = {DissolveMethod.DISSOLVE: _STRENGTHS, DissolveMethod.RESAMPLE: _SCALES}
+    nothing, *choice = kinds.get(method, _RADII)
+    others = {amount, *(choice if strip else [])} - {nothing}
+    return [nothing, *sorted(others, reverse=method is DissolveMethod.RESAMPLE)]
 
 
 def caption(method: DissolveMethod, amount: float) -> str:

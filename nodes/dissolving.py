@@ -35,7 +35,7 @@ class DepthDissolver:
         vae: its own.
         positive: what the model is told; it is asked once, without guidance.
         form: how the latent is read.
-        keep_range: whether the result gets back the input's level and strength of signal.
+        keep_range: whether the result gets back the input's brightness and contrast.
         window: frames that a model which sees clips gets at once, 0 for all.
         overlap: frames over which one window fades into the next.
     """
@@ -61,12 +61,16 @@ class DepthDissolver:
     def clip(self, depth: Tensor, amount: int, tick: Callable[[], object]) -> Tensor:
         """Dissolve a clip (T, 1, H, W) at t = ``amount``."""
         windows = self.windows(len(depth))
-        return blend_windows(self._dissolve(depth, amount, windows, tick), windows)
+        dissolved = blend_windows(self._dissolve(depth, amount, windows, tick), windows)
+        return restore_range(dissolved, depth) if self.keep_range else dissolved
 
     def frame(self, depth: Tensor, index: int, amount: int, tick: Callable[[], object]) -> Tensor:
         """Dissolve one frame of a clip, with what the model sees along with it: (1, H, W)."""
         window = min(self.windows(len(depth)), key=lambda window: abs(window.start + window.stop - 1 - 2 * index))
-        return self._dissolve(depth, amount, [window], tick)[0][index - window.start]
+        (dissolved,) = self._dissolve(depth, amount, [window], tick)
+        if self.keep_range:
+            dissolved = restore_range(dissolved, depth[window])
+        return dissolved[index - window.start]
 
     @property
     def sees_clips(self) -> bool:
@@ -115,7 +119,7 @@ class DepthDissolver:
     def _dissolve(
         self, depth: Tensor, strength: int, windows: Sequence[slice], tick: Callable[[], object]
     ) -> list[Tensor]:
-        """Dissolve windows of a clip, all with one range; first the VAE, then the model, then the VAE again."""
+        """Dissolve windows of a clip: first the VAE, then the model, then the VAE, so that each is loaded once."""
         latents, dissolved, pieces = [], [], []
         for window in windows:
             tick()
@@ -123,8 +127,6 @@ class DepthDissolver:
         for window, latent in zip(windows, latents, strict=True):
             tick()
             dissolved.append(self.step(latent, strength, window, len(depth)))
-        if self.keep_range:
-            dissolved = restore_range(torch.cat(dissolved), torch.cat(latents)).split(len(latents[0]))
         for window, latent in zip(windows, dissolved, strict=True):
             tick()
             pieces.append(self.decode(latent, window.stop - window.start, tuple(depth.shape[-2:])).to(depth))

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-import torch
 from torch import Tensor
 
+from .checks import expect_shape
 from .noise_forms import NoiseForm, clean_share, from_vp
 
 STEPS = 50
 """The schedule that the paper counts its strengths on."""
 
 _KARRAS_RHO = 7.0
+_FLAT = 1e-12
+"""A map of less variance than this holds nothing."""
 
 
 class DissolveForm(str, Enum):
@@ -93,23 +95,25 @@ def dissolve(
     return denoise(from_vp(latent, sigma, noise), sigma)
 
 
-def restore_range(dissolved: Tensor, latent: Tensor) -> Tensor:
-    r"""Give a dissolved clip the level and the strength of signal that it had: one gain, one offset a channel.
+def restore_range(dissolved: Tensor, depth: Tensor) -> Tensor:
+    r"""Give a dissolved clip the brightness and the contrast that it had: one gain and one offset for all of it.
 
-    Eq. 5 divides by :math:`\sqrt{\bar\alpha_t}`, about 5 at t = 40 of a latent diffusion model. What the model takes
-    for signal grows by it, which a depth map that is to become disparity must not do. Gain and offsets are those of
-    least squares against the clip before, so each channel keeps its mean; a gain below 0 counts as 0.
+    Eq. 5 divides by :math:`\sqrt{\bar\alpha_t}`, and what the model takes for signal grows by it, which a depth map
+    that is to become disparity must not do. Gain and offset are those of least squares against the clip before; a
+    gain below 0 counts as 0.
 
     Args:
-        dissolved: (B, C, ...) all of a clip, so that every frame gets the same.
-        latent: the clip before, of the same shape.
+        dissolved: (T, 1, H, W) all frames of a clip, so that every one is treated alike.
+        depth: the clip before, of the same shape, in [0, 1].
 
     Returns:
-        Like ``dissolved``.
+        (T, 1, H, W) in [0, 1], with the mean of ``depth`` but for what is cut off at 0 and 1.
+
+    Raises:
+        ValueError: the shapes differ.
     """
-    axes = [axis for axis in range(latent.ndim) if axis != 1]
-    mean = latent.mean(axes, keepdim=True)
-    moved = dissolved - dissolved.mean(axes, keepdim=True)
-    energy = moved.square().sum()
-    gain = (moved * (latent - mean)).sum().clamp_min(0) / energy.clamp_min(torch.finfo(energy.dtype).tiny)
-    return mean + gain * moved
+    frames, _, height, width = depth.shape
+    expect_shape("dissolved", dissolved, "T 1 H W", T=frames, H=height, W=width)
+    moved = dissolved - dissolved.mean()
+    gain = (moved * (depth - depth.mean())).mean().clamp_min(0) / moved.square().mean().clamp_min(_FLAT)
+    return (depth.mean() + gain * moved).clamp(0, 1)

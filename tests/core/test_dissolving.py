@@ -82,32 +82,45 @@ def test_the_codes_form_takes_the_latent_as_it_stands_in_the_exploding_form(form
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("restore", [False, True])
 def test_high_frequencies_fall_with_every_step(form: NoiseForm, restore: bool):
-    x = latent()
-    dissolved = [at(strength, form) for strength in range(1, STEPS + (form is NoiseForm.VE))]
+    dissolved = [latent(), *(at(strength, form) for strength in range(1, STEPS + (form is NoiseForm.VE)))]
     if restore:
-        dissolved = [restore_range(values, x) for values in dissolved]
-    energy = [high_frequency_energy(values) for values in (x, *dissolved)]
+        depth = as_depth(latent())
+        dissolved = [restore_range(as_depth(values), depth) for values in dissolved]
+    energy = [high_frequency_energy(values) for values in dissolved]
     assert all(after < before for before, after in zip(energy[:-1], energy[1:], strict=True))
     assert energy[-1] < 0.02 * energy[0]
 
 
+def as_depth(values: Tensor) -> Tensor:
+    """Frames (T, 1, H, W) that stay within [0, 1]."""
+    return (values.flatten(0, 1).unsqueeze(1) + 50) / 100
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_restoring_the_range_keeps_each_channels_mean_and_undoes_a_gain(form: NoiseForm):
-    x = latent()
+def test_restoring_the_range_keeps_the_mean_and_undoes_a_gain(form: NoiseForm):
+    depth = as_depth(latent())
     for strength in (10, 40, 49):
-        bare = at(strength, form)
-        restored = restore_range(bare, x)
-        torch.testing.assert_close(restored.mean((0, 2, 3)), x.mean((0, 2, 3)), rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(restored, restore_range(3 * bare + 2, x), rtol=1e-9, atol=1e-9)
-        assert (restored - x).square().mean() < (bare - x).square().mean()
-    assert abs(at(40, form).mean() / x.mean() - 1) > 1, "Eq. 5 alone does not keep the mean"
+        bare = as_depth(at(strength, form))
+        restored = restore_range(bare, depth)
+        assert abs(restored.mean() - depth.mean()) < 1e-9
+        torch.testing.assert_close(restored, restore_range(3 * bare + 2, depth), rtol=1e-9, atol=1e-9)
+        assert (restored - depth).square().mean() < (bare - depth).square().mean()
+    assert abs(at(40, form).mean() / latent().mean() - 1) > 1, "Eq. 5 alone does not keep the mean"
 
 
 def test_restoring_takes_one_gain_and_one_offset_for_all_frames():
-    x = latent()
-    torch.testing.assert_close(restore_range(2.5 * x - 1, x), x)
-    torch.testing.assert_close(restore_range(torch.zeros_like(x), x), x.mean((0, 2, 3), keepdim=True).expand(SHAPE))
-    torch.testing.assert_close(restore_range(-x, x), x.mean((0, 2, 3), keepdim=True).expand(SHAPE))
+    depth = as_depth(latent())
+    torch.testing.assert_close(restore_range(2.5 * depth - 1, depth), depth)
+    for nothing in (torch.zeros_like(depth), -depth):
+        torch.testing.assert_close(restore_range(nothing, depth), depth.mean().expand(depth.shape))
+
+
+def test_the_restored_clip_is_depth_again():
+    depth = torch.tensor([0.0, 0.0, 0.0, 1.0]).view(1, 1, 1, 4)
+    restored = restore_range(torch.tensor([1.0, 2.0, 3.0, 9.0]).view(1, 1, 1, 4), depth)
+    assert restored.min() == 0 and restored.max() <= 1
+    with pytest.raises(ValueError, match=r"dissolved: expected \(T, 1, H, W\) with T=1, H=1, W=4, got \(2, 1, 1, 4\)"):
+        restore_range(torch.zeros(2, 1, 1, 4), depth)
 
 
 def test_the_model_is_asked_once_and_the_latent_is_not_written():

@@ -25,9 +25,7 @@ def test_windows_cover_the_clip_in_order_and_share_what_was_asked(plan: tuple[in
     assert all(part.stop - part.start == window for part in windows)
     for before, after in zip(windows[:-1], windows[1:], strict=True):
         assert before.start < after.start and before.stop - after.start >= overlap
-    assert all(
-        before.stop - after.start == overlap for before, after in zip(windows[:-2], windows[1:-1], strict=True)
-    )
+    assert all(before.stop - after.start == overlap for before, after in zip(windows[:-2], windows[1:-1], strict=True))
 
 
 @given(plans())
