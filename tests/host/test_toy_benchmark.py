@@ -24,13 +24,14 @@ def bench(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> to
     folder = tmp_path_factory.mktemp("toy")
     run = Trainer(Settings(size=32), folder, say=lambda _: None)
     weights.export(run, folder, {"vae_psnr": 0.0, "unet_loss": 0.0}, "none")
-    return toy.Bench(host, weights.load(folder), scenes=2, size=64, steps=2)
+    return toy.Bench(host, weights.load(folder), scenes=2, size=64, steps=2, inner_steps=1)
 
 
 def test_the_right_view_of_every_method_is_measured(bench: toy.Bench):
     figures = toy.measure_right_views(bench)
     assert [name for name in figures if name in toy.SAMPLED] == list(toy.SAMPLED)
     assert {"leave blank", "stretch", "Image Stereo Shift"} < figures.keys()
+    assert sum("guidance" in name for name in figures) == 2
     for found in figures.values():
         assert list(found) == [
             f"{kind} {where}" for where in ("all", "visible", "disoccluded") for kind in ("PSNR", "SSIM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +132,13 @@ def test_the_hosts_copy_computes_what_was_trained(trained, files):
     context = loaded.conditioning(2)[0][0]
     denoised = network.apply_model(state, level, c_crossattn=context)
     torch.testing.assert_close((state - denoised) / level, noise, rtol=0.02, atol=0.02)
+
+
+def test_the_card_names_the_run_and_the_files(files):
+    card = (files / weights.CARD).read_text(encoding="utf-8")
+    assert "`the command`" in card and "| unet | 16.2 M | 3 | 2 |" in card
+    for name in (weights.UNET, weights.VAE, weights.CONDITIONS):
+        assert hashlib.sha256((files / name).read_bytes()).hexdigest() in card
 
 
 def test_weights_that_are_not_there_are_told(tmp_path):

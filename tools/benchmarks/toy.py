@@ -23,7 +23,7 @@ from .references import warp_and_stretch
 from .table import machine, print_table
 
 _SCENES, _AT_ONCE, _SIZE, _STEPS = 64, 16, 128, 50
-_GUIDANCE = 2.5  # of text to stereo
+_GUIDANCE = 2.5  # of text to stereo, and where null-text optimization is compared with replay
 _BASE = {"attention": "none", "fill": "zeros", "mask_every": 0.0}
 _MASKED = {**_BASE, "mask_every": 0.2}
 _EVERYTHING = {**_MASKED, "attention": "left_kv", "fill": "noise"}
@@ -51,6 +51,7 @@ class Bench:
     scenes: int = _SCENES
     size: int = _SIZE
     steps: int = _STEPS
+    inner_steps: int = 10
     device: str = "cpu"
 
     def batches(self) -> Iterator[Pair]:
@@ -74,10 +75,16 @@ class Bench:
         )
         made["Image Stereo Shift"] = _core(shift[1])
         latent = self.host["VAEEncode"]().encode(self.toy.vae, image)[0]
-        known, kinds = self._inverted(latent, pair.label), self._words(pair.label)
+        kinds = self._words(pair.label)
+        noise, known, sigmas = self._inverted(latent, kinds)
         for name, widgets in SAMPLED.items():
             stereo = self._sample(kinds, latent, depth, 1.0, {**geometry, **widgets}, known)
             made[name] = self._decoded(stereo)[len(image) :]
+        guided = {**geometry, **_EVERYTHING}
+        stereo = self._sample(kinds, latent, depth, _GUIDANCE, guided, known)
+        made[f"everything, guidance {_GUIDANCE}, replay"] = self._decoded(stereo)[len(image) :]
+        stereo = self._null_text(kinds, noise, known, sigmas, depth, guided)
+        made[f"everything, guidance {_GUIDANCE}, null-text"] = self._decoded(stereo)[len(image) :]
         composite = self.host["Stereo_StereoComposite"].execute
         blend = {"feather": 2.0, "color_match": "local", "quality": "best"}
         made["everything, composited"] = _core(
@@ -104,13 +111,34 @@ class Bench:
         none = self.toy.conditioning()
         return node.execute(self.toy.model, kinds, none, latent, depth, **rest, **widgets).args[0]
 
-    def _inverted(self, latent: dict[str, Any], label: Tensor) -> Any:
+    def _null_text(
+        self, kinds: list[Any], noise: Any, known: Any, sigmas: Tensor, depth: Tensor, widgets: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The pair from the inversion's noise, with optimised negative embeddings in place of the known states."""
+        import comfy.samplers
+        from comfy_extras.nodes_custom_sampler import SamplerCustom
+
+        none = [[self.toy.conditioning()[0][0].expand(len(kinds[0][0]), -1, -1), {}]]  # each picture its own
+        optimize = self.host["Stereo_NullTextOptimization"].execute
+        negative = optimize(
+            self.toy.model, kinds, none, known, _GUIDANCE, self.inner_steps, learning_rate=1e-2, epsilon=1e-5
+        ).args[0]
+        shift = {name: value for name, value in widgets.items() if name != "attention"}
+        shift |= {"shift_at": 0.2, "shift_both": False, "trajectory": None}
+        euler = comfy.samplers.sampler_object("euler")
+        sampler = self.host["Stereo_StereoShiftSampler"].execute(depth, **shift, sampler=euler).args[0]
+        patch = self.host["Stereo_CrossViewAttentionPatch"].execute
+        model = patch(self.toy.model, widgets["attention"], 0.0, 1.0, "", False).args[0]
+        return SamplerCustom.execute(model, False, 0, _GUIDANCE, kinds, negative, sampler, sigmas, noise).args[0]
+
+    def _inverted(self, latent: dict[str, Any], kinds: list[Any]) -> tuple[Any, Any, Tensor]:
+        """The noise, the trajectory and the schedule of DDIM Inversion."""
         import comfy.samplers
 
         sampling = self.toy.model.get_model_object("model_sampling")
         sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", self.steps)
         node = self.host["Stereo_DDIMInversion"]
-        return node.execute(self.toy.model, self._words(label), latent, sigmas, 1).args[1]
+        return node.execute(self.toy.model, kinds, latent, sigmas, 1).args
 
     def _words(self, label: Tensor) -> list[Any]:
         return [[self.toy.conditions[label].float(), {}]]

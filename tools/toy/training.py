@@ -169,19 +169,24 @@ class Trainer:
             phase.update(loss, max(phase.step / phase.steps, phase.seconds / budget))
             total, count = total + loss.detach(), count + 1
             phase.seconds = before + time.monotonic() - begin
-            if phase.step % (200 if settings.device == "cuda" else 20) == 0 or phase.step == phase.steps:
-                phase.losses.append((phase.step, float(total) / count))
-                minutes = phase.seconds / 60
-                self.say(f"{phase.name} step {phase.step}  loss {phase.losses[-1][1]:.4f}  {minutes:.1f} minutes")
+            if phase.step % (200 if settings.device == "cuda" else 20) == 0:
+                self._report(phase, float(total) / count)
                 total, count = torch.zeros_like(total), 0
             if time.monotonic() - saved > _SAVE_SECONDS:
                 self.save()
                 saved = time.monotonic()
         phase.network.eval()
+        if count:
+            self._report(phase, float(total) / count)
         if not phase.done:
             phase.done = True
             self.save()
         return True
+
+    def _report(self, phase: Phase, loss: float) -> None:
+        """``loss`` is the mean since the last report."""
+        phase.losses.append((phase.step, loss))
+        self.say(f"{phase.name} step {phase.step}  loss {loss:.4f}  {phase.seconds / 60:.1f} minutes")
 
     def _vae_loss(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Pictures and their gradients again, from latents of mean 0 and deviation 1 that bear a little noise."""
