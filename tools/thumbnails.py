@@ -72,6 +72,29 @@ def label(picture: Image.Image, text: str) -> Image.Image:
     return picture
 
 
+def caption(text: str, width: int, height: int = 44) -> Image.Image:
+    """A dark bar with a line of text."""
+    return label(Image.new("RGB", (width, height), (24, 24, 24)), text)
+
+
+def film(picture: Image.Image, width: int) -> Image.Image:
+    """Three frames of a camera that moves along a picture, as a strip of film."""
+    frame = (width // 3, width // 4)
+    margin, hole = frame[1] // 6, frame[1] // 12
+    strip = Image.new("RGB", (width, frame[1] + 2 * margin))
+    draw = ImageDraw.Draw(strip)
+    side = int(picture.height * 0.8 * frame[0] / frame[1])
+    for number in range(3):
+        left = (picture.width - side) * number // 2
+        top = picture.height // 10
+        view = picture.crop((left, top, left + side, picture.height - top))
+        strip.paste(view.resize((frame[0] - hole, frame[1]), Image.Resampling.LANCZOS), (number * frame[0], margin))
+    for x in range(hole, width, 3 * hole):
+        for y in ((margin - hole) // 2, strip.height - (margin + hole) // 2):
+            draw.rectangle((x, y, x + hole, y + hole), fill="white")
+    return strip
+
+
 def main() -> None:
     """Draw and save everything."""
     pair = motorcycle()
@@ -90,7 +113,11 @@ def main() -> None:
     blocks = to_picture(shifted).resize((left.shape[3], left.shape[2]), Image.Resampling.NEAREST)
 
     holes = to_picture(torch.where(rendered.hole, torch.ones_like(left), right))
-    prompt = label(Image.new("RGB", (left.shape[3], left.shape[2] // 4), (24, 24, 24)), "a motorcycle in a workshop")
+    noise = torch.rand(left.shape, generator=torch.Generator().manual_seed(1))
+    red_cyan = combine(left, right, StereoFormat.ANAGLYPH_DUBOIS)
+    noisy = to_picture(0.4 * red_cyan + 0.6 * noise)
+    width = left.shape[3]
+    prompt = caption("a motorcycle in a workshop", width, left.shape[2] // 4)
 
     thumbnails = {
         "image_depth_to_stereo": stack(beside(to_picture(left), to_picture(depth)), sbs),
@@ -101,6 +128,12 @@ def main() -> None:
         "image_to_stereo_diffusion": stack(beside(to_picture(left), holes), sbs),
         "depth_to_stereo": stack(to_picture(depth), anaglyph),
         "mixed_stereo": stack(sbs, beside(to_picture(depth), anaglyph)),
+        "image_to_stereo_video": stack(to_picture(left), film(anaglyph, width)),
+        "text_to_stereo_video": stack(prompt, film(to_picture(left), width), film(anaglyph, width)),
+        "split_experts": stack(
+            caption("high noise", width), film(noisy, width), caption("low noise", width), film(anaglyph, width)
+        ),
+        "restart_then_plain": stack(film(holes, width), film(noisy, width), film(anaglyph, width)),
     }
     for name, picture in thumbnails.items():
         thumbnail(picture).save(environment.ROOT / "workflows" / f"{name}.jpg", quality=85)

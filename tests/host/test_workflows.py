@@ -22,22 +22,54 @@ from tools.workflow_file import to_prompt
 from .tiny_checkpoints import make_sd15
 from .tiny_depth import make_da3
 from .tiny_depth_models import make_control_net, make_lora, make_sd2_depth
+from .tiny_matrix import make_checkpoint
+from .tiny_video_models import make_video_models
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 SCREENSHOTS = ROOT / ".host" / "screenshots"
 PICTURES = {
     "depth_to_stereo": 4,
     "image_depth_to_stereo": 6,
+    "image_to_4d": 2,
     "image_to_stereo": 4,
     "image_to_stereo_diffusion": 4,
+    "image_to_stereo_video": 2,
     "latent_shift_inpaint": 3,
     "mixed_stereo": 4,
+    "orbit_to_4d": 2,
+    "restart_then_plain": 2,
+    "split_experts": 2,
     "text_to_stereo": 5,
+    "text_to_stereo_video": 2,
+    "video_to_4d": 2,
     "video_to_stereo": 2,
 }
 # Sampling at 512x512 takes minutes on a CPU: these run with few steps on small pictures, all else as shipped.
-SAMPLING = {"depth_to_stereo", "image_to_stereo_diffusion", "mixed_stereo", "text_to_stereo"}
-SMALLER = {"megapixels": 0.01, "steps": 4, "width": 96, "height": 64}
+MATRIX = {"image_to_4d", "orbit_to_4d", "video_to_4d"}
+SAMPLING = {
+    "depth_to_stereo",
+    "image_to_stereo_diffusion",
+    "image_to_stereo_video",
+    "mixed_stereo",
+    "restart_then_plain",
+    "split_experts",
+    "text_to_stereo",
+    "text_to_stereo_video",
+    *MATRIX,
+}
+SMALLER = {
+    "megapixels": 0.01,
+    "width": 96,
+    "height": 64,
+    "length": 9,
+    "video_frames": 3,
+    "steps": 8,
+    "step": 4,
+    "iterations": 2,
+    "most_repeats": 2,
+    "fewest_repeats": 1,
+}
+SMALLEST = {"width": 64, "height": 64, "length": 3, "views": 3, "video_frames": 3, "steps": 2}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +82,8 @@ def furnished(server: Server, host: dict[str, type], host_path: Path) -> Server:
     make_sd2_depth(models / "checkpoints" / "512-depth-ema.safetensors", host_path)
     make_control_net(models / "controlnet" / "control_v11f1p_sd15_depth_fp16.safetensors")
     make_lora(models / "loras" / "lcm-lora-sdv1-5.safetensors")
+    make_video_models(models, host_path)
+    make_checkpoint(models / "checkpoints" / "sv3d_p.safetensors", "sv3d_p", host_path)
     write_clip(server.base / "input" / "example.mp4")
     write_picture(server.base / "input" / "example.png")
     return server
@@ -144,7 +178,10 @@ def test_runs_to_its_end(furnished: Server, name: str):
     prompt = to_prompt(shipped, furnished.object_info())
     if name in SAMPLING:
         for node in prompt.values():
-            node["inputs"].update({key: value for key, value in SMALLER.items() if key in node["inputs"]})
+            inputs = node["inputs"]
+            limits = SMALLEST if name in MATRIX else SMALLER
+            numbers = {key: value for key, value in inputs.items() if key in limits and not isinstance(value, list)}
+            inputs.update({key: min(value, limits[key]) for key, value in numbers.items()})
     files = furnished.run(prompt)
     assert len(files) >= PICTURES[name]
     assert all(file.path.stat().st_size > 0 for file in files)
