@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..stereo_core.checks import expect_finite
 from ..stereo_core.optical_flow import optical_flow
 from ..stereo_core.propagation import PairFlow
 from .host import compute_device, each_frame
 
 # RAFT works on an eighth of the size, and needs 16 x 16 points there for its coarsest level.
 _STRIDE, _LEAST = 8, 128
-# Bytes that RAFT needs for two directions: for each pair of points of its grid, and for each pixel.
-_PAIR_BYTES, _PIXEL_BYTES = 24, 4096
+# Bytes that RAFT needs for both directions (measured: 11 and 1500), for each pair of points of its grid and each pixel.
+_PAIR_BYTES, _PIXEL_BYTES = 16, 2048
 
 
 def clip_flows(frames: Tensor, scene_starts: Tensor, resolution: int, flow_model: Any | None) -> list[PairFlow | None]:
@@ -32,26 +33,26 @@ def clip_flows(frames: Tensor, scene_starts: Tensor, resolution: int, flow_model
         T - 1 flows in ordinary memory; ``None`` at a cut. Equal frames have exactly no flow.
 
     Raises:
-        ValueError: the model gave values that are not finite.
+        ValueError: the frames, or what the model gave, are not finite.
     """
-    device = compute_device()
     size = _working_size(frames.shape[-2], frames.shape[-1], resolution, flow_model is not None)
     starts = scene_starts.tolist()
     if flow_model is not None:
         rows, columns = size
         points = rows * columns // _STRIDE**2
-        needed = 2 * (_PAIR_BYTES * points**2 + _PIXEL_BYTES * rows * columns)
+        needed = _PAIR_BYTES * points**2 + _PIXEL_BYTES * rows * columns
         comfy.model_management.load_models_gpu([flow_model], memory_required=needed)
     flows: list[PairFlow | None] = []
     for index in each_frame(len(frames) - 1):
         pair = frames[index : index + 2]
+        expect_finite("image", pair)
         if starts[index + 1]:
             flows.append(None)
         elif torch.equal(pair[0], pair[1]):
             flows.append(PairFlow(*torch.zeros(2, 2, *size)))
         else:
-            small = functional.interpolate(pair.to(device, torch.float32), size, mode="bilinear", antialias=True)
-            found = _model_flow(flow_model, small) if flow_model is not None else optical_flow(small, small.flip(0))
+            small = functional.interpolate(pair.float(), size, mode="bilinear", antialias=True)
+            found = _classical_flow(small) if flow_model is None else _model_flow(flow_model, small)
             flows.append(PairFlow(*found.cpu()))
     return flows
 
@@ -65,8 +66,16 @@ def _working_size(height: int, width: int, resolution: int, for_model: bool) -> 
     return rows, columns
 
 
+def _classical_flow(pair: Tensor) -> Tensor:
+    """Flow (2, 2, h, w) from either frame of ``pair`` (2, 3, h, w) to the other."""
+    device = compute_device()
+    # MPS of older torch has no antialiased resize, which the pyramid needs.
+    pair = pair.cpu() if device.type == "mps" else pair.to(device)
+    return optical_flow(pair, pair.flip(0))
+
+
 def _model_flow(flow_model: Any, pair: Tensor) -> Tensor:
-    """Flow (2, 2, h, w) from either frame of ``pair`` (2, 3, h, w) to the other; the last of RAFT's refinements."""
+    """The same by RAFT: the last of its refinements."""
     scaled = pair.to(flow_model.load_device) * 2 - 1
     flow = flow_model.model(scaled, scaled.flip(0))[-1].float()
     if not flow.isfinite().all():

@@ -88,8 +88,9 @@ def sample_along(values: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     across = (column + flow[:, 0]) * (2 / width) - 1
     down = (row[:, None] + flow[:, 1]) * (2 / height) - 1
     inside = ((across.abs() <= 1) & (down.abs() <= 1)).unsqueeze(1)
-    grid = torch.stack([across, down], dim=-1)
-    read = functional.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    # Held between the centres of the outermost pixels, as border padding would, which not every device has.
+    grid = torch.stack([across.clamp(1 / width - 1, 1 - 1 / width), down.clamp(1 / height - 1, 1 - 1 / height)], dim=-1)
+    read = functional.grid_sample(values, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return torch.where((flow == 0).all(dim=1, keepdim=True), values, read), inside
 
 

@@ -96,7 +96,7 @@ def propagate(
     for end in [*(index + 1 for index, flow in enumerate(flows) if flow is None), len(depth)]:
         if end - start > 1:
             scene = _Scene(depth[start:end], [f for f in flows[start : end - 1] if f], averaging, device)
-            steady[start:end] = scene.mean(reach, on_step)
+            steady[start:end] += scene.change(reach, on_step)
         start = end
     return steady
 
@@ -120,7 +120,8 @@ class _Scene:
         self.depth, self.flows, self.averaging = depth, flows, averaging
         self.device = device or depth.device
 
-    def mean(self, reach: int, on_step: Callable[[], None] | None) -> Tensor:
+    def change(self, reach: int, on_step: Callable[[], None] | None) -> Tensor:
+        """What is to be added to every map to make it the mean, (T, 1, H, W)."""
         difference = torch.zeros(self.depth.shape, device=self.depth.device)
         weight = torch.ones_like(difference)
         for order in (range(len(self.depth)), range(len(self.depth) - 1, -1, -1)):
@@ -129,7 +130,7 @@ class _Scene:
                     on_step()
                 difference[frame, 0] += carried.difference.sum(dim=0).to(difference.device)
                 weight[frame, 0] += carried.weight.sum(dim=0).to(weight.device)
-        return self.depth + difference.div_(weight).to(self.depth.dtype)
+        return difference.div_(weight).to(self.depth.dtype)
 
     def _carry(self, order: range, reach: int) -> Iterator[tuple[int, _Carried]]:
         """What is carried to each frame along ``order``, in one round or, for the sake of memory, several."""

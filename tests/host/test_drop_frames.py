@@ -1,0 +1,55 @@
+"""Stereo Combine leaves out the fixed frames of a clip, in both views, before it packs them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+KEPT = {"none": slice(None), "first": slice(1, None), "last": slice(None, -1), "first_and_last": slice(1, -1)}
+
+
+@pytest.fixture
+def combine(host):
+    return lambda *args, **inputs: host["Stereo_SBSCombine"].execute(*args, **inputs).result[0]
+
+
+def views(frames: int = 4) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.rand(frames, 8, 10, 3, generator=generator) for _ in range(2))
+    return left, right
+
+
+@pytest.mark.parametrize("form", ["full_sbs", "half_tb", "anaglyph_dubois", "wiggle", "cross_eyed"])
+@pytest.mark.parametrize("drop", KEPT)
+def test_both_views_lose_the_same_frames(combine, drop: str, form: str) -> None:
+    left, right = views()
+    expected = combine(left[KEPT[drop]], form, False, right=right[KEPT[drop]])
+    assert torch.equal(combine(left, form, False, right=right, drop_frames=drop), expected)
+    assert torch.equal(combine(torch.cat([left, right]), form, False, drop_frames=drop), expected)
+    swapped = combine(right, form, True, right=left, drop_frames=drop)
+    assert torch.equal(swapped, expected)
+
+
+@pytest.mark.parametrize("maps", [1, 4])
+def test_the_depth_beside_a_picture_loses_them_too(combine, maps: int) -> None:
+    left, _ = views()
+    depth = torch.rand(maps, 8, 10, 1).expand(-1, -1, -1, 3)
+    packed = combine(left, "rgb_depth", False, depth=depth, drop_frames="first")
+    assert torch.equal(packed, combine(left, "rgb_depth", False, depth=depth)[1:])
+
+
+def test_nothing_is_dropped_where_nothing_is_asked_for(combine) -> None:
+    left, right = views()
+    assert torch.equal(combine(left, "full_sbs", False, right=right), torch.cat([left, right], dim=2))
+
+
+def test_a_clip_of_which_nothing_would_be_left_is_refused(combine) -> None:
+    left, right = views(2)
+    with pytest.raises(ValueError, match="drop_frames first_and_last would drop both of 2 frames. Set it to none"):
+        combine(left, "full_sbs", False, right=right, drop_frames="first_and_last")
+    for drop in ("first", "last", "first_and_last"):
+        with pytest.raises(ValueError, match=f"drop_frames {drop} would drop the only frame"):
+            combine(left, "full_sbs", False, drop_frames=drop)
+    with pytest.raises(ValueError, match="middle"):
+        combine(left, "full_sbs", False, right=right, drop_frames="middle")
