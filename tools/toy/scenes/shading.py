@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .tracing import Hits, Rays
-from .worlds import BACK, ELLIPSOIDS, GROUND, LEFT_WALL, RIGHT_WALL, SKY, THINGS, World
+from .worlds import BACK, DISCS, ELLIPSOIDS, GROUND, LEFT_WALL, RIGHT_WALL, SKY, THINGS, World
 
 
 def shade(world: World, rays: Rays, hits: Hits, pixel: float) -> Tensor:
@@ -47,6 +47,7 @@ def _own_axes(world: World, x: Tensor, y: Tensor, z: Tensor, part: Tensor) -> tu
     unit = [o / h for o, h in zip(own, half, strict=True)]
     largest = torch.maximum(torch.maximum(unit[0].abs(), unit[1].abs()), unit[2].abs())
     round_one = (part >= ELLIPSOIDS.start) & (part < ELLIPSOIDS.stop)
+    disc = (part >= DISCS.start) & (part < DISCS.stop)
     plane = {GROUND: 1, BACK: 2, LEFT_WALL: 0, RIGHT_WALL: 0}
     axes = []
     for i, (one, size) in enumerate(zip(unit, half, strict=True)):
@@ -54,11 +55,11 @@ def _own_axes(world: World, x: Tensor, y: Tensor, z: Tensor, part: Tensor) -> tu
         for index, axis in plane.items():
             sign = 1.0 if index == LEFT_WALL else -1.0
             flat = torch.where(part == index, sign if axis == i else 0.0, flat)
+        flat = torch.where(disc, 1.0 if i == 2 else 0.0, flat)
         axes.append(torch.where(round_one, one / size, flat))
     length = (axes[0].square() + axes[1].square() + axes[2].square()).sqrt().clamp_min(1e-6)
     nx, ny, nz = (a / length for a in axes)
     # A disc's two faces are one: it is lit as the side that is seen, which looks at the camera.
-    disc = part >= THINGS.stop - 2
     flip = torch.where(disc & (nz > 0), -1.0, 1.0)
     nx, ny, nz = nx * flip, ny, nz * flip
     return own, (cosine * nx + sine * nz, ny, -sine * nx + cosine * nz)
