@@ -61,8 +61,8 @@ def refine(trajectory: Any, sampler: Any = "euler", depth: Tensor | None = None,
 
 def both(trajectory: Any, sampler: Any = "euler", depth: Tensor | None = None, **widgets: Any) -> Any:
     """Both in one sampler, as the one-node way has it."""
-    first = restart(trajectory, sampler, depth, **{name: widgets[name] for name in widgets if name not in REFINE})
-    second = refine(trajectory, sampler, depth, **{name: widgets[name] for name in widgets if name not in RESTART})
+    first = restart(trajectory, sampler, depth, **{name: widgets[name] for name in widgets if name in {**WIDGETS, **RESTART}})
+    second = refine(trajectory, sampler, depth, **{name: widgets[name] for name in widgets if name in {**WIDGETS, **REFINE}})
     first.refinement, first.fill = second.refinement, second.fill
     return first
 
