@@ -126,6 +126,8 @@ class Trainer:
         """
         import comfy.model_management
 
+        if self.painter.done:
+            return True
         begin = time.monotonic()
         self._stop_at = None if pause_after is None else begin + pause_after * 60
         budget = self.settings.minutes * 60
