@@ -61,8 +61,8 @@ def refine(trajectory: Any, sampler: Any = "euler", depth: Tensor | None = None,
 
 def both(trajectory: Any, sampler: Any = "euler", depth: Tensor | None = None, **widgets: Any) -> Any:
     """Both in one sampler, as the one-node way has it."""
-    first = restart(trajectory, sampler, depth, **{name: widgets[name] for name in widgets if name in {**WIDGETS, **RESTART}})
-    second = refine(trajectory, sampler, depth, **{name: widgets[name] for name in widgets if name in {**WIDGETS, **REFINE}})
+    parts = [{name: value for name, value in widgets.items() if name in {*WIDGETS, *own}} for own in (RESTART, REFINE)]
+    first, second = restart(trajectory, sampler, depth, **parts[0]), refine(trajectory, sampler, depth, **parts[1])
     first.refinement, first.fill = second.refinement, second.fill
     return first
 
@@ -113,9 +113,7 @@ class Literal:
     def _run(self, model: Any, x: Tensor, sigmas: Tensor, extra_args: Any, callback: Any, disable: bool) -> Tensor:  # noqa: ARG002
         last = len(sigmas) - 1
         scale = [float(((1 - s) ** 2 + s**2).sqrt() if self.flow else (1 + s**2).sqrt()) for s in sigmas]
-        abar = [
-            float((1 - s) ** 2 / ((1 - s) ** 2 + s**2) if self.flow else 1 / (1 + s**2)) for s in sigmas.double()
-        ]
+        abar = [float((1 - s) ** 2 / ((1 - s) ** 2 + s**2) if self.flow else 1 / (1 + s**2)) for s in sigmas.double()]
         left = [state / scale[i] for i, state in enumerate(self.left)]
         mask, border = self._mask(), self._border()
         share = 0.9 if self.code else 1.0

@@ -1,0 +1,125 @@
+"""Where the warps come, how often steps repeat, and what a repeat makes of a state."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stereo_core.iterative_refinement import RefineForm, RefineSettings, average_clean, rebuild, renew_holes
+from stereo_core.noise_forms import NoiseForm, alpha_bar, clean_share, magnitude
+from stereo_core.noisy_restart import deviation_ratio
+from stereo_core.video_presets import PUBLISHED, VideoPreset
+
+LEVELS = {
+    NoiseForm.VE: torch.tensor([14.6, 7.0, 2.0, 0.5, 0.0], dtype=torch.float64),
+    NoiseForm.FLOW: torch.tensor([1.0, 0.8, 0.5, 0.2, 0.0], dtype=torch.float64),
+}
+
+
+def random(count: int) -> tuple[torch.Tensor, ...]:
+    stream = torch.Generator().manual_seed(0)
+    return tuple(torch.randn(1, 4, 3, 5, generator=stream, dtype=torch.float64) for _ in range(count))
+
+
+def test_the_papers_warps_and_repeats():
+    settings = RefineSettings(last_warp=PUBLISHED[VideoPreset.LARGE].last_warp)
+    assert settings.repeats(50, 5, 50) == {5: 8, 10: 7, 15: 6, 20: 5, 25: 4, 30: 3}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+@pytest.mark.parametrize("steps", [8, 20, 30, 50])
+def test_a_preset_holds_for_any_number_of_steps(preset: VideoPreset, steps: int):
+    share = PUBLISHED[preset].last_warp
+    repeats = RefineSettings(last_warp=share).repeats(steps, steps // 10, steps)
+    warps = list(repeats)
+    assert warps[0] <= 0.2 * steps and abs(warps[-1] - share * steps) <= 0.1 * steps + 1
+    assert len({later - earlier for earlier, later in zip(warps, warps[1:], strict=False)}) == 1
+    counts = list(repeats.values())
+    assert counts == sorted(counts, reverse=True) and (counts[0], counts[-1]) == (8, 3)
+
+
+def test_presets_are_the_papers_of_50_steps():
+    assert [round(50 * settings.last_warp) for settings in PUBLISHED.values()] == [34, 44, 45]
+    assert [round(50 * settings.dissolve) for settings in PUBLISHED.values()] == [45, 40, 0]
+    assert VideoPreset.CUSTOM not in PUBLISHED and len(PUBLISHED) == len(VideoPreset) - 1
+
+
+def test_the_last_warp_of_a_whole_schedule_is_its_last_step():
+    assert max(RefineSettings(1 / 8, 1.0).repeats(8, 0, 8)) == 7
+
+
+@pytest.mark.parametrize(("first", "last"), [(35, 50), (0, 34)])
+def test_a_last_warp_outside_the_schedule_is_refused(first: int, last: int):
+    with pytest.raises(ValueError, match=f"last_warp: 0.68 of 50 steps is step 35.*{first + 1} to {last}"):
+        RefineSettings().repeats(50, first, last)
+
+
+def test_a_schedule_without_a_warp_is_refused():
+    with pytest.raises(ValueError, match="warp_every: no multiple of 20 steps"):
+        RefineSettings(0.4, 0.5).repeats(50, 21, 50)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"warp_every": 0.0}, "warp_every: got 0"),
+        ({"warp_every": 1.1}, "warp_every: got 1.1"),
+        ({"last_warp": -0.1}, "last_warp: got -0.1"),
+        ({"fewest_repeats": 0}, "fewest_repeats is 0"),
+        ({"most_repeats": 2}, "fewest_repeats is 3 and most_repeats 2"),
+        ({"form": "other"}, "not a valid RefineForm"),
+    ],
+)
+def test_settings_are_checked(change: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        RefineSettings(**change)
+    assert [RefineSettings(form=form).border_share for form in RefineForm] == [1.0, 0.9]
+
+
+@pytest.mark.parametrize("form", NoiseForm)
+def test_estimates_are_averaged_in_the_holes_alone(form: NoiseForm):
+    clean, before = random(2)
+    holes = torch.zeros(1, 1, 3, 5, dtype=torch.bool)
+    holes[..., 3:] = True
+    sigma = LEVELS[form][2]
+    share = float(alpha_bar(sigma, form)) ** 0.5
+    averaged = average_clean(clean, before, holes, sigma, form)
+    torch.testing.assert_close(averaged[..., 3:], share * clean[..., 3:] + (1 - share) * before[..., 3:])
+    assert torch.equal(averaged[..., :3], before[..., :3])
+
+
+@pytest.mark.parametrize("form", NoiseForm)
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+def test_a_step_without_noise_is_rebuilt_from_its_own_estimate(form: NoiseForm, step: int):
+    levels = LEVELS[form]
+    clean, noise = random(2)
+    start, stepped = (clean_share(level, form) * clean + level * noise for level in levels[step : step + 2])
+    again = rebuild(start, stepped, clean, clean, levels, step, form)
+    torch.testing.assert_close(again.start, start)
+    torch.testing.assert_close(again.stepped, stepped)
+
+
+@pytest.mark.parametrize("form", NoiseForm)
+@pytest.mark.parametrize("step", [0, 2, 3])
+def test_another_estimate_keeps_direction_and_noise(form: NoiseForm, step: int):
+    levels = LEVELS[form]
+    clean, other, rest = random(3)
+    c = [float(clean_share(level, form)) for level in levels]
+    rest = rest * levels[step + 1]
+    start = c[step] * clean + levels[step] * other
+    again = rebuild(start, c[step + 1] * clean + rest, clean, other, levels, step, form)
+    torch.testing.assert_close(again.stepped, c[step + 1] * other + rest)
+    scaled = rest * levels[step] / levels[step + 1] if step < 3 else start - c[step] * clean
+    torch.testing.assert_close(again.start, c[step] * other + scaled)
+
+
+@pytest.mark.parametrize("form", NoiseForm)
+def test_the_codes_repeat_renews_the_holes_alone(form: NoiseForm):
+    levels = LEVELS[form]
+    start, stepped = random(2)
+    holes = torch.zeros(1, 1, 3, 5, dtype=torch.bool)
+    holes[..., 3:] = True
+    again = renew_holes(start, stepped, holes, levels, 2, form)
+    assert torch.equal(again[..., :3], start[..., :3])
+    factor = magnitude(levels[2], form) / magnitude(levels[3], form) * deviation_ratio(levels, 2, form)
+    torch.testing.assert_close(again[..., 3:], stepped[..., 3:] * factor)
