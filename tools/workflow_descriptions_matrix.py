@@ -37,16 +37,16 @@ def _schedule(column: int, y: int) -> dict[str, Node]:
     """One schedule for both strips and the matrix."""
     return {
         "sigmas": node(
-            "KarrasScheduler",
+            "BasicScheduler",
             column,
             y,
-            size=[360, 150],
+            {"model": ["svd", "MODEL"]},
+            [360, 120],
+            scheduler="karras",  # over the model's own range, 700 to 0.002
             steps=50,
-            sigma_max=700.0,
-            sigma_min=0.002,
-            rho=7.0,
+            denoise=1.0,
         ),
-        "euler": node("KSamplerSelect", column, y + 210, size=[360, 60], sampler_name="euler"),
+        "euler": node("KSamplerSelect", column, y + 180, size=[360, 60], sampler_name="euler"),
     }
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .tiny_attention import FAMILIES
 from .tiny_checkpoints import random_weights, sd15_unet, tiny_vae
+from .tiny_video_models import VISION, clip_vision_shapes, save_with_zeros
 
 # Width of what the network is told beside the picture: augmentation; with elevation and azimuth.
 _SV3D = {"sv3d_u": 256, "sv3d_p": 1280}
@@ -51,11 +51,12 @@ def unet(kind: str) -> dict[str, Tensor]:
     return sd15_unet(31, **shape)
 
 
-def make_checkpoint(file: Path, kind: str) -> None:
-    """A checkpoint for Image Only Checkpoint Loader, 230 MB, without the vision encoder (2.5 GB at its fixed size)."""
+def make_checkpoint(file: Path, kind: str, host: Path | None = None) -> None:
+    """A checkpoint for Image Only Checkpoint Loader; given ``host``, with its vision encoder, which sees nothing."""
     parts = {"model.diffusion_model.": unet(kind), _VAE_PREFIX[kind]: tiny_vae()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({prefix + name: value for prefix, part in parts.items() for name, value in part.items()}, file)
+    tensors = {prefix + name: value for prefix, part in parts.items() for name, value in part.items()}
+    zeros = {VISION + name: shape for name, shape in clip_vision_shapes(host).items()} if host else {}
+    save_with_zeros(tensors, zeros, file)
 
 
 def load_checkpoint(folder: Path, kind: str) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from .tiny_attention import FAMILIES
 from .tiny_checkpoints import clip_l, random_weights, tiny_vae
 
-_VISION = "conditioner.embedders.0.open_clip.model.visual."
+VISION = "conditioner.embedders.0.open_clip.model.visual."
 _NAMES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
 
 
@@ -36,7 +36,7 @@ def make_svd(file: Path, host: Path) -> None:
     unet, _ = FAMILIES["svd"].build()
     parts = {"model.diffusion_model.": unet, "first_stage_model.": tiny_vae()}
     tensors = {prefix + name: value for prefix, part in parts.items() for name, value in part.items()}
-    zeros = {_VISION + name: shape for name, shape in clip_vision_shapes(host).items()}
+    zeros = {VISION + name: shape for name, shape in clip_vision_shapes(host).items()}
     save_with_zeros(tensors, zeros, file)
 
 
