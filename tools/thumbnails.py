@@ -6,6 +6,7 @@ python tools/thumbnails.py
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -95,6 +96,24 @@ def film(picture: Image.Image, width: int) -> Image.Image:
     return strip
 
 
+def image_matrix(views: list[Image.Image], width: int, given: Callable[[int, int], bool]) -> Image.Image:
+    """Views below each other, frames of a camera that moves along them beside each other; what is given is framed."""
+    count = len(views)
+    cell = (width // count, width // count * 3 // 4)
+    picture = Image.new("RGB", (count * cell[0], count * cell[1]))
+    draw = ImageDraw.Draw(picture)
+    for row, view in enumerate(views):
+        side = int(view.height * 0.8 * cell[0] / cell[1])
+        for column in range(count):
+            left, top = (view.width - side) * column // (count - 1), view.height // 10
+            frame = view.crop((left, top, left + side, view.height - top)).resize(cell, Image.Resampling.LANCZOS)
+            corner = (column * cell[0], row * cell[1])
+            picture.paste(frame, corner)
+            if given(row, column):
+                draw.rectangle((*corner, corner[0] + cell[0] - 1, corner[1] + cell[1] - 1), outline="orange", width=6)
+    return picture
+
+
 def main() -> None:
     """Draw and save everything."""
     pair = motorcycle()
@@ -118,6 +137,7 @@ def main() -> None:
     noisy = to_picture(0.4 * red_cyan + 0.6 * noise)
     width = left.shape[3]
     prompt = caption("a motorcycle in a workshop", width, left.shape[2] // 4)
+    views = [to_picture(render_view(left, screen * share).image) for share in (1.5, 1.0, 0.5)] + [to_picture(left)]
 
     thumbnails = {
         "image_depth_to_stereo": stack(beside(to_picture(left), to_picture(depth)), sbs),
@@ -134,6 +154,11 @@ def main() -> None:
             caption("high noise", width), film(noisy, width), caption("low noise", width), film(anaglyph, width)
         ),
         "restart_then_plain": stack(film(holes, width), film(noisy, width), film(anaglyph, width)),
+    }
+    thumbnails |= {
+        "image_to_4d": image_matrix(views, width, lambda view, frame: view == len(views) - 1 and frame == 0),
+        "video_to_4d": image_matrix(views, width, lambda view, _: view == len(views) - 1),
+        "orbit_to_4d": image_matrix(views, width, lambda _, frame: frame == 0),
     }
     for name, picture in thumbnails.items():
         thumbnail(picture).save(environment.ROOT / "workflows" / f"{name}.jpg", quality=85)
