@@ -79,7 +79,7 @@ def _execute(node: str, trajectory: Any, sampler: Any, depth: Tensor | None, wid
 class Literal:
     """The paper's procedure as printed, in the variance-preserving form of DDIM, for one disparity of all frames.
 
-    Both views are denoised in one batch at every step, without any edit of the model's attention.
+    Both views are denoised in one batch at every step.
 
     Attributes:
         left: the left view's states, in the model's own form.
@@ -92,6 +92,7 @@ class Literal:
         flow: the model's states are (1 - sigma) x0 + sigma e.
         fixed: the noise of Eq. 2, one for each restarted step.
         seed: of the noise that DDIM adds.
+        attention: takes the place of a U-Net's self-attention.
     """
 
     left: tuple[Tensor, ...]
@@ -104,6 +105,7 @@ class Literal:
     flow: bool = False
     fixed: list[Tensor] = field(default_factory=list)
     seed: int = 5
+    attention: Any = None
 
     def sampler(self) -> Any:
         from comfy.samplers import KSAMPLER
@@ -114,6 +116,11 @@ class Literal:
         last = len(sigmas) - 1
         scale = [float(((1 - s) ** 2 + s**2).sqrt() if self.flow else (1 + s**2).sqrt()) for s in sigmas]
         abar = [float((1 - s) ** 2 / ((1 - s) ** 2 + s**2) if self.flow else 1 / (1 + s**2)) for s in sigmas.double()]
+        if self.attention:
+            every = {(part, number): self.attention for part in ("input", "middle", "output") for number in range(12)}
+            options = extra_args["model_options"]
+            attending = {**options["transformer_options"], "patches_replace": {"attn1": every}}
+            extra_args = {**extra_args, "model_options": {**options, "transformer_options": attending}}
         left = [state / scale[i] for i, state in enumerate(self.left)]
         mask, border = self._mask(), self._border()
         share = 0.9 if self.code else 1.0
