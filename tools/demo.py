@@ -3,6 +3,7 @@
 python tools/demo.py                               the Middlebury pair of scikit-image, with its true disparity
 python tools/demo.py --image A.jpg --depth B.png   your picture and its depth map (white is near)
 python tools/demo.py --workflow NAME --image A.jpg another of the shipped workflows
+python tools/demo.py --paint meadow                a pair that the small model of tools/toy paints
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--video", type=Path, metavar="FILE", help="the clip, for the video workflows")
     parser.add_argument("--max-disparity", type=float, metavar="PERCENT", help="of the nearest point, of the width")
     parser.add_argument("--workflow", metavar="NAME", default=DEFAULT_WORKFLOW, help=f"one of: {', '.join(names)}")
+    parser.add_argument("--paint", metavar="KIND", help="paint a scene of this kind with the small model")
+    parser.add_argument("--seed", type=int, default=0, help="of what --paint paints; default 0")
     parser.add_argument("--output", type=Path, metavar="FOLDER", default=OUTPUT, help="default: output, in the clone")
     options = parser.parse_args(arguments)
     if options.workflow not in names:
@@ -40,6 +43,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     for file in (options.image, options.depth, options.video):
         if file is not None and not file.is_file():
             parser.error(f"there is no file {file}")
+    if options.paint is not None and (options.image or options.depth or options.video):
+        parser.error("--paint makes its own picture; leave out --image, --depth and --video")
+    if options.seed < 0:
+        parser.error("--seed is 0 or more")
     if options.depth is not None and options.image is None:
         parser.error("--depth needs --image, the picture it belongs to")
     if options.workflow == DEFAULT_WORKFLOW and options.image is not None and options.depth is None:
@@ -59,7 +66,10 @@ def main() -> int:
 
     start = time.perf_counter()
     try:
-        demo_run.run(options)
+        if options.paint is not None:
+            demo_run.paint(options)
+        else:
+            demo_run.run(options)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130

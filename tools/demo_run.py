@@ -48,6 +48,22 @@ def run(options: argparse.Namespace) -> None:
     print(f"{seconds:.1f} seconds for the workflow")
 
 
+def paint(options: argparse.Namespace) -> None:
+    """Paint a pair with the small model instead of taking a picture.
+
+    Raises:
+        WorkflowError: the kind is unknown, or the weights are not there.
+    """
+    from tools.toy import paint
+
+    try:
+        files = paint.run(options.paint, options.seed, options.output)
+    except (ValueError, FileNotFoundError) as error:
+        raise WorkflowError(str(error)) from error
+    for name, path in files.items():
+        print(f"  {name:<16} {path}")
+
+
 def fill(server: Server, prompt: Prompt, options: argparse.Namespace, folder: Path) -> Pair | None:
     """Put the named files into the workflow's loaders, or the Middlebury picture where none is named.
 

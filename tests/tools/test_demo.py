@@ -25,6 +25,8 @@ from tools.workflow_file import WorkflowError
         (["--image", "FILE"], "--image needs --depth here; without a depth map use --workflow image_to_stereo"),
         (["--max-disparity", "-1"], "--max-disparity is a percentage of the width, 0 or more"),
         (["--max-disparity", "wide"], "invalid float value"),
+        (["--paint", "snow", "--image", "FILE"], "--paint makes its own picture"),
+        (["--paint", "snow", "--seed", "-1"], "--seed is 0 or more"),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_starts(
