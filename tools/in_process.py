@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.server import PACK_NAME, mirror_pack
 
 
-def load_host(host: Path, base: Path, cpu: bool = True) -> dict[str, type]:
+def load_host(host: Path, base: Path, cpu: bool = True, more: Sequence[str] = ()) -> dict[str, type]:
     """Import the host, once per process, and load this pack into it.
 
     Args:
         host: the host's folder, only read.
         base: a folder for the host's input, output and models, and the pack's copy.
         cpu: compute on the CPU; without it the host looks for a GPU.
+        more: arguments of the host's command line.
 
     Returns:
         Node classes by id, the host's and this pack's.
@@ -32,6 +34,7 @@ def load_host(host: Path, base: Path, cpu: bool = True) -> dict[str, type]:
     # The host reads its arguments on import: without a base directory it writes into its own folder.
     sys.argv = ["main.py", "--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
     sys.argv += ["--cpu"] if cpu else []
+    sys.argv += more
     try:
         import comfy.options
 
