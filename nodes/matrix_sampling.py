@@ -73,7 +73,7 @@ def sample_matrix(
         at_once = (chunk, chunk) if chunk else (rows.fits(views), columns.fits(frames))
         stream = torch.Generator().manual_seed((seed + _REPEAT_STREAM) % 2**63)
         at_once = (at_once[0], frames if expert else at_once[1])  # the expert's pair of clips is not to be cut
-        return compose(start, levels, rows, by_columns, settings, at_once, stream, watch.step)
+        return compose(start, levels, rows, by_columns, settings, at_once, stream, watch.step if watch.shows else None)
 
     try:
         matrix = _prepared(used, sigmas, seed, work)
@@ -100,6 +100,11 @@ class _Watch:
         self._bar = tqdm(total=evaluations, disable=not comfy.utils.PROGRESS_BAR_ENABLED)
         self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
+    @property
+    def shows(self) -> bool:
+        """Whether the user wants to see anything on the way."""
+        return self._previewer is not None
+
     def evaluated(self, strips: int) -> None:
         """Count evaluations."""
         self._done += strips
@@ -108,10 +113,9 @@ class _Watch:
 
     def step(self, _: int, denoised: Tensor, __: Tensor) -> None:
         """Show the estimate of the clean matrix (V, F, C, H, W): views below each other, frames side by side."""
-        if self._previewer is not None:
-            sheet = rearrange(denoised, "v f c h w -> 1 c (v h) (f w)")
-            preview = self._previewer.decode_latent_to_preview_image("JPEG", sheet)
-            self._progress.update_absolute(self._done, self._total, preview)
+        sheet = rearrange(denoised, "v f c h w -> 1 c (v h) (f w)")
+        preview = self._previewer.decode_latent_to_preview_image("JPEG", sheet)
+        self._progress.update_absolute(self._done, self._total, preview)
 
     def close(self) -> None:
         """End the console's bar."""

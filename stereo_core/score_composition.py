@@ -16,7 +16,7 @@ Denoiser = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
 rows or columns they are, to their estimate of the clean strips, of the same shape. L is F for rows, V for columns."""
 
 Report = Callable[[int, Tensor, Tensor], None]
-"""Called after each step with the step, the estimate of the clean matrix and the matrix before the step."""
+"""Called once a step with the step, the estimate of the clean matrix and the matrix at the step's noise level."""
 
 
 class Evaluations(NamedTuple):
@@ -70,7 +70,7 @@ def compose(
         settings: weights and repeats.
         chunks: how many rows, and how many columns, a denoiser is given at once, at least 1.
         generator: of the noise of repeats, on the CPU; ``None`` takes torch's own.
-        report: called after each step.
+        report: called once a step, the last time it is taken.
 
     Returns:
         (V, F, C, H, W) at the last noise level.
@@ -98,13 +98,12 @@ def compose(
             else:
                 _add_columns(slope, matrix, sigma, columns, shares, chunks[1])
         rows_first = not rows_first
-        before = matrix
-        matrix = matrix + slope * (step_to - sigma)
+        if report is not None and not again:
+            report(step, matrix - slope * sigma, matrix)
+        matrix = slope.mul_(step_to - sigma).add_(matrix)  # in the slope's memory: two copies of the matrix in all
         if again:
             unit = torch.randn(matrix.shape, generator=generator, dtype=torch.float32)  # one stream on every device
-            matrix = matrix + unit.to(matrix) * _repeat_noise(sigma, step_to, settings.repeat_noise)
-        elif report is not None:
-            report(step, before - slope * sigma, before)
+            matrix += unit.to(matrix).mul_(_repeat_noise(sigma, step_to, settings.repeat_noise))
     return matrix
 
 

@@ -1,8 +1,9 @@
-"""Print the benchmark tables: python tools/bench.py [quality|speed|sampling|toy|all]."""
+"""Print the benchmark tables: python tools/bench.py [quality|speed|sampling|video|composition|toy|all]."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from tools import environment  # noqa: E402
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Print the benchmark tables.")
-    parser.add_argument("table", nargs="?", choices=("quality", "speed", "sampling", "toy", "all"), default="all")
+    parser.add_argument(
+        "table",
+        nargs="?",
+        choices=("quality", "speed", "sampling", "video", "composition", "toy", "all"),
+        default="all",
+    )
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="the toy model's; default: the shipped ones")
     options = parser.parse_args()
     table = options.table
@@ -31,6 +37,17 @@ def main() -> int:
         from tools.benchmarks import sampling
 
         sampling.main()
+    if table == "video":
+        from tools.benchmarks import video
+
+        video.main()
+    if table == "all":
+        # In a process of its own, whose memory is its own: the host is loaded with other attention.
+        subprocess.run([sys.executable, __file__, "video"], check=True)
+    if table in ("composition", "all"):
+        from tools.benchmarks import composition
+
+        composition.main()
     if table in ("toy", "all"):
         from tools.benchmarks import toy
 

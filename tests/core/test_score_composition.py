@@ -298,6 +298,13 @@ def test_bad_input_is_named(change, message):
         compose(**given)
 
 
+def test_what_was_given_is_not_changed():
+    start = noise()
+    kept = start.clone()
+    compose(start, karras(10), BY_ROWS, BY_COLUMNS, PAPER)
+    assert torch.equal(start, kept)
+
+
 def test_views_keep_their_weights_where_only_some_have_one():
     """A row without video weight is not denoised by the video model."""
     settings = CompositionSettings(1.0, view_weights=ViewWeights.CODE, repeat_until=0)
