@@ -113,7 +113,7 @@ def test_without_disparity_the_right_view_is_the_left(name: str, inner: str):
 
 def repeated_columns(state: Tensor) -> bool:
     """Whether two neighbouring columns of any entry and frame are the same."""
-    return (state[..., 1:] == state[..., :-1]).movedim(-1, 0).flatten(-2).all(-1).all(-1).any().item()
+    return (state[..., 1:] == state[..., :-1]).all(dim=1).all(dim=-2).any().item()
 
 
 class Watch:
