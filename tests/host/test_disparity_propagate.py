@@ -119,8 +119,13 @@ def test_the_model_is_untouched_and_takes_any_size(raft, steadied) -> None:
     import comfy.model_management as management
 
     before = {name: weight.clone() for name, weight in raft.model.state_dict().items()}
-    image = clip(2, 30, 50)
-    assert steadied(image, grey(image), flow_model=raft, resolution=40).shape == (2, 30, 50, 3)
+    image, sizes = clip(2, 30, 50), []
+    hook = raft.model.register_forward_pre_hook(lambda _, inputs: sizes.append(tuple(inputs[0].shape)))
+    try:
+        assert steadied(image, grey(image), flow_model=raft, resolution=40).shape == (2, 30, 50, 3)
+    finally:
+        hook.remove()
+    assert sizes == [(2, 3, 128, 216)]  # as small as RAFT goes, and of the same shape
     after = raft.model.state_dict()
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
     assert any(loaded.model is raft for loaded in management.current_loaded_models)
