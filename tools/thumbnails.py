@@ -159,6 +159,10 @@ def main() -> None:
         "image_to_4d": image_matrix(views, width, lambda view, frame: view == len(views) - 1 and frame == 0),
         "video_to_4d": image_matrix(views, width, lambda view, _: view == len(views) - 1),
         "orbit_to_4d": image_matrix(views, width, lambda _, frame: frame == 0),
+        "composed_stereo_video": stack(
+            image_matrix([to_picture(left), to_picture(right)], width, lambda view, frame: view == frame == 0),
+            film(anaglyph, width),
+        ),
     }
     for name, picture in thumbnails.items():
         thumbnail(picture).save(environment.ROOT / "workflows" / f"{name}.jpg", quality=85)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools.workflow_descriptions_composed import COMPOSED_DESCRIPTIONS
 from tools.workflow_descriptions_diffusion import DIFFUSION_DESCRIPTIONS
 from tools.workflow_descriptions_matrix import MATRIX_DESCRIPTIONS
 from tools.workflow_descriptions_video import VIDEO_DESCRIPTIONS
@@ -234,5 +235,6 @@ DESCRIPTIONS = {
         *DIFFUSION_DESCRIPTIONS,
         *VIDEO_DESCRIPTIONS,
         *MATRIX_DESCRIPTIONS,
+        *COMPOSED_DESCRIPTIONS,
     )
 }

@@ -28,6 +28,7 @@ from .tiny_video_models import make_video_models
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 SCREENSHOTS = ROOT / ".host" / "screenshots"
 PICTURES = {
+    "composed_stereo_video": 2,
     "depth_to_stereo": 4,
     "image_depth_to_stereo": 6,
     "image_to_4d": 2,
@@ -45,7 +46,7 @@ PICTURES = {
     "video_to_stereo": 2,
 }
 # Sampling at 512x512 takes minutes on a CPU: these run with few steps on small pictures, all else as shipped.
-MATRIX = {"image_to_4d", "orbit_to_4d", "video_to_4d"}
+MATRIX = {"composed_stereo_video", "image_to_4d", "orbit_to_4d", "video_to_4d"}
 SAMPLING = {
     "depth_to_stereo",
     "image_to_stereo_diffusion",
