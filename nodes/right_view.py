@@ -85,9 +85,10 @@ class RightView:
 
     def compose(self, step: int, state: Tensor, border_share: float = 0.0) -> Tensor:
         """Take over what the left view shows before ``step``; the holes keep ``state``, the border is cleaned."""
-        left, warp = self._left.state(step), self._left.warped(step)
+        warp = self._left.warped(step)
         if border_share:
-            state = clean_border(state, unrepeated(left, warp), self._left.border, border_share)
+            left = unrepeated(self._left.state(step), warp)
+            state = clean_border(state, left, self._left.border, border_share)
         return torch.where(warp.filled, warp.image, state)
 
     def advance(self, state: Tensor, first: int, last: int) -> Tensor:

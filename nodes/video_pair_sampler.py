@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import comfy.model_base
 import comfy.samplers
@@ -25,6 +25,24 @@ from .segments import Segments, make_room, noise_form
 from .views_given import conditions_differ, read_views
 
 _REMEDY = "The left view is put back between them: use euler, euler_ancestral or dpmpp_2m."
+
+
+class _Plan(NamedTuple):
+    """What happens in one run, by its own steps.
+
+    Attributes:
+        restarted: how many of the first steps are restarted.
+        repeats: how often each step with a warp before it is taken.
+        cuts: where the part after the restart is cut, with its start and end.
+        by_pair: whether each step needs both views; the left one is known, and run only for what the right takes.
+        again: how many steps are taken once more, in all.
+    """
+
+    restarted: int
+    repeats: dict[int, int]
+    cuts: list[int]
+    by_pair: list[bool]
+    again: int
 
 
 class VideoPairSampler(comfy.samplers.Sampler):
@@ -84,18 +102,9 @@ class VideoPairSampler(comfy.samplers.Sampler):
         # Where frames are the batch they are one clip with one border.
         one_clip = isinstance(model_wrap.inner_model, comfy.model_base.SVD_img2vid)
         left = LeftView(self.trajectory, sigmas, given.noise, disparity, form, one_clip)
-        first, steps = left.first, len(sigmas) - 1
-
-        end = self.restart.end(left.steps, first, first + steps) - first if self.restart else 0
-        repeats = self.refinement.repeats(left.steps, first + end, first + steps) if self.refinement else {}
-        repeats = {step - first: count for step, count in repeats.items()}
-        by_pair = self._by_pair(model_wrap, extra_args["model_options"], sigmas, len(given.noise))
-        cuts = {end, steps, *repeats, *(step + 1 for step in repeats)}
-        cuts |= {cut for step in range(end, steps) if by_pair[step] for cut in (step, step + 1)}
-        expect_long_enough(self.inner, [*range(end), *sorted(cuts)], _REMEDY)
-
-        iterations = self.restart.iterations if self.restart else 1
-        planned = (iterations - 1) * end + sum(repeats.values()) - len(repeats)
+        options = extra_args["model_options"]
+        differ = conditions_differ(model_wrap.conds, len(given.noise))
+        plan = self._plan(left, [differ or couples_views(options, sigmas, step) for step in range(len(sigmas) - 1)])
         run = Segments(
             self.inner,
             model_wrap,
@@ -106,30 +115,35 @@ class VideoPairSampler(comfy.samplers.Sampler):
             given.latent,
             given.mask,
             disable_pbar,
-            planned,
+            plan.again,
         )
         run.double(lambda values, fill: start_pair(values, disparity, fill), left.denoised)
-        if any(by_pair):
+        if any(plan.by_pair):
             make_room(model_wrap, torch.Size((2 * len(given.noise), *given.noise.shape[1:])))
-        right = RightView(run, left, by_pair)
+        right = RightView(run, left, plan.by_pair)
         state = given.right if given.right is not None else right.first_filling(self.fill)
-        if end:
-            state = right.restart(state, end, self.restart)
+        if plan.restarted:
+            state = right.restart(state, plan.restarted, self.restart)
         elif given.right is None:
             state = right.compose(0, state)
-        for start, stop in itertools.pairwise(sorted(cuts)):
-            if start in repeats:
-                state = right.refine(state, start, repeats[start], self.refinement)
+        for start, stop in itertools.pairwise(plan.cuts):
+            if start in plan.repeats:
+                state = right.refine(state, start, plan.repeats[start], self.refinement)
             else:
                 state = right.advance(state, start, stop)
-        return run.finish(torch.cat([left.state(steps), state]))
+        return run.finish(torch.cat([left.state(run.steps), state]))
 
-    @staticmethod
-    def _by_pair(
-        guider: comfy.samplers.CFGGuider, model_options: dict[str, Any], sigmas: Tensor, entries: int
-    ) -> list[bool]:
-        """Whether each step needs both views; the left one is known, and reckoned only for what the right takes."""
-        steps = len(sigmas) - 1
-        if conditions_differ(guider.conds, entries):
-            return [True] * steps
-        return [couples_views(model_options, sigmas, step) for step in range(steps)]
+    def _plan(self, left: LeftView, by_pair: list[bool]) -> _Plan:
+        first, steps = left.first, len(by_pair)
+        restarted, again, repeats = 0, 0, {}
+        if self.restart is not None:
+            restarted = self.restart.end(left.steps, first, first + steps) - first
+            again = (self.restart.iterations - 1) * restarted
+        if self.refinement is not None:
+            places = self.refinement.repeats(left.steps, first + restarted, first + steps)
+            repeats = {place - first: times for place, times in places.items()}
+            again += sum(repeats.values()) - len(repeats)
+        single = {*repeats, *(step for step in range(restarted, steps) if by_pair[step])}
+        cuts = sorted({restarted, steps, *single, *(step + 1 for step in single)})
+        expect_long_enough(self.inner, [*range(restarted), *cuts], _REMEDY)
+        return _Plan(restarted, repeats, cuts, by_pair, again)

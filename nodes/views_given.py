@@ -101,5 +101,6 @@ def conditions_differ(conds: Mapping[str, Iterable[Mapping[str, Any]]], entries:
 
 def straight_to_clean(trajectory: Trajectory, step: int) -> Tensor:
     """Where a step of a trajectory leads to at noise level 0; in every form a state runs straight in sigma."""
-    (before, after), (start, end) = trajectory.sigmas[step : step + 2], trajectory.states[step : step + 2]
+    (before, after), states = trajectory.sigmas[step : step + 2].tolist(), trajectory.states[step : step + 2]
+    start, end = (state.float() for state in states)  # half precision does not hold the products
     return (before * end - after * start) / (before - after)

@@ -196,7 +196,7 @@ REFUSALS = {
     "noise on a pair": (
         "sd15",
         {},
-        {"samples": torch.ones(2, 4, 4, 8), "batch_index": [0, 0]},
+        {"samples": torch.ones(2, 4, 4, 8), "batch_index": [0, 0], "from": 3},
         "latent_image: .* A pair takes no new noise",
     ),
     "no step": ("sd15", {}, {"cut": 0}, "sigmas: the schedule has no step"),
@@ -212,6 +212,8 @@ def test_bad_input_is_refused_with_what_to_do(case: str):
     inputs = {"samples": video.zeros(name), "sigmas": 2 if name == "svd" else STEPS, **inputs}
     if "cut" in inputs:
         inputs["sigmas"] = tiny.schedule(family, STEPS)[: inputs.pop("cut") + 1]
+    if "from" in inputs:
+        inputs["sigmas"] = tiny.schedule(family, STEPS)[inputs.pop("from") :]
     inner = widgets.get("sampler", "euler")
     widgets = {name: value for name, value in widgets.items() if name != "sampler"}
     with pytest.raises(ValueError, match=message):
