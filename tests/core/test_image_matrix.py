@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stereo_core.image_matrix import (
@@ -79,6 +79,7 @@ def test_a_path_goes_from_cell_to_cell():
         path(SIZE, (0, 0), (1, 4), 3)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 90), st.data())
 def test_a_path_keeps_to_the_straight_way(views: int, frames: int, length: int, data: st.DataObject):
     size = MatrixSize(views, frames)
