@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_base
-import comfy.model_management
 import comfy.sample
 import comfy.samplers
 import torch
@@ -177,7 +176,6 @@ class _OneStep(comfy.samplers.Sampler):
         options = mark_pair(extra_args["model_options"], paired=False)
 
         def denoise(state: Tensor, sigma: Tensor) -> Tensor:
-            comfy.model_management.throw_exception_if_processing_interrupted()
             return model_wrap(state, sigma.expand(len(state)), model_options=options, seed=extra_args["seed"])
 
         noise = noise_form(model_wrap.inner_model.model_sampling)

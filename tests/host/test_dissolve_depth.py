@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -33,10 +34,11 @@ FLOW = ("wan",)
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield tmp_path_factory.mktemp("models")
     tiny_inversion.load.cache_clear()
-    _svd.clear()
+    _loaded.clear()
 
 
-_svd: dict[str, Any] = {}
+_loaded: dict[str, Any] = {}
+_OF_ATTENTION = ("svd", "qwen_image")
 
 
 @pytest.fixture(autouse=True)
@@ -47,14 +49,16 @@ def inference() -> Iterator[None]:
 
 
 def load(name: str, folder: Path) -> Any:
-    if name != "svd":
+    if name not in _OF_ATTENTION:
         return tiny_inversion.load(name, folder)
-    if name not in _svd:
-        _svd[name] = tiny_attention.load(tiny_attention.FAMILIES["svd"], folder)
-    return _svd[name]
+    if name not in _loaded:
+        _loaded[name] = tiny_attention.load(tiny_attention.FAMILIES[name], folder)
+    return _loaded[name]
 
 
 def told(name: str, frames: int = 1) -> list[Any]:
+    if name == "qwen_image":
+        return tiny_attention.FAMILIES[name].conditioning(1)
     if name != "svd":
         return tiny_inversion.conditioning(name, 1)
     stream = torch.Generator().manual_seed(4)
@@ -63,7 +67,7 @@ def told(name: str, frames: int = 1) -> list[Any]:
 
 
 def vae_of(name: str) -> Any:
-    return load_vae("video" if name == "wan" else "picture")
+    return load_vae("video" if name in ("wan", "qwen_image") else "picture")
 
 
 def dissolver(host: dict[str, type], model: Any, vae: Any, positive: Any, **changes: Any) -> Any:
@@ -170,9 +174,10 @@ def test_low_passes_need_no_model_and_treat_equal_frames_alike(host: dict[str, t
     torch.testing.assert_close(single, result)
 
 
-def test_a_still_clip_stays_still_through_a_picture_model(host: dict[str, type], models: Path):
+@pytest.mark.parametrize("name", ["sd15", "qwen_image"])
+def test_a_still_clip_stays_still_through_a_picture_model(host: dict[str, type], models: Path, name: str):
     depth = clip(1).expand(4, -1, -1, -1).clone()
-    given = {"model": load("sd15", models), "vae": vae_of("sd15"), "positive": told("sd15"), "keep_range": False}
+    given = {"model": load(name, models), "vae": vae_of(name), "positive": told(name), "keep_range": False}
     result = node(host, depth, **given).result[0]
     restored = node(host, depth, **{**given, "keep_range": True}).result[0]
     assert all(torch.equal(frame, maps[0]) for maps in (result, restored) for frame in maps)
@@ -232,8 +237,9 @@ def test_the_strip_shows_every_strength_and_says_them(host: dict[str, type], mod
     assert output.ui["text"] == ("left to right: t = 0, t = 10, t = 20, t = 25, t = 30, t = 40, t = 45",)
     assert len(calls) == 3 + 5, "the clip, and five other strengths on its middle frame"
     (picture,) = output.ui["images"]
-    strip = torch.tensor(list(Image.open(Path(folder_paths.get_temp_directory(), picture["filename"])).getdata()))
-    strip = strip.view(32, 7 * 48, 3)[..., 0] / 255
+    strip = np.asarray(Image.open(Path(folder_paths.get_temp_directory(), picture["filename"])))[..., 0] / 255
+    assert strip.shape == (32, 7 * 48)
+    strip = torch.from_numpy(strip)
     assert (strip[:, :48] - depth[1, ..., 0]).abs().max() < 0.01
     assert (strip[:, 3 * 48 : 4 * 48] - output.result[0][1, ..., 0]).abs().max() < 0.01
     alone = node(host, depth[1:2], **{**given, "strength": 45}).result[0]
