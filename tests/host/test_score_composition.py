@@ -85,10 +85,10 @@ def run(host: dict[str, type], models: Any, given: Any = None, sigmas: Tensor | 
     return out["samples"].unflatten(0, out["stereo_matrix"])
 
 
-def noise(views: int = VIEWS, frames: int = FRAMES) -> Tensor:
+def noise(views: int = VIEWS, frames: int = FRAMES, cell: tuple[int, ...] = (4, SIZE, SIZE)) -> Tensor:
     import comfy.sample
 
-    return comfy.sample.prepare_noise(torch.zeros(views * frames, 4, SIZE, SIZE), SEED).unflatten(0, (views, frames))
+    return comfy.sample.prepare_noise(torch.zeros(views * frames, *cell), SEED).unflatten(0, (views, frames))
 
 
 def alone(model: Any, strip: Any, noise: Tensor, sigmas: Tensor | None = None, sampler: Any = None) -> Tensor:
@@ -228,6 +228,22 @@ def test_an_interrupted_run_leaves_both_models_as_they_were(host, models, compos
     assert before == after
     assert all(model.model.current_patcher is None for model in models)
     assert torch.equal(run(host, models), composed)
+
+
+def test_progress_counts_every_evaluation_and_shows_the_matrix(host, models, monkeypatch):
+    import comfy.utils
+    import latent_preview
+
+    class Previewer:
+        def decode_latent_to_preview_image(self, _: str, sheet: Tensor) -> tuple[int, ...]:
+            return tuple(sheet.shape)
+
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(latent_preview, "get_previewer", lambda *_: Previewer())
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *report, **_: seen.append(report[:3]))
+    run(host, models, sigmas=schedule(1), weight=0.0)
+    # A contact sheet: views below each other, frames side by side.
+    assert seen == [(1, 2, None), (2, 2, None), (2, 2, (1, 4, VIEWS * SIZE, FRAMES * SIZE))]
 
 
 def test_presets_stand_in_for_the_settings(host, models, monkeypatch):
