@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from .tiny_video import FRAMES, STEPS, VIDEO, Studio, error
+from .tiny_video import FRAMES, STEPS, VIDEO, Studio, depth, error
 
 MODES = ("none", "left_query", "left_kv", "right_joint", "joint")
 
@@ -181,6 +181,19 @@ def test_a_split_schedule_with_one_model_is_the_whole_one(studio: Any, recorded:
     first = at.sample(at.restart(joined), "left_query", early)
     pair = at.sample(at.refine(joined), "left_query", late, first)["samples"]
     assert error(pair, expected) <= FLOAT_ERROR
+
+
+@pytest.mark.parametrize("name", ["svd", "ltxv"])
+def test_the_one_node_way_takes_clips(host: dict[str, type], studio: Any, name: str):
+    at, conditions = studio(name), [studio(name).family.conditioning(seed) for seed in (1, 2)]
+    chosen = (5, 4, 3.0, "euler", "simple")
+    plain = host["KSampler"]().sample(at.model, *chosen, *conditions, at.latent(), 1.0)[0]["samples"]
+    restart, refine = (1, 0.25), (0.25, 0.5, 2, 1, "paper", "left")
+    widgets = (1.0, 30.0, 1.0, 1.0, "left_query", "custom", *restart, *refine)
+    node = host["Stereo_StereoVideoKSampler"]
+    pair = node.execute(at.model, *conditions, at.latent(), depth(name), *chosen, *widgets).args[0]["samples"]
+    assert pair.shape == (2 * len(plain), *plain.shape[1:])
+    assert torch.equal(pair[: len(plain)], plain) and error(pair[len(plain) :], plain) > 0.05
 
 
 class Stop(Exception):
