@@ -70,6 +70,11 @@ def expect_strips(
             f"conditioning: {views} views, and a Shift-Coupled View Expert knows two. "
             "Connect the output of Stereo Clip Conditioning, or a multi-view model."
         )
+    if expert and any(multiview.model_options.get(name) for name in ("sampler_cfg_function", "context_handler")):
+        raise ValueError(
+            "multiview_model: the expert's model brings its own guidance or context windows, which would take both "
+            "views for one clip. Connect Shift-Coupled View Expert to the model without that node."
+        )
     if not expert and len(conditioning.columns) != frames:
         raise ValueError(
             f"conditioning: {len(conditioning.columns)} columns for rows of {frames} frames. "

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from .test_score_composition import SEED, WIDGETS, module, noise, schedule
+from .test_score_composition import SEED, WIDGETS, guided, module, noise, schedule
 from .test_score_composition import alone as host_alone
 from .tiny_matrix import load_checkpoint
 
@@ -148,6 +148,7 @@ def test_the_model_is_not_changed(host, svd):
             lambda host, _: conditioning(host, latent={"samples": torch.zeros(FRAMES, 4, 4, 4)}),
             "left_positive: its picture's latent is",
         ),
+        (lambda host, svd: run(host, svd, expert(host, guided(svd))), "the expert's model brings its own guidance"),
         (lambda host, svd: run(host, svd, expert(host, svd), given=three_views(host)), "3 views, and a Shift-Coupled"),
         (
             lambda host, svd: run(host, svd, expert(host, svd), given=uneven(host)),
