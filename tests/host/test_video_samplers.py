@@ -229,6 +229,10 @@ def test_pictures_of_a_batch_do_not_touch_each_other():
     for index in (0, 1):
         part, _ = video.record("sd15", sigmas=STEPS, batch_index=[index])
         alone, _ = tiny.sample(
-            "sd15", video.both(part, depth=depth[[index]], iterations=1), tiny.empty("sd15"), sigmas=STEPS, batch_index=[index]
+            "sd15",
+            video.both(part, depth=depth[[index]], iterations=1),
+            tiny.empty("sd15"),
+            sigmas=STEPS,
+            batch_index=[index],
         )
         assert tiny.error(together[[index, index + 2]], alone) <= FLOAT_ERROR
