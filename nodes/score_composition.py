@@ -45,7 +45,8 @@ class ScoreCompositionSampler(io.ComfyNode):
                 ),
                 io.Sigmas.Input(
                     "sigmas",
-                    tooltip="Noise levels, falling. The paper's: BasicScheduler with the video model, karras, 50 steps (700 to 0.002, rho 7).",
+                    tooltip="Noise levels, falling. The paper's: BasicScheduler with the video model, karras, 50 steps "
+                    "(700 to 0.002, rho 7).",
                 ),
                 io.Int.Input(
                     "seed",

@@ -14,7 +14,7 @@ from .tiny_video import FRAMES, STEPS, VIDEO, Studio, depth, error
 
 MODES = ("none", "left_query", "left_kv", "right_joint", "joint")
 
-FLOAT_ERROR = 2e-5
+FLOAT_ERROR = 5e-6
 """What a doubled batch alone changes in these networks' float arithmetic over a run, relative to the largest value."""
 
 TEXT_OUTWEIGHED = 0.1
