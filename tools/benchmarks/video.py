@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stereo_core.iterative_refinement import RefineSettings
+from stereo_core.noisy_restart import RestartSettings
 from tools.in_process import load_host
 from tools.server import find_host
 
@@ -192,24 +194,26 @@ def measure(host: dict[str, Any], shape: Shape, steps: int) -> None:
     each = found["plain clip"][1] / found["plain clip"][0]
     for name, (views, seconds, memory) in found.items():
         rows.append([name, f"{views}", f"{seconds:.1f}", f"{seconds / (views * each):.2f}x", mebibytes(memory)])
-    first, repeats = restarted(steps), warps(steps)
-    paper = steps + 2 * (7 * first + steps - first + sum(n - 1 for n in repeats))
+    restart = RestartSettings()
+    first = restart.end(steps, 0, steps)
+    repeats = list(RefineSettings().repeats(steps, first, steps).values())
+    paper = steps + 2 * (restart.iterations * first + steps - first + sum(times - 1 for times in repeats))
     rows.insert(2, ["the paper's count", f"{paper}", f"{paper * each:.1f}", "1.00x", ""])
     print(f"### {shape.name}: latent {'x'.join(map(str, shape.latent))}, {steps} steps\n")
     print_table(["", "views evaluated", "seconds", "of its evaluations alone", "peak memory beside the weights"], rows)
-    times = ", ".join(map(str, repeats))
+    taken = ", ".join(map(str, repeats))
     print(
-        f"The paper's count: N + L K 2 for the restart + 2 (N - K) for the other steps + 2 for each repeat beyond a "
-        f"step's first. N = {steps}, L = 7, K = {first}; steps with a warp before them are taken {times} times. Each 2 "
-        "is both views; ours evaluates the right one alone where nothing couples them. The seconds are the plain "
-        "clip's for as many views.\n"
+        "The paper's count: N + L K 2 for the restart + 2 (N - K) for the other steps + 2 for each repeat beyond a "
+        f"step's first. N = {steps}, L = {restart.iterations}, K = {first}; steps with a warp before them are taken "
+        f"{taken} times. Each 2 is both views; ours evaluates the right one alone where nothing couples them. The "
+        "seconds are the plain clip's for as many views.\n"
     )
     trajectory = clip.trajectory
     state = trajectory.states[0].nbytes
     print(
         f"Beside that, on the CPU: the trajectory, {mebibytes(trajectory.nbytes)} "
-        f"({mebibytes(trajectory.halved().nbytes)} with precision half). Within the peak: {2 * first} filling latents "
-        f"of two iterations and the noise of {first}, {mebibytes(3 * first * state)}.\n"
+        f"({mebibytes(trajectory.halved().nbytes)} with precision half). Within the peak: a filling latent for each of "
+        f"the K restarted steps, {mebibytes(first * state)} together.\n"
     )
 
 
@@ -308,19 +312,5 @@ def moving_block(latent: tuple[int, ...]) -> Tensor:
     return maps[..., None].expand(-1, -1, -1, 3).contiguous()
 
 
-def restarted(steps: int) -> int:
-    """K, the steps that are restarted."""
-    return int(DEFAULTS["restart_until"] * steps + 0.5)
-
-
-def warps(steps: int) -> list[int]:
-    """How often each step after a warp is taken."""
-    period = max(int(DEFAULTS["warp_every"] * steps + 0.5), 1)
-    last = int(DEFAULTS["last_warp"] * steps + 0.5)
-    count = len(range(-(-restarted(steps) // period) * period, last + 1, period))
-    most, fewest = DEFAULTS["most_repeats"], DEFAULTS["fewest_repeats"]
-    return [int(most - (most - fewest) * place / max(count - 1, 1) + 0.5) for place in range(count)]
-
-
 def mebibytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB"
+    return f"{size / 2**20:.1f} MiB"
