@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from ..stereo_core.borders import border_columns, clean_border, unrepeated
-from ..stereo_core.iterative_refinement import RefineForm, RefineSettings, average_clean, rebuild, renew_holes
+from ..stereo_core.iterative_refinement import (
+    RefineForm,
+    RefineSettings,
+    average_clean,
+    rebuild,
+    renew_holes,
+    renoise_holes,
+)
 from ..stereo_core.latent_shift import HoleFill, warp_latent
 from ..stereo_core.noise_forms import NoiseForm
 from ..stereo_core.noisy_restart import RestartSettings, filling_latent
@@ -17,7 +24,7 @@ from .segments import Segments
 from .views_given import straight_to_clean
 
 # Keep the noise of fillings apart from the noise that the same seed starts the picture with.
-_FILL_STREAM, _RESTART_STREAM = 0x5DEECE66D, 0x2545F4914
+_FILL_STREAM, _RESTART_STREAM, _REPEAT_STREAM = 0x5DEECE66D, 0x2545F4914, 0x369DEA0F3
 
 # What float arithmetic alone makes of a state that is taken apart and put together again.
 _SAME = 1e-5
@@ -123,6 +130,9 @@ class RightView:
         left, place = self._left, self._left.first + step
         start = self.compose(step, state, settings.border_share)
         averaged: Tensor | None = None
+        # By the step and not by the run: the same in one run and in several on parts of the schedule.
+        stream = torch.Generator().manual_seed((self._run.seed + _REPEAT_STREAM + place) % 2**63)
+        quiet = False
         for count in range(times):
             stepped = self.advance(start, step, step + 1)
             if RefineForm(settings.form) is RefineForm.CODE:
@@ -132,10 +142,11 @@ class RightView:
                 sigma = left.sigmas[place]
                 averaged = clean if averaged is None else average_clean(clean, averaged, left.holes, sigma, left.form)
                 again, stepped = rebuild(start, stepped, clean, averaged, left.sigmas, place, left.form)
-                if count == 0 and (again - start).abs().max() <= _SAME * start.abs().max():
-                    # No noise in the step: every repeat would take it from this very state again.
-                    self._run.repeated += times - 1
-                    break
+                if count == 0:  # a step that draws no noise leads back to where it began
+                    quiet = bool((again - start).abs().max() <= _SAME * start.abs().max())
+                if quiet:
+                    noise = torch.randn(state.shape, generator=stream).to(state)
+                    again = renoise_holes(start, clean, averaged, left.holes, noise, left.sigmas, place, left.form)
             if count < times - 1:
                 self._run.repeated += 1
                 start = again

@@ -85,7 +85,7 @@ class StereoVideoKSampler(io.ComfyNode):
                     "sampler_name",
                     options=comfy.samplers.KSampler.SAMPLERS,
                     default="euler_ancestral",
-                    tooltip="The algorithm; euler_ancestral is the paper's. Repeats of a step need its noise.\n"
+                    tooltip="The algorithm; euler_ancestral is the paper's.\n"
                     "Not dpm_fast, dpm_adaptive and uni_pc, which do not take single steps.",
                 ),
                 io.Combo.Input(

@@ -155,6 +155,46 @@ def rebuild(
     return Repeat(shares[0] * averaged + scaled, shares[1] * averaged + rest)
 
 
+def renoise_holes(
+    start: Tensor,
+    clean: Tensor,
+    averaged: Tensor,
+    holes: Tensor,
+    noise: Tensor,
+    sigmas: Tensor,
+    step: int,
+    form: NoiseForm,
+) -> Tensor:
+    r"""Draw the noise of a repeat that the step itself does not draw.
+
+    A step without noise of its own leads back to the state that it was taken from, and every repeat of it would be
+    the first. The holes get the share of new noise that DDIM at eta 1 draws,
+    :math:`(1 - \bar\alpha_i / \bar\alpha_{i+1}) / (1 - \bar\alpha_i)` of the variance, and keep the rest of theirs.
+
+    Args:
+        start: (B, ...), the state before the step.
+        clean: (B, ...), the estimate that the step was taken with.
+        averaged: (B, ...), the one to take its place.
+        holes: boolean, broadcasts to ``start``.
+        noise: (B, ...), unit normal.
+        sigmas: (N + 1,) noise levels, descending.
+        step: 0 to N - 1.
+        form: of the states.
+
+    Returns:
+        (B, ...), the state that the next repeat starts from.
+
+    Source:
+        The noise term of StereoCrafter-Zero (Shi et al.), Eq. 8, which its samplers draw; putting it into the holes of
+        samplers that draw none is ours.
+    """
+    sigma, share = sigmas[step], clean_share(sigmas[step], form)
+    now, then = alpha_bar(sigma, form), alpha_bar(sigmas[step + 1], form)
+    fresh = (1 - now / then) / (1 - now)
+    direction = (1 - fresh).sqrt() * (start - share * clean) + fresh.sqrt() * sigma * noise
+    return torch.where(holes, share * averaged + direction, start)
+
+
 def renew_holes(start: Tensor, stepped: Tensor, holes: Tensor, sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
     """Let the holes of the state before a step take the state after it, rescaled: the published code's repeat.
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stereo_core.iterative_refinement import RefineForm, RefineSettings, average_clean, rebuild, renew_holes
+from stereo_core.iterative_refinement import (
+    RefineForm,
+    RefineSettings,
+    average_clean,
+    rebuild,
+    renew_holes,
+    renoise_holes,
+)
 from stereo_core.noise_forms import NoiseForm, alpha_bar, clean_share, magnitude
-from stereo_core.noisy_restart import deviation_ratio
+from stereo_core.noisy_restart import ddim_deviation, deviation_ratio
 from stereo_core.video_presets import PUBLISHED, VideoPreset
 
 LEVELS = {
@@ -123,3 +130,21 @@ def test_the_codes_repeat_renews_the_holes_alone(form: NoiseForm):
     assert torch.equal(again[..., :3], start[..., :3])
     factor = magnitude(levels[2], form) / magnitude(levels[3], form) * deviation_ratio(levels, 2, form)
     torch.testing.assert_close(again[..., 3:], stepped[..., 3:] * factor)
+
+
+@pytest.mark.parametrize("form", NoiseForm)
+@pytest.mark.parametrize("step", [0, 2, 3])
+def test_a_step_without_noise_gets_that_of_ddim_in_its_holes(form: NoiseForm, step: int):
+    levels = LEVELS[form]
+    clean, own, noise = random(3)
+    holes = torch.zeros(1, 1, 3, 5, dtype=torch.bool)
+    holes[..., 3:] = True
+    c, sigma = clean_share(levels[step], form), levels[step]
+    start = c * clean + sigma * own
+    again = renoise_holes(start, clean, clean, holes, noise, levels, step, form)
+    assert torch.equal(again[..., :3], start[..., :3])
+    # DDIM at eta 1: of the noise that is left after the step, this share of the deviation is new.
+    then = alpha_bar(levels[step + 1], form)
+    new = ddim_deviation(levels, step, form) / (1 - then).sqrt() if then < 1 else torch.tensor(1.0)
+    expected = c * clean + sigma * ((1 - new**2).sqrt() * own + new * noise)
+    torch.testing.assert_close(again[..., 3:], expected[..., 3:], rtol=1e-4, atol=1e-4)

@@ -46,7 +46,13 @@ def literal(name: str, trajectory: Any, *, code: bool = False, eta: float = 0.0,
     fixed = [torch.randn(video.SHAPES[name], generator=stream) for _ in range(3)]
     plan = {**(SHORT if name == "svd" else LONG), **plan}
     flow = video.family(name) == "wan"
-    return video.Literal(trajectory.states, block(), **plan, code=code, eta=eta, flow=flow, fixed=fixed)
+
+    def repeated(step: int) -> torch.Generator:
+        return torch.Generator().manual_seed(5 + video.module("nodes.right_view")._REPEAT_STREAM + step)
+
+    return video.Literal(
+        trajectory.states, block(), **plan, code=code, eta=eta, flow=flow, fixed=fixed, repeated=repeated
+    )
 
 
 CASES = [
@@ -223,14 +229,16 @@ def test_pictures_of_a_batch_do_not_touch_each_other():
     depth[1] = 1 - depth[1]
     samples = tiny.empty("sd15", 2)
     trajectory, plain = video.record("sd15", samples=samples, sigmas=STEPS, batch_index=[0, 1])
-    sampler = video.both(trajectory, depth=depth, iterations=1)
+    # Noise drawn for a batch is not that drawn for one picture.
+    once = {"iterations": 1, "most_repeats": 1, "fewest_repeats": 1}
+    sampler = video.both(trajectory, depth=depth, **once)
     together, _ = tiny.sample("sd15", sampler, samples, sigmas=STEPS, batch_index=[0, 1])
     assert torch.equal(together[:2], plain)
     for index in (0, 1):
         part, _ = video.record("sd15", sigmas=STEPS, batch_index=[index])
         alone, _ = tiny.sample(
             "sd15",
-            video.both(part, depth=depth[[index]], iterations=1),
+            video.both(part, depth=depth[[index]], **once),
             tiny.empty("sd15"),
             sigmas=STEPS,
             batch_index=[index],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +93,7 @@ class Literal:
         flow: the model's states are (1 - sigma) x0 + sigma e.
         fixed: the noise of Eq. 2, one for each restarted step.
         seed: of the noise that DDIM adds.
+        repeated: gives the noise of a repeated step's holes where DDIM adds none, by the step.
         attention: takes the place of a U-Net's self-attention.
     """
 
@@ -105,6 +107,7 @@ class Literal:
     flow: bool = False
     fixed: list[Tensor] = field(default_factory=list)
     seed: int = 5
+    repeated: Callable[[int], torch.Generator] | None = None
     attention: Any = None
 
     def sampler(self) -> Any:
@@ -166,6 +169,7 @@ class Literal:
                 right, _, _ = step(right, i, stream)
                 continue
             right = start = warped(i, right)
+            again = self.repeated(i)
             for j in range(self.repeats[i]):
                 after, clean, rest = step(start, i, stream)
                 if self.code:
@@ -177,7 +181,13 @@ class Literal:
                 else:  # Eq. 4
                     average = torch.where(mask, average, clean * abar[i] ** 0.5 + average * (1 - abar[i] ** 0.5))
                 right = abar[i + 1] ** 0.5 * average + rest
-                if i < last - 1:
+                if self.eta == 0:
+                    fresh = (1 - abar[i] / abar[i + 1]) / (1 - abar[i])
+                    own = start - abar[i] ** 0.5 * clean
+                    drawn = (1 - abar[i]) ** 0.5 * torch.randn(x.shape, generator=again)
+                    noisy = abar[i] ** 0.5 * average + (1 - fresh) ** 0.5 * own + fresh**0.5 * drawn
+                    start = torch.where(mask, start, noisy)
+                elif i < last - 1:
                     start = abar[i] ** 0.5 * average + rest * ((1 - abar[i]) / (1 - abar[i + 1])) ** 0.5
         return torch.cat([self.left[last], right * scale[last]])
 
