@@ -87,7 +87,8 @@ class CompositionSettings:
         """Return the multi-view denoiser's weight for each view at one step, 0 to 1.
 
         Where only one view, or one frame, is sampled, the strip across it is a single picture and adds nothing
-        (Theorem 3.1: its score and the picture's own cancel), so the other denoiser works alone.
+        (Theorem 3.1: its score and the picture's own cancel), so the other denoiser works alone. At s = 0 the video
+        denoiser works alone in every view, whatever ``view_weights`` says.
 
         Args:
             step: counted from 0.
@@ -101,7 +102,7 @@ class CompositionSettings:
         s = self._at(step, steps)
         if 0 < s < 1 and (views == 1) != (frames == 1):
             s = 0.0 if views == 1 else 1.0
-        elif ViewWeights(self.view_weights) is ViewWeights.CODE:
+        elif s > 0 and ViewWeights(self.view_weights) is ViewWeights.CODE:
             return [1 - _video_share(view, views) * (1 - s) for view in range(views)]
         return [s] * views
 

@@ -198,6 +198,9 @@ def spaced_azimuths(views: int, spacing: float) -> list[float]:
 def parse_azimuths(text: str, views: int) -> list[float]:
     """Read azimuths in degrees: one for each view, separated by commas or spaces, or one number, their spacing.
 
+    Returns:
+        Degrees in [0, 360), the last is 0.
+
     Raises:
         ValueError: not a number, another count, or a last one that is not the reference view's, 0.
     """
@@ -220,7 +223,8 @@ def parse_azimuths(text: str, views: int) -> list[float]:
             f"azimuths ends with {azimuths[-1]:g}. Angles count from the picture's own view, which is the last: "
             "end with 0, and give finite numbers."
         )
-    return azimuths
+    # A model embeds the number and not the direction: SV3D has seen 354 and never -6.
+    return [*(angle % 360 for angle in azimuths[:-1]), 0.0]
 
 
 def same_azimuths(first: Sequence[float], second: Sequence[float]) -> bool:

@@ -40,10 +40,19 @@ def test_the_codes_views_are_those_it_was_published_with():
     assert video[20] == pytest.approx(0.4)
 
 
-def test_the_video_works_alone_from_its_share_on():
-    settings = CompositionSettings(view_weights=ViewWeights.UNIFORM, video_alone_from=0.6)
-    weights = [settings.multiview_weights(step, 10, 2, 2)[0] for step in range(10)]
-    assert weights == [0.5] * 6 + [0.0] * 4
+@pytest.mark.parametrize("view_weights", ViewWeights)
+def test_the_video_works_alone_from_its_share_on(view_weights):
+    settings = CompositionSettings(view_weights=view_weights, video_alone_from=0.6)
+    weights = [settings.multiview_weights(step, 10, 4, 2) for step in range(10)]
+    assert all(min(views) >= 0.5 for views in weights[:6])
+    assert weights[6:] == [[0.0] * 4] * 4
+
+
+@pytest.mark.parametrize("view_weights", ViewWeights)
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_weight_0_and_1_are_one_denoiser_alone_in_every_view(view_weights, weight):
+    settings = CompositionSettings(weight, view_weights=view_weights)
+    assert settings.multiview_weights(0, 10, 4, 3) == [weight] * 4
 
 
 def test_a_single_view_or_frame_leaves_one_denoiser_unless_the_weight_decides():

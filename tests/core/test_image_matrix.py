@@ -140,8 +140,8 @@ def test_a_spacing_beyond_a_turn_is_refused(views: int, spacing: float):
 
 
 def test_azimuths_are_read_from_text():
-    assert parse_azimuths("-6, -3,0", 3) == [-6, -3, 0]
-    assert parse_azimuths(" 355 357.5\n360 ", 3) == [355, 357.5, 360]
+    assert parse_azimuths("-6, -3,0", 3) == [354, 357, 0]
+    assert parse_azimuths(" 355 357.5\n360 ", 3) == [355, 357.5, 0]
     assert parse_azimuths("2.5", 3) == spaced_azimuths(3, 2.5) and parse_azimuths("0", 1) == [0]
     assert parse_azimuths("17.15", 21)[0] == pytest.approx(17)
     assert parse_azimuths(", ".join(map(repr, spaced_azimuths(7, 3.3))), 7) == spaced_azimuths(7, 3.3)

@@ -173,8 +173,8 @@ def test_the_pictures_are_left_as_they_were(host: dict[str, type], encoders: dic
 def test_azimuths_of_ones_own_reach_the_columns_alone(host: dict[str, type], encoders: dict[str, Any]):
     given = condition(host, encoders, azimuths="-6, -3, 0")
     assert given.custom_azimuths
-    assert all(column.positive[0][1]["azimuth"] == [-6, -3, 0] for column in given.columns)
-    assert all(column.negative[0][1]["azimuth"] == [-6, -3, 0] for column in given.columns)
+    assert all(column.positive[0][1]["azimuth"] == [354, 357, 0] for column in given.columns)
+    assert all(column.negative[0][1]["azimuth"] == [354, 357, 0] for column in given.columns)
     assert not any("azimuth" in row.positive[0][1] for row in given.rows)
     assert not condition(host, encoders, azimuths="0, 180, 0").custom_azimuths, "the host's full turn by another name"
 
@@ -220,9 +220,17 @@ def test_an_orbit_at_the_hosts_azimuths_is_the_hosts(host: dict[str, type], enco
     theirs = SV3D_Conditioning.execute(
         encoders["multiview_clip_vision"], image, encoders["multiview_vae"], WIDTH, HEIGHT, VIEWS, 10.0
     ).args
+    for conditioning in theirs[:2]:
+        conditioning[0][1]["azimuth"] = [angle % 360 for angle in conditioning[0][1]["azimuth"]]  # as it embeds them
     assert_same(ours[0], theirs[0])
     assert_same(ours[1], theirs[1])
     assert torch.equal(ours[2]["samples"], theirs[2]["samples"])
+
+
+def test_angles_below_0_reach_sv3d_p_as_those_it_was_trained_on(host: dict[str, type], encoders: dict[str, Any]):
+    positive, negative, _, azimuths = orbit(host, encoders, azimuths="-6, -3, 0")
+    assert positive[0][1]["azimuth"] == negative[0][1]["azimuth"] == [354, 357, 0]
+    assert azimuths == "354.0, 357.0, 0.0"
 
 
 def test_close_views_reach_sv3d_p(host: dict[str, type], encoders: dict[str, Any], models: dict[str, Any]):
