@@ -98,11 +98,11 @@ class _Watch:
         self._done, self._total = 0, evaluations
         self._progress = comfy.utils.ProgressBar(evaluations)
         self._bar = tqdm(total=evaluations, disable=not comfy.utils.PROGRESS_BAR_ENABLED)
-        self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self._previewer = _rough_previewer(model)
 
     @property
     def shows(self) -> bool:
-        """Whether the user wants to see anything on the way."""
+        """Whether anything is to be seen on the way."""
         return self._previewer is not None
 
     def evaluated(self, strips: int) -> None:
@@ -120,3 +120,16 @@ class _Watch:
     def close(self) -> None:
         """End the console's bar."""
         self._bar.close()
+
+
+def _rough_previewer(model: ModelPatcher) -> latent_preview.Latent2RGBPreviewer | None:
+    """A pixel for each latent, if the user wants previews at all.
+
+    A network such as TAESD would decode a sheet of hundreds of latents to gigabytes, and be shown at 512 pixels.
+    """
+    space = model.get_model_object("latent_format")
+    if space.latent_rgb_factors is None or latent_preview.get_previewer(model.load_device, space) is None:
+        return None
+    return latent_preview.Latent2RGBPreviewer(
+        space.latent_rgb_factors, space.latent_rgb_factors_bias, space.latent_rgb_factors_reshape
+    )

@@ -99,7 +99,7 @@ def compose(
                 _add_columns(slope, matrix, sigma, columns, shares, chunks[1])
         rows_first = not rows_first
         if report is not None and not again:
-            report(step, matrix - slope * sigma, matrix)
+            report(step, torch.addcmul(matrix, slope, sigma, value=-1), matrix)
         matrix = slope.mul_(step_to - sigma).add_(matrix)  # in the slope's memory: two copies of the matrix in all
         if again:
             unit = torch.randn(matrix.shape, generator=generator, dtype=torch.float32)  # one stream on every device

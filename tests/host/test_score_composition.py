@@ -234,16 +234,26 @@ def test_progress_counts_every_evaluation_and_shows_the_matrix(host, models, mon
     import comfy.utils
     import latent_preview
 
-    class Previewer:
-        def decode_latent_to_preview_image(self, _: str, sheet: Tensor) -> tuple[int, ...]:
-            return tuple(sheet.shape)
-
+    # As where the user asked for TAESD, which would make gigabytes of a sheet: it is asked for nothing.
+    monkeypatch.setattr(latent_preview, "get_previewer", lambda *_: object())
     seen: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(latent_preview, "get_previewer", lambda *_: Previewer())
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *report, **_: seen.append(report[:3]))
     run(host, models, sigmas=schedule(1), weight=0.0)
+    assert seen[:2] == [(1, 2, None), (2, 2, None)]
+    (done, total, (_, picture, _)) = seen[2]
     # A contact sheet: views below each other, frames side by side.
-    assert seen == [(1, 2, None), (2, 2, None), (2, 2, (1, 4, VIEWS * SIZE, FRAMES * SIZE))]
+    assert (done, total, picture.size) == (2, 2, (FRAMES * SIZE, VIEWS * SIZE))
+
+
+def test_without_previews_nothing_is_shown(host, models, monkeypatch):
+    import comfy.utils
+    import latent_preview
+
+    monkeypatch.setattr(latent_preview, "get_previewer", lambda *_: None)
+    seen: list[Any] = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *report, **_: seen.append(report[2]))
+    run(host, models, sigmas=schedule(1), weight=0.0)
+    assert seen == [None, None]
 
 
 def test_presets_stand_in_for_the_settings(host, models, monkeypatch):
