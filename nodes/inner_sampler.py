@@ -1,4 +1,4 @@
-"""What a sampler must be to run in pieces, and the random streams it draws from."""
+"""What a sampler must be to run in pieces, and the random stream it draws from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def expect_steppable(sampler: object) -> comfy.samplers.KSAMPLER:
             f"sampler: a {type(sampler).__name__} runs its own loop and cannot be stopped between steps. "
             "Connect KSamplerSelect with euler, ddim or dpmpp_2m, or another sampler that works step by step."
         )
-    name = _OWN_STEPS.get(_function_name(sampler))
+    name = _OWN_STEPS.get(function_name(sampler))
     if name:
         raise ValueError(
             f"sampler: {name} chooses its own steps instead of the schedule's. Use euler, ddim or dpmpp_2m."
@@ -51,7 +51,7 @@ def expect_long_enough(
     Raises:
         ValueError: naming the sampler and the step.
     """
-    name = _TWO_STEPS.get(_function_name(sampler))
+    name = _TWO_STEPS.get(function_name(sampler))
     single = next((a for a, b in itertools.pairwise(cuts) if b - a == 1), None)
     if name and single is not None:
         raise ValueError(
@@ -59,7 +59,8 @@ def expect_long_enough(
         )
 
 
-def _function_name(sampler: comfy.samplers.KSAMPLER) -> str:
+def function_name(sampler: comfy.samplers.KSAMPLER) -> str:
+    """The name of the function that samples."""
     return getattr(sampler.sampler_function, "__name__", "")
 
 
@@ -70,15 +71,49 @@ def inpaint_noise(sampler: comfy.samplers.KSAMPLER, noise: Tensor, seed: int) ->
     return torch.randn(noise.shape, generator=torch.Generator().manual_seed(seed + 1)).to(noise)
 
 
-def noise_stream(
+class NoiseStream:
+    """The random stream that a sampler function draws from, the host's own to the bit, and how far it is drawn.
+
+    Attributes:
+        drawn: how often it has been drawn from.
+    """
+
+    def __init__(self, sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None) -> None:
+        """For a function that takes a ``noise_sampler``, a whole schedule, and noise of the shape of ``like``."""
+        self._made_of = sampler, like, sigmas, seed
+        # A path has its noise by the level: it need not be drawn in order.
+        self._by_level = function_name(sampler).removesuffix("_gpu") in _BROWNIAN
+        self._draw, self.drawn = _host_stream(*self._made_of), 0
+
+    def __call__(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        self.drawn += 1
+        return self._draw(sigma, sigma_next)
+
+    def seek(self, drawn: int) -> None:
+        """Go to where it has been drawn from ``drawn`` times."""
+        if drawn < self.drawn:
+            self._draw, self.drawn = _host_stream(*self._made_of), 0
+        while self.drawn < drawn and not self._by_level:
+            self(self._made_of[2][0], self._made_of[2][-1])  # such a stream does not look at the levels
+        self.drawn = drawn
+
+
+def takes_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
+    """Whether the function can be given its noise."""
+    return "noise_sampler" in inspect.signature(sampler.sampler_function).parameters
+
+
+def brings_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
+    """Whether whoever made the sampler gave it a random stream, which cannot be made again from a seed."""
+    return sampler.extra_options.get("noise_sampler") is not None
+
+
+def _host_stream(
     sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None
-) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """The function's own random stream, made once for the whole schedule; ``None`` where it takes none."""
-    if "noise_sampler" not in inspect.signature(sampler.sampler_function).parameters:
-        return None
-    if sampler.extra_options.get("noise_sampler") is not None:
+) -> Callable[[Tensor, Tensor], Tensor]:
+    if brings_noise(sampler):
         return sampler.extra_options["noise_sampler"]
-    name = _function_name(sampler)
+    name = function_name(sampler)
     on_cpu = not name.endswith("_gpu")
     if name.removesuffix("_gpu") in _BROWNIAN:
         low, high = sigmas[sigmas > 0].min(), sigmas.max()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
 import torch
 from torch import Tensor
 
-from ..stereo_core.trajectory import Trajectory
-from .inner_sampler import expect_steppable
+from ..stereo_core.trajectory import NoiseRecord, Trajectory
+from .inner_sampler import NoiseStream, brings_noise, expect_steppable, function_name, takes_noise
 from .pairing import mark_pair
 
 # SDE samplers begin a flow model's schedule this much below its first level at most, relative.
@@ -47,13 +48,20 @@ class RecordingSampler(comfy.samplers.Sampler):
         record = _Record(levels, noise.shape)
         inner = copy.copy(self.inner)
         inner.sampler_function = record.around(self.inner.sampler_function)
+        seed = extra_args.get("seed")
+        if takes_noise(inner) and not brings_noise(inner) and seed is not None:
+            record.stream = NoiseStream(inner, noise, sigmas, seed)
+            inner.extra_options = {**inner.extra_options, "noise_sampler": record.stream}
         extra_args = {**extra_args, "model_options": mark_pair(extra_args["model_options"], paired=False)}
         samples = inner.sample(
             model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
         )
         # At level 0 a state is the picture itself. uni_pc writes another last level into the schedule, from which
         # the host then scales the picture.
-        self.trajectory = record.finish(samples if levels[-1] == 0 else record.final)
+        made = record.finish(samples if levels[-1] == 0 else record.final)
+        if seed is not None:
+            made = replace(made, noise=(NoiseRecord(seed, function_name(self.inner), tuple(record.draws)),))
+        self.trajectory = made
         return samples
 
 
@@ -61,13 +69,16 @@ class _Record:
     """The states of one run.
 
     A state is what the model was last asked about when the sampler reports a step: all of the host's samplers report
-    right after a step's first evaluation, and some report another tensor as their state (ipndm and deis the first
-    noise, uni_pc its own scale).
+    right after a step's first evaluation, before they draw its noise, and some report another tensor as their state
+    (ipndm and deis the first noise, uni_pc its own scale).
     """
+
+    stream: NoiseStream | None = None
 
     def __init__(self, levels: Tensor, shape: torch.Size) -> None:
         self.levels, self.shape = levels, shape
         self.states: list[Tensor] = []
+        self.draws: list[int] = []
         self.asked: tuple[Tensor, Tensor]
         self.final: Tensor
 
@@ -105,6 +116,8 @@ class _Record:
                 "Set s_churn to 0, or use euler, ddim or dpmpp_2m."
             )
         self._keep(state)
+        if self.stream is not None:
+            self.draws.append(self.stream.drawn)
 
     def _keep(self, state: Tensor) -> None:
         # A copy: some functions go on working in the same tensor.

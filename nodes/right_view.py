@@ -79,8 +79,8 @@ class LeftView:
 class RightView:
     """Edits and steps of the right view; each takes and gives its state, (B, ...)."""
 
-    def __init__(self, run: Segments, left: LeftView, by_pair: list[bool]) -> None:
-        self._run, self._left, self._by_pair = run, left, by_pair
+    def __init__(self, run: Segments, left: LeftView, by_pair: list[bool], repeat_seed: int) -> None:
+        self._run, self._left, self._by_pair, self._repeat_seed = run, left, by_pair, repeat_seed
 
     def first_filling(self, fill: HoleFill) -> Tensor:
         """Make what holes hold before the first step."""
@@ -98,11 +98,11 @@ class RightView:
             state = clean_border(state, left, self._left.border, border_share)
         return torch.where(warp.filled, warp.image, state)
 
-    def advance(self, state: Tensor, first: int, last: int) -> Tensor:
+    def advance(self, state: Tensor, first: int, last: int, take: int = 0) -> Tensor:
         """Take steps; beside the left view, one at a time, where they need both."""
         if not self._by_pair[first]:
-            return self._run.run(state, first, last)
-        pair = self._run.run(torch.cat([self._left.state(first), state]), first, last)
+            return self._run.run(state, first, last, take)
+        pair = self._run.run(torch.cat([self._left.state(first), state]), first, last, take)
         return pair.chunk(2)[1]
 
     def restart(self, state: Tensor, steps: int, settings: RestartSettings) -> Tensor:
@@ -113,7 +113,6 @@ class RightView:
         fillings: list[Tensor] = []
         for iteration in range(settings.iterations):
             if iteration:
-                self._run.renew_noise()
                 self._run.repeated += steps
             recorded = []
             for step in range(steps):
@@ -126,15 +125,20 @@ class RightView:
         return state
 
     def refine(self, state: Tensor, step: int, times: int, settings: RefineSettings) -> Tensor:
-        """Take over what the left view shows, then take the step ``times`` times, harmonising the holes."""
+        """Take over what the left view shows, then take the step ``times`` times, harmonising the holes.
+
+        Every repeat draws noise of its own, except for the last: that one goes on, so it draws what the left view got.
+        The new noise stays in the holes; what both views show begins every repeat as it was taken over, with the noise
+        that the left view has (both have the same, after Eq. 8). Eq. 4 keeps its clean estimate, too.
+        """
         left, place = self._left, self._left.first + step
         start = self.compose(step, state, settings.border_share)
         averaged: Tensor | None = None
         # By the step and not by the run: the same in one run and in several on parts of the schedule.
-        stream = torch.Generator().manual_seed((self._run.seed + _REPEAT_STREAM + place) % 2**63)
+        stream = torch.Generator().manual_seed((self._repeat_seed + _REPEAT_STREAM + place) % 2**63)
         quiet = False
         for count in range(times):
-            stepped = self.advance(start, step, step + 1)
+            stepped = self.advance(start, step, step + 1, take=(count + 1) % times)
             if RefineForm(settings.form) is RefineForm.CODE:
                 again = renew_holes(start, stepped, left.holes, left.sigmas, place, left.form)
             else:
@@ -147,6 +151,7 @@ class RightView:
                 if quiet:
                     noise = torch.randn(state.shape, generator=stream).to(state)
                     again = renoise_holes(start, clean, averaged, left.holes, noise, left.sigmas, place, left.form)
+                again = torch.where(left.holes, again, start)
             if count < times - 1:
                 self._run.repeated += 1
                 start = again

@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from ..stereo_core.noise_forms import NoiseForm
 from .control_hints import renew_control_hints
-from .inner_sampler import inpaint_noise, noise_stream
+from .inner_sampler import inpaint_noise
+from .noise_streams import NoiseStreams
 from .pairing import each_view, mark_pair
 
 # Sets the seeds of the pieces apart.
@@ -66,8 +67,9 @@ class Segments:
         denoise_mask: Tensor | None,
         disable_pbar: bool,
         planned: int = 0,
+        streams: NoiseStreams | None = None,
     ) -> None:
-        """As the host calls a sampler; ``planned`` steps will be taken once more."""
+        """As the host calls a sampler; ``planned`` steps will be taken once more, with noise from ``streams``."""
         self.steps = len(sigmas) - 1
         self._total = self.steps + planned
         self.seed = extra_args.get("seed") or 0
@@ -78,14 +80,10 @@ class Segments:
         self._initial_noise, self._mask = noise, denoise_mask
         self._denoiser = comfy.samplers.KSamplerX0Inpaint(guider, sigmas)
         self._denoiser.latent_image, self._denoiser.noise = latent_image, inpaint_noise(sampler, noise, self.seed)
-        self.renew_noise()
+        self._streams = streams or NoiseStreams(sampler, noise, sigmas, extra_args.get("seed"))
         self._make_pair: Callable[[Tensor, Tensor], Tensor] | None = None
         self._left_denoised: Callable[[int], Tensor] | None = None
         self._last_report: tuple[int, Tensor, Tensor] | None = None
-
-    def renew_noise(self) -> None:
-        """Begin the sampler's random stream anew."""
-        self._draw = noise_stream(self._sampler, self._initial_noise, self._sigmas, self._extra_args.get("seed"))
 
     def start(self) -> Tensor:
         """The state before the first step."""
@@ -113,10 +111,10 @@ class Segments:
         self._make_pair, self._left_denoised = make_pair, left_denoised
         renew_control_hints(self._guider.conds)
 
-    def run(self, state: Tensor, first: int, last: int) -> Tensor:
+    def run(self, state: Tensor, first: int, last: int, take: int = 0) -> Tensor:
         """Take the steps ``first`` to ``last`` - 1 from the state at level ``first``.
 
-        After ``double`` a state of half the batch is the right view alone.
+        After ``double`` a state of half the batch is the right view alone. ``take`` is the streams'.
         """
         if first == last:
             return state
@@ -130,8 +128,9 @@ class Segments:
             # Functions that make their own random stream would draw the same noise in each piece.
             extra_args["seed"] = (extra_args["seed"] + first * _SEED_STRIDE) % 2**63
         options = dict(self._sampler.extra_options)
-        if self._draw is not None:
-            options["noise_sampler"] = self._drawn_by(self._draw, alone)
+        draw = self._streams.at(first, take)
+        if draw is not None:
+            options["noise_sampler"] = self._drawn_by(draw, alone)
         return self._sampler.sampler_function(
             self._right_denoiser() if alone else self._denoiser,
             state,

@@ -20,6 +20,7 @@ from ..stereo_core.trajectory import Trajectory
 from .attention_patching import couples_views
 from .inner_sampler import expect_long_enough, expect_steppable
 from .latent_geometry import latent_columns
+from .noise_streams import NoiseStreams
 from .right_view import LeftView, RightView
 from .segments import Segments, make_room, noise_form
 from .views_given import conditions_differ, read_views
@@ -104,7 +105,9 @@ class VideoPairSampler(comfy.samplers.Sampler):
         left = LeftView(self.trajectory, sigmas, given.noise, disparity, form, one_clip)
         options = extra_args["model_options"]
         differ = conditions_differ(model_wrap.conds, len(given.noise))
-        plan = self._plan(left, [differ or couples_views(options, sigmas, step) for step in range(len(sigmas) - 1)])
+        by_pair = [differ or couples_views(options, sigmas, step) for step in range(len(sigmas) - 1)]
+        streams = NoiseStreams(self.inner, given.noise, sigmas, seed, self.trajectory)
+        plan = self._plan(left, by_pair, streams.changes(len(by_pair)))
         run = Segments(
             self.inner,
             model_wrap,
@@ -116,11 +119,12 @@ class VideoPairSampler(comfy.samplers.Sampler):
             given.mask,
             disable_pbar,
             plan.again,
+            streams,
         )
         run.double(lambda values, fill: start_pair(values, disparity, fill), left.denoised)
         if any(plan.by_pair):
             make_room(model_wrap, torch.Size((2 * len(given.noise), *given.noise.shape[1:])))
-        right = RightView(run, left, plan.by_pair)
+        right = RightView(run, left, plan.by_pair, streams.seed)
         state = given.right if given.right is not None else right.first_filling(self.fill)
         if plan.restarted:
             state = right.restart(state, plan.restarted, self.restart)
@@ -133,7 +137,7 @@ class VideoPairSampler(comfy.samplers.Sampler):
                 state = right.advance(state, start, stop)
         return run.finish(torch.cat([left.state(run.steps), state]))
 
-    def _plan(self, left: LeftView, by_pair: list[bool]) -> _Plan:
+    def _plan(self, left: LeftView, by_pair: list[bool], changes: set[int]) -> _Plan:
         first, steps = left.first, len(by_pair)
         restarted, again, repeats = 0, 0, {}
         if self.restart is not None:
@@ -144,6 +148,7 @@ class VideoPairSampler(comfy.samplers.Sampler):
             repeats = {place - first: times for place, times in places.items()}
             again += sum(repeats.values()) - len(repeats)
         single = {*repeats, *(step for step in range(restarted, steps) if by_pair[step])}
-        cuts = sorted({restarted, steps, *single, *(step + 1 for step in single)})
+        changes = {step for step in changes if step > restarted}
+        cuts = sorted({restarted, steps, *single, *(step + 1 for step in single), *changes})
         expect_long_enough(self.inner, [*range(restarted), *cuts], _REMEDY)
         return _Plan(restarted, repeats, cuts, by_pair, again)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,23 @@ _SAME_STATE = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseRecord:
+    """What it takes to draw the noise of a recorded run again.
+
+    Attributes:
+        seed: of the run.
+        sampler: the name of the function that sampled.
+        draws: how often it had drawn noise before each of its steps; empty where its noise cannot be drawn again.
+        first: the step of the whole schedule that it began with.
+    """
+
+    seed: int
+    sampler: str
+    draws: tuple[int, ...] = ()
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Trajectory:
     """A left view's way from noise to picture.
 
@@ -23,6 +40,7 @@ class Trajectory:
         sigmas: (N + 1,) noise levels, descending, in the model's own measure (sigma, or t of a flow model).
         states: N + 1 tensors (B, C, H, W) or (B, C, T, H, W), the sampler's state x at each level, in the model's
             latent scale; they may lie on another device, or in half precision, than the sampling that uses them.
+        noise: of the runs that made the states, in order; none for states that no sampler made.
 
     Raises:
         ValueError: the counts differ, or the levels do not descend.
@@ -30,6 +48,7 @@ class Trajectory:
 
     sigmas: Tensor
     states: tuple[Tensor, ...]
+    noise: tuple[NoiseRecord, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.sigmas) != len(self.states) or len(self.states) < 2:
@@ -44,6 +63,16 @@ class Trajectory:
     def nbytes(self) -> int:
         """What the states weigh, in bytes."""
         return sum(state.nbytes for state in self.states)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run that the states began with."""
+        return self.noise[0].seed if self.noise else None
+
+    def drawn(self, step: int, sampler: str) -> NoiseRecord | None:
+        """Return the record of the run that took ``step``, if the function ``sampler`` can draw its noise again."""
+        found = (r for r in self.noise if r.sampler == sampler and r.first <= step < r.first + len(r.draws))
+        return next(found, None)
 
     def index(self, sigma: float) -> int:
         """Return the number of the level ``sigma``, 0 for the first, N for the last.
@@ -82,7 +111,7 @@ class Trajectory:
 
         The last state is what the view ends as, so it stays as it is; so does a state beyond float16's range.
         """
-        return Trajectory(self.sigmas, (*(_halved(state) for state in self.states[:-1]), self.states[-1]))
+        return replace(self, states=(*(_halved(state) for state in self.states[:-1]), self.states[-1]))
 
     def expect_continued(self, start: float) -> None:
         """Raise ``ValueError`` unless the part of a schedule that begins at the level ``start`` comes next."""
@@ -114,7 +143,9 @@ class Trajectory:
                 "before: ends in another state than the one this part begins with. "
                 "Go on with the output of that part, and without new noise (Disable Noise)."
             )
-        return Trajectory(torch.cat([self.sigmas, later.sigmas[1:]]), (*self.states, *later.states[1:]))
+        steps = len(self.sigmas) - 1
+        noise = (*self.noise, *(replace(record, first=record.first + steps) for record in later.noise))
+        return Trajectory(torch.cat([self.sigmas, later.sigmas[1:]]), (*self.states, *later.states[1:]), noise)
 
 
 def _halved(state: Tensor) -> Tensor:

@@ -50,9 +50,12 @@ def literal(name: str, trajectory: Any, *, code: bool = False, eta: float = 0.0,
     def repeated(step: int) -> torch.Generator:
         return torch.Generator().manual_seed(5 + video.module("nodes.right_view")._REPEAT_STREAM + step)
 
-    return video.Literal(
-        trajectory.states, block(), **plan, code=code, eta=eta, flow=flow, fixed=fixed, repeated=repeated
-    )
+    def taken(step: int, repeat: int) -> torch.Generator:
+        # The host's samplers seed theirs with one more.
+        return torch.Generator().manual_seed(video.module("nodes.noise_streams").take_seed(5, step, repeat + 1) + 1)
+
+    streams = {"fixed": fixed, "repeated": repeated, "taken": taken}
+    return video.Literal(trajectory.states, block(), **plan, code=code, eta=eta, flow=flow, **streams)
 
 
 CASES = [

@@ -94,6 +94,7 @@ class Literal:
         fixed: the noise of Eq. 2, one for each restarted step.
         seed: of the noise that DDIM adds.
         repeated: gives the noise of a repeated step's holes where DDIM adds none, by the step.
+        taken: gives the noise that DDIM adds in all repeats of a step but the last, by the step and the repeat.
         attention: takes the place of a U-Net's self-attention.
     """
 
@@ -108,6 +109,7 @@ class Literal:
     fixed: list[Tensor] = field(default_factory=list)
     seed: int = 5
     repeated: Callable[[int], torch.Generator] | None = None
+    taken: Callable[[int, int], torch.Generator] | None = None
     attention: Any = None
 
     def sampler(self) -> Any:
@@ -171,7 +173,9 @@ class Literal:
             right = start = warped(i, right)
             again = self.repeated(i)
             for j in range(self.repeats[i]):
-                after, clean, rest = step(start, i, stream)
+                # The repeat that goes on has the noise of the left view, which is known: the same for both views.
+                goes_on = j == self.repeats[i] - 1
+                after, clean, rest = step(start, i, stream if goes_on else self.taken(i, j))
                 if self.code:
                     right = after
                     start = torch.where(mask, start, after * rescaling(i))
@@ -188,7 +192,8 @@ class Literal:
                     noisy = abar[i] ** 0.5 * average + (1 - fresh) ** 0.5 * own + fresh**0.5 * drawn
                     start = torch.where(mask, start, noisy)
                 elif i < last - 1:
-                    start = abar[i] ** 0.5 * average + rest * ((1 - abar[i]) / (1 - abar[i + 1])) ** 0.5
+                    noisy = abar[i] ** 0.5 * average + rest * ((1 - abar[i]) / (1 - abar[i + 1])) ** 0.5
+                    start = torch.where(mask, start, noisy)  # what both show keeps the left view's noise
         return torch.cat([self.left[last], right * scale[last]])
 
     def _shift(self, z: Tensor) -> Tensor:
