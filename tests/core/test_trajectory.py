@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from stereo_core.trajectory import Trajectory
+from stereo_core.trajectory import NoiseRecord, Trajectory
 
 
 def trajectory(levels: list[float]) -> Trajectory:
@@ -84,6 +86,18 @@ def test_two_parts_of_a_schedule_are_joined_at_the_level_they_share():
         torch.float16,
         torch.float32,
     ]
+
+
+def test_joined_parts_know_who_drew_the_noise_of_each_step():
+    earlier, later = trajectory([3.0, 2.0, 1.0]), trajectory([1.0, 0.5, 0.0])
+    assert earlier.seed is None and earlier.drawn(0, "one") is None
+    first, second = NoiseRecord(5, "one", (0, 1)), NoiseRecord(9, "other", (0, 2))
+    whole = replace(earlier, noise=(first,)).halved().followed_by(replace(later, noise=(second,)))
+    assert whole.seed == 5 and whole.noise == (first, replace(second, first=2))
+    assert [whole.drawn(step, "one") for step in range(5)] == [first, first, None, None, None]
+    assert [whole.drawn(step, "other") for step in range(5)] == [None, None, *[whole.noise[1]] * 2, None]
+    unknown = earlier.followed_by(replace(later, noise=(second,)))
+    assert unknown.drawn(1, "other") is None and unknown.drawn(2, "other").first == 2
 
 
 def test_parts_that_do_not_meet_are_refused():

@@ -87,6 +87,29 @@ def test_the_result_is_the_samplers_own(name: str, family: str):
     assert torch.equal(tiny.load(family).model.process_latent_out(recorder.trajectory.states[-1]), plain[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "draws"), [("euler", ()), ("euler_ancestral", (0, 1, 2, 3, 4)), ("seeds_2", (0, 2, 4, 6, 8))]
+)
+def test_how_often_noise_was_drawn_is_recorded(name: str, draws: tuple[int, ...]):
+    recorder = recording(tiny.inner(name))
+    tiny.sample("sd15", recorder, sigmas=STEPS, seed=7)
+    (record,) = recorder.trajectory.noise
+    assert (record.seed, record.sampler, record.draws, record.first) == (7, f"sample_{name}", draws, 0)
+
+
+def test_noise_that_cannot_be_drawn_again_is_left_as_it_is():
+    import comfy.samplers
+
+    def own(sigma: Any, sigma_next: Any) -> Any:  # noqa: ARG001
+        return torch.full(tiny.empty("sd15").shape, 0.5)
+
+    sampler = comfy.samplers.ksampler("euler_ancestral", {"noise_sampler": own})
+    plain = tiny.sample("sd15", sampler, sigmas=STEPS)
+    recorder = recording(sampler)
+    assert torch.equal(tiny.sample("sd15", recorder, sigmas=STEPS)[0], plain[0])
+    assert recorder.trajectory.noise[0].draws == ()
+
+
 def test_a_mask_and_a_part_of_a_schedule_are_recorded_too():
     sigmas = tiny.schedule("sd3", STEPS)[:4]
     given, mask = tiny.empty("sd3") + 0.5, torch.ones(1, 1, 4, 8)
