@@ -66,14 +66,19 @@ def sample_matrix(
     by_columns = PairDenoiser(columns, expert, torch.Size((frames, *cell))) if expert else columns
     used = [model for model, strips in ((rows, count.rows), (columns, count.columns)) if strips]
 
+    levels = sigmas.to(device=video.load_device, dtype=torch.float32)
+
+    def start() -> Tensor:
+        noise = comfy.sample.prepare_noise(torch.empty(views * frames, *cell), seed)
+        return used[0].start(noise.to(levels), levels).unflatten(0, (views, frames))
+
     def work() -> Tensor:
-        levels = sigmas.to(device=video.load_device, dtype=torch.float32)
-        noise = comfy.sample.prepare_noise(torch.zeros(views * frames, *cell), seed).to(levels)
-        start = used[0].start(noise, levels).unflatten(0, (views, frames))
         at_once = (chunk, chunk) if chunk else (rows.fits(views), columns.fits(frames))
         stream = torch.Generator().manual_seed((seed + _REPEAT_STREAM) % 2**63)
         at_once = (at_once[0], frames if expert else at_once[1])  # the expert's pair of clips is not to be cut
-        return compose(start, levels, rows, by_columns, settings, at_once, stream, watch.step if watch.shows else None)
+        report = watch.step if watch.shows else None
+        # No name for the start: the matrix at other levels is not to be held beside the one at work.
+        return compose(start(), levels, rows, by_columns, settings, at_once, stream, report)
 
     try:
         matrix = _prepared(used, sigmas, seed, work)

@@ -102,8 +102,7 @@ def compose(
             report(step, torch.addcmul(matrix, slope, sigma, value=-1), matrix)
         matrix = slope.mul_(step_to - sigma).add_(matrix)  # in the slope's memory: two copies of the matrix in all
         if again:
-            unit = torch.randn(matrix.shape, generator=generator, dtype=torch.float32)  # one stream on every device
-            matrix += unit.to(matrix).mul_(_repeat_noise(sigma, step_to, settings.repeat_noise))
+            matrix += _noise(matrix, generator).mul_(_repeat_noise(sigma, step_to, settings.repeat_noise))
     return matrix
 
 
@@ -162,6 +161,11 @@ def _estimate(denoise: Denoiser, strips: Tensor, sigma: Tensor, indices: list[in
             "It must give an estimate of the same shape."
         )
     return estimate
+
+
+def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Unit normal, from the CPU: one stream on every device."""
+    return torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like)
 
 
 def _repeat_noise(sigma: Tensor, step_to: Tensor, kind: RepeatNoise) -> Tensor:

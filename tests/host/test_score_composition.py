@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -169,8 +171,11 @@ def test_it_is_algorithm_1_on_real_networks(host, models):
 class Counted:
     """Both models, with every call of either network counted, and interrupted at one of them."""
 
-    def __init__(self, models: tuple[Any, Any], interrupt_at: int = 0) -> None:
+    def __init__(
+        self, models: tuple[Any, Any], interrupt_at: int = 0, at_each: Callable[[], None] = lambda: None
+    ) -> None:
         self.entries: list[tuple[str, int]] = []
+        self.at_each = at_each
         self.models = tuple(self._clone(name, model, interrupt_at) for name, model in zip("vm", models, strict=True))
 
     def _clone(self, name: str, model: Any, interrupt_at: int) -> Any:
@@ -178,6 +183,7 @@ class Counted:
 
         def wrapper(apply: Any, args: dict[str, Any]) -> Tensor:
             self.entries.append((name, len(args["input"]) // len(args["cond_or_uncond"])))
+            self.at_each()
             if len(self.entries) == interrupt_at:
                 comfy.model_management.interrupt_current_processing()
             return apply(args["input"], args["timestep"], **args["c"])
@@ -243,6 +249,21 @@ def test_progress_counts_every_evaluation_and_shows_the_matrix(host, models, mon
     (done, total, (_, picture, _)) = seen[2]
     # A contact sheet: views below each other, frames side by side.
     assert (done, total, picture.size) == (2, 2, (FRAMES * SIZE, VIEWS * SIZE))
+
+
+def test_beside_an_evaluation_the_matrix_is_held_twice(host, models):
+    """As it is and as the step changes it: nothing of the noise, the start or the level before."""
+    views, frames = 3, 5
+    size = views * frames * 4 * SIZE * SIZE
+
+    def held() -> int:
+        return len({x.data_ptr() for x in gc.get_objects() if type(x) is Tensor and x.numel() == size})
+
+    seen: list[int] = []
+    counted = Counted(models, at_each=lambda: seen.append(held()))
+    before = held()
+    run(host, counted.models, conditioning(views, frames), repeat_until=0.5)
+    assert [now - before for now in seen] == [2] * 3 * (views + frames)
 
 
 def test_without_previews_nothing_is_shown(host, models, monkeypatch):
