@@ -118,6 +118,15 @@ class ImageMatrixView(io.ComfyNode):
                     advanced=True,
                     tooltip="Width of each picture on the contact sheet, in pixels.",
                 ),
+                io.Int.Input(
+                    "views",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    advanced=True,
+                    tooltip="Views of a matrix from Load Latent, which does not keep their number;\n"
+                    "0: as Score Composition Sampler says.",
+                ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The pictures, in the order in which they play.")],
         )
@@ -136,8 +145,9 @@ class ImageMatrixView(io.ComfyNode):
         length: int,
         every: int,
         cell_width: int,
+        views: int = 0,
     ) -> io.NodeOutput:
-        size = _size(matrix)
+        size = _size(matrix, views)
         cells, mode = as_matrix(matrix["samples"], size), Show(show)
         if mode is Show.CONTACT_SHEET:
             return io.NodeOutput(_sheet(vae, cells, sheet_cells(size, every), cell_width))
@@ -153,10 +163,18 @@ class ImageMatrixView(io.ComfyNode):
         return io.NodeOutput(torch.cat([_decode(vae, cells, clips[i]) for i in each_frame(len(clips))]))
 
 
-def _size(matrix: dict[str, Any]) -> MatrixSize:
+def _size(matrix: dict[str, Any], views: int) -> MatrixSize:
+    samples = matrix["samples"]
+    if views:
+        if samples.ndim != 4 or len(samples) % views:
+            raise ValueError(
+                f"views is {views} and matrix holds {tuple(samples.shape)}, which is no whole number of frames for "
+                "each. Give the number of views that was sampled, or 0 for a matrix from Score Composition Sampler."
+            )
+        return MatrixSize(views, len(samples) // views)
     if "stereo_matrix" not in matrix:
-        raise ValueError("matrix is a latent, but no image matrix. Connect Score Composition Sampler.")
-    size, samples = MatrixSize(*matrix["stereo_matrix"]), matrix["samples"]
+        raise ValueError("matrix is no image matrix. Connect Score Composition Sampler; for Load Latent set views.")
+    size = MatrixSize(*matrix["stereo_matrix"])
     if samples.ndim != 4 or len(samples) != size.views * size.frames:
         raise ValueError(
             f"matrix holds {tuple(samples.shape)} and says that it is {size.views} views by {size.frames} frames. "

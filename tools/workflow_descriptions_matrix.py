@@ -206,6 +206,8 @@ def _matrix_groups(column: int, step: int) -> list[dict[str, Any]]:
 _ABOUT_VIEW = (
     "- `show` of Image Matrix View: a view's video, a frame's orbit, a stereo pair, a path.\n"
     "- `seed` of each sampler, and `motion_bucket_id`: how much moves.\n"
+    "\n**Keep it**: Save Latent at `matrix` of Score Composition Sampler; Load Latent and Image Matrix View with "
+    f"`views` {_VIEWS} show it again without sampling.\n"
 )
 
 
@@ -305,8 +307,9 @@ def orbit_to_4d() -> dict[str, Any]:
             0,
             1160,
             "# Orbit to 4D\n\nDiffusion²: a turntable clip of a still object comes to life. SVD animates its last "
-            "view, then SVD and SV3D together sample every view of every frame. The orbit: once around, evenly, "
-            "level camera, one object in the middle on white. Its last picture is the reference view.\n\n"
+            "view, then SVD and SV3D together sample every view of every frame. The orbit: once around in "
+            f"{_VIEWS} pictures, evenly, level camera, one object in the middle on white. Of a longer clip only the "
+            "first pictures are taken: thin it out before. The last picture is the reference view.\n\n"
             + _MODELS
             + "\n\n**Change first**\n\n- `length` of Get Image from Batch: how many views; SV3D was trained on 21. "
             "`azimuths` of Image Matrix Conditioning is 360 divided by it.\n- `elevation` of Image Matrix "

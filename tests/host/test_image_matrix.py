@@ -321,6 +321,16 @@ def test_the_contact_sheet_shows_and_decodes_every_nth_cell(host: dict[str, type
     assert sum(map(len, calls)) == VIEWS * FRAMES
 
 
+def test_a_saved_matrix_is_seen_again(host: dict[str, type]):
+    """Load Latent gives the samples alone."""
+    node, vae = host["Stereo_ImageMatrixView"], Painter()
+    samples = torch.arange(6.0).reshape(-1, 1, 1, 1).expand(-1, 4, 4, 5)
+    image = node.execute({"samples": samples}, vae, "view", **{**LOOK, "view": 1}, views=3).args[0]
+    assert image[:, 0, 0, 0].tolist() == [2, 3]
+    with pytest.raises(ValueError, match=r"views is 4 and matrix holds \(6, 4, 4, 5\)"):
+        node.execute({"samples": samples}, vae, "view", **LOOK, views=4)
+
+
 def test_a_latent_that_is_no_matrix_is_refused(host: dict[str, type]):
     node = host["Stereo_ImageMatrixView"]
     samples = torch.zeros(5, 4, 4, 4)
