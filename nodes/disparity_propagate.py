@@ -28,12 +28,13 @@ class DisparityPropagate(io.ComfyNode):
             "and averaged with theirs.",
             search_aliases=["StereoCrafter-Zero", "temporal", "flicker", "deflicker", "depth", "optical flow", "RAFT"],
             inputs=[
-                io.Image.Input("image", tooltip="The frames of a clip, in which the motion is found."),
+                # First, so that the bypassed node hands on the depth: the host takes the first input of the same type.
                 io.Image.Input(
                     "depth",
                     tooltip="Depth maps of the clip, white near: one for each frame, of its size or of any other of "
                     "the same shape.",
                 ),
+                io.Image.Input("image", tooltip="The frames of the clip, in which the motion is found."),
                 io.Combo.Input(
                     "averaging",
                     options=Averaging,
@@ -76,7 +77,7 @@ class DisparityPropagate(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, depth: Tensor, averaging: str, reach: int, resolution: int, flow_model: Any | None = None
+        cls, depth: Tensor, image: Tensor, averaging: str, reach: int, resolution: int, flow_model: Any | None = None
     ) -> io.NodeOutput:
         frames, inverse = image_to_core(image, "image"), depth_to_core(depth)
         _expect_fit(frames, inverse)

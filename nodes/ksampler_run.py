@@ -58,9 +58,16 @@ class PlainRun:
     cfg: float
     sigmas: Tensor
 
-    def __call__(self, model: ModelPatcher, sampler: comfy.samplers.Sampler) -> Tensor:
-        """Sample."""
+    def __call__(
+        self, model: ModelPatcher, sampler: comfy.samplers.Sampler, done: int = 0, planned: int | None = None
+    ) -> Tensor:
+        """Sample; where this is a part of ``planned`` steps, of which ``done`` are done, progress counts them all."""
         samples = self.latent["samples"]
+        shown = latent_preview.prepare_callback(model, planned or len(self.sigmas) - 1)
+
+        def report(step: int, denoised: Tensor, state: Tensor, total: int) -> None:
+            shown(done + step, denoised, state, planned or total)
+
         return comfy.sample.sample_custom(
             model,
             comfy.sample.prepare_noise(samples, self.seed, self.latent.get("batch_index")),
@@ -71,7 +78,7 @@ class PlainRun:
             self.negative,
             samples,
             noise_mask=self.latent.get("noise_mask"),
-            callback=latent_preview.prepare_callback(model, len(self.sigmas) - 1),
+            callback=report,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=self.seed,
         )

@@ -169,11 +169,12 @@ class StereoVideoKSampler(io.ComfyNode):
         latent = fit_to_model(model, latent_image)
         # What cannot work is refused before the left view is sampled.
         expect_long_enough(inner, [0, 1], "Use euler_ancestral, euler or dpmpp_2m.")
-        latent_columns(latent["samples"].shape, depth, geometry)
+        ratio = model.get_model_object("latent_format").temporal_downscale_ratio
+        latent_columns(latent["samples"].shape, depth, geometry, ratio)
         taken = len(expect_levels(sigmas)) - 1
         restarted = restart.end(taken, 0, taken)
-        if refinement is not None:
-            refinement.repeats(taken, restarted, taken)
+        repeats = refinement.repeats(taken, restarted, taken) if refinement is not None else {}
+        planned = taken + (iterations - 1) * restarted + sum(repeats.values()) - len(repeats)
 
         coupled = model if attention == _UNCOUPLED else couple_views(model, AttentionMode(attention))
         sample = PlainRun(positive, negative, latent, seed, cfg, sigmas)
@@ -182,8 +183,8 @@ class StereoVideoKSampler(io.ComfyNode):
         )
         if trajectory is None:
             recorder = RecordingSampler(inner)
-            sample(model, recorder)
-            samples = sample(coupled, make(recorder.trajectory))
+            sample(model, recorder, planned=taken + planned)
+            samples = sample(coupled, make(recorder.trajectory), done=taken, planned=taken + planned)
         else:
             samples = sample(coupled, ReplayStart(make(trajectory), trajectory))
         return io.NodeOutput(pair_latent(latent, samples), ui=geometry_shown(cls, depth, geometry))

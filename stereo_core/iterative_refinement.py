@@ -77,15 +77,22 @@ class RefineSettings:
             multiples of the nearest whole period from ``first`` to the last warp.
 
         Raises:
-            ValueError: the last warp lies before ``first`` or not before ``last``, or no warp does not.
+            ValueError: no step is left, or no warp: the last one lies before ``first`` or not before ``last``, or
+                none of the multiples lies before it.
         """
         final = math.floor(self.last_warp * steps + 0.5)
         if final == steps == last:
             final = steps - 1  # a share of 1 means the last step
+        if first >= last:
+            raise ValueError(
+                f"restart_until: the restart takes all {last} steps and leaves none to refine. Lower it, or set preset "
+                "to custom and last_warp to 0 for no refinement."
+            )
         if not first <= final < last:
             raise ValueError(
                 f"last_warp: {self.last_warp:g} of {steps} steps is step {final + 1}, and refinement has steps "
-                f"{first + 1} to {last}. Set it within them, or split the sigmas elsewhere."
+                f"{first + 1} to {last}. Set it within them (with preset custom), lower restart_until, or split the "
+                "sigmas elsewhere."
             )
         period = max(math.floor(self.warp_every * steps + 0.5), 1)
         warps = range(-(-first // period) * period, final + 1, period)

@@ -61,6 +61,11 @@ def test_a_last_warp_outside_the_schedule_is_refused(first: int, last: int):
         RefineSettings().repeats(50, first, last)
 
 
+def test_a_restart_of_all_steps_is_named_as_what_leaves_none():
+    with pytest.raises(ValueError, match="restart_until: the restart takes all 50 steps"):
+        RefineSettings().repeats(50, 50, 50)
+
+
 def test_a_schedule_without_a_warp_is_refused():
     with pytest.raises(ValueError, match="warp_every: no multiple of 20 steps"):
         RefineSettings(0.4, 0.5).repeats(50, 21, 50)

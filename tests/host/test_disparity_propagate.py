@@ -24,7 +24,7 @@ def as_the_host_runs_nodes():
 @pytest.fixture
 def steadied(host):
     return lambda image, depth, **inputs: (
-        host["Stereo_DisparityPropagate"].execute(image, depth, **{**WIDGETS, **inputs}).args[0]
+        host["Stereo_DisparityPropagate"].execute(depth, image, **{**WIDGETS, **inputs}).args[0]
     )
 
 
@@ -87,6 +87,12 @@ def test_a_still_clip_and_a_single_picture_stay(steadied, modules, monkeypatch) 
     assert (steadied(image, depth) - depth).abs().max() < 1e-7
     steady = steadied(image.repeat(5, 1, 1, 1), depth.repeat(5, 1, 1, 1), averaging="consistent")
     assert (steady - depth).abs().max() < 1e-7 and (steady == steady[0]).all()
+
+
+def test_a_bypassed_node_hands_on_the_depth(host) -> None:
+    # The host's page takes the first input of the output's type.
+    inputs = host["Stereo_DisparityPropagate"].define_schema().inputs
+    assert next(each.id for each in inputs if each.io_type == "IMAGE") == "depth"
 
 
 def test_nothing_crosses_a_cut(steadied) -> None:

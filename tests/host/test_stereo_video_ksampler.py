@@ -188,6 +188,7 @@ BAD = {
     "last_warp: 0.1 of 5 steps": {"last_warp": 0.1, "restart_until": 0.4},
     "fewest_repeats is 4 and most_repeats 3": {"fewest_repeats": 4},
     "restart_until: got 1.5": {"restart_until": 1.5},
+    "restart_until: the restart takes all 5 steps": {"restart_until": 1.0},
 }
 
 
@@ -198,6 +199,42 @@ def test_bad_input_is_refused_before_the_left_view_is_sampled(
     monkeypatch.setattr(tiny.load("sd15").model, "apply_model", lambda *_, **__: pytest.fail("the model was run"))
     with pytest.raises(ValueError, match=message):
         ksample(**BAD[message])
+
+
+@pytest.mark.parametrize(("maps", "fits"), [(1, True), (3, True), (9, True), (5, False), (7, False), (8, False)])
+def test_the_maps_must_be_of_the_models_frames(ksample: Any, maps: int, fits: bool):
+    # Wan keeps 9 frames in 3; 5 and 7 maps would fit a model that keeps 2 or 3 frames in one.
+    given = {"latent": {"samples": torch.zeros(1, 16, 3, 4, 8)}, "depth": tiny.depth_step().expand(maps, -1, -1, -1)}
+    if fits:
+        assert ksample("wan", **given)["samples"].shape == (2, 16, 3, 4, 8)
+    else:
+        with pytest.raises(ValueError, match=rf"depth holds {maps} maps for a clip of 9 frames \(3 in its latent\)"):
+            ksample("wan", **given)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("attention", ["none", "left_query"])
+def test_progress_counts_the_left_view_and_every_iteration_once(
+    ksample: Any, attention: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
+):
+    import sys
+
+    import latent_preview
+
+    trajectory = None
+    if recorded:
+        recording = next(m for name, m in sys.modules.items() if name.endswith("latent-stereo.nodes.recording"))
+        recorder = recording.RecordingSampler(tiny.inner("euler_ancestral"))
+        tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
+        trajectory = recorder.trajectory
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        latent_preview, "prepare_callback", lambda *_: lambda step, _x0, _x, total: seen.append((step, total))
+    )
+    ksample(attention=attention, trajectory=trajectory)
+    # 5 steps, 1 of them restarted once more, warps before steps 2 to 4 taken 3, 3 and 2 times.
+    planned = STEPS + 1 + 2 + 2 + 1 + (0 if recorded else STEPS)
+    assert seen == [(step, planned) for step in range(planned)]
 
 
 def test_another_trajectory_is_refused(ksample: Any):
