@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
@@ -79,8 +81,15 @@ class LowPass:
 
 
 def draw_strip(frames: Sequence[Tensor]) -> Tensor:
-    """Put maps (1, H, W) side by side: a grey (1, 3, h, w), no map wider than a preview needs."""
-    row = torch.cat(list(frames), dim=-1).unsqueeze(0)
-    scale = min(1.0, _PICTURE_WIDTH / frames[0].shape[-1])
-    size = [max(1, round(scale * side)) for side in row.shape[-2:]]
-    return functional.interpolate(row, size, mode="area").expand(-1, 3, -1, -1)
+    """Put maps (1, H, W) in rows: a grey (1, 3, h, w), no map wider than a preview needs.
+
+    In as many rows as make the maps largest on a node, which is about as wide as high: side by side, six maps would be
+    60 pixels wide there.
+    """
+    columns = math.ceil(math.sqrt(len(frames)))
+    empty = [torch.zeros_like(frames[0])] * (-len(frames) % columns)
+    maps = torch.stack([*frames, *empty])
+    scale = min(1.0, _PICTURE_WIDTH / maps.shape[-1])
+    size = [max(1, round(scale * side)) for side in maps.shape[-2:]]
+    maps = functional.interpolate(maps, size, mode="area")
+    return rearrange(maps, "(r n) c h w -> 1 c (r h) (n w)", n=columns).expand(-1, 3, -1, -1)

@@ -157,7 +157,7 @@ class DissolveDepth(io.ComfyNode):
                     shown.append(clip[middle])
                 else:
                     shown.append(worker.frame(maps, middle, other, tick))
-        text = "left to right: " + ", ".join(caption(kind, each) for each in (nothing, *others))
+        text = "row by row: " + ", ".join(caption(kind, each) for each in (nothing, *others))
         show_text(cls, text)
         preview = ui.PreviewImage(core_to_image(draw_strip(shown)), cls=cls)
         return io.NodeOutput(result, ui={**preview.as_dict(), "text": (text,)})

@@ -234,18 +234,19 @@ def test_the_strip_shows_every_strength_and_says_them(host: dict[str, type], mod
     model, calls = spied(load("sd15", models))
     given = {"model": model, "vae": vae_of("sd15"), "positive": told("sd15"), "keep_range": False, "strength": 25}
     output = node(host, depth, **given, strip=True)
-    assert output.ui["text"] == ("left to right: t = 0, t = 10, t = 20, t = 25, t = 30, t = 40, t = 45",)
+    assert output.ui["text"] == ("row by row: t = 0, t = 10, t = 20, t = 25, t = 30, t = 40, t = 45",)
     assert len(calls) == 3 + 5, "the clip, and five other strengths on its middle frame"
     (picture,) = output.ui["images"]
     strip = np.asarray(Image.open(Path(folder_paths.get_temp_directory(), picture["filename"])))[..., 0] / 255
-    assert strip.shape == (32, 7 * 48)
-    strip = torch.from_numpy(strip)
+    assert strip.shape == (3 * 32, 3 * 48), "seven maps on a node are readable only in rows"
+    strip = torch.cat(torch.from_numpy(strip).split(32), dim=1)
+    assert not strip[:, 7 * 48 :].any()
     assert (strip[:, :48] - depth[1, ..., 0]).abs().max() < 0.01
     assert (strip[:, 3 * 48 : 4 * 48] - output.result[0][1, ..., 0]).abs().max() < 0.01
     alone = node(host, depth[1:2], **{**given, "strength": 45}).result[0]
-    assert (strip[:, 6 * 48 :] - alone[0, ..., 0]).abs().max() < 0.01
+    assert (strip[:, 6 * 48 : 7 * 48] - alone[0, ..., 0]).abs().max() < 0.01
     assert torch.equal(output.result[0], node(host, depth, **given).result[0]), "the strip changes nothing"
-    assert node(host, depth, method="resample", strip=True).ui["text"] == ("left to right: 1, 0.5, 0.25, 0.125",)
+    assert node(host, depth, method="resample", strip=True).ui["text"] == ("row by row: 1, 0.5, 0.25, 0.125",)
 
 
 def test_nothing_that_was_given_is_changed(host: dict[str, type], models: Path):
