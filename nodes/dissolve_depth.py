@@ -66,8 +66,9 @@ class DissolveDepth(io.ComfyNode):
                     default=0,
                     min=0,
                     max=4096,
-                    tooltip="Frames that a video model gets at once, 0 = the whole clip. For clips that do not fit "
-                    "into memory, or are longer than the model knows.\nPicture models take each frame by itself.",
+                    tooltip="Frames that a video model gets at once; 0, or more than there are, is the whole clip.\n"
+                    "For clips that do not fit into memory, or are longer than the model knows.\n"
+                    "Picture models take each frame by itself.",
                 ),
                 io.Int.Input(
                     "overlap",

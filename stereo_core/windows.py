@@ -13,19 +13,19 @@ def plan_windows(frames: int, window: int, overlap: int) -> list[slice]:
 
     Args:
         frames: of the clip.
-        window: frames of one window; 0 takes the whole clip at once.
+        window: frames of one window; 0, or no fewer than the clip has, takes the whole clip at once.
         overlap: frames that a window shares with the one before; the last may share more, since it ends with the clip.
 
     Returns:
         The windows in order, every frame in at least one.
 
     Raises:
-        ValueError: ``window`` is longer than the clip, or ``overlap`` not shorter than ``window``.
+        ValueError: ``window`` is below 0, or ``overlap`` not shorter than ``window``.
     """
-    if window == 0:
+    if window < 0:
+        raise ValueError(f"window: got {window}. Give a number of frames, or 0 for the whole clip.")
+    if window == 0 or window >= frames:
         return [slice(0, frames)]
-    if not 0 < window <= frames:
-        raise ValueError(f"window: {window} frames, and the clip has {frames}. Lower it, or set 0 for the whole clip.")
     if not 0 <= overlap < window:
         raise ValueError(f"overlap: {overlap} frames of a window of {window}. Give 0 to {window - 1}.")
     starts = [*range(0, frames - window, window - overlap), frames - window]

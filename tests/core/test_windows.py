@@ -41,15 +41,15 @@ def test_windows_that_differ_fade_linearly():
     assert clip.flatten().tolist() == [0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
 
 
-def test_no_window_is_the_whole_clip():
-    assert plan_windows(7, 0, 99) == [slice(0, 7)]
+@pytest.mark.parametrize("window", [0, 7, 8, 49])
+def test_no_window_and_one_as_long_as_the_clip_are_the_whole_clip(window: int):
+    assert plan_windows(7, window, 99) == [slice(0, 7)]
 
 
 @pytest.mark.parametrize(
     "plan, message",
     [
-        ((5, 6, 0), "window: 6 frames, and the clip has 5. Lower it, or set 0"),
-        ((5, -1, 0), "window: -1 frames"),
+        ((5, -1, 0), "window: got -1. Give a number of frames"),
         ((5, 4, 4), "overlap: 4 frames of a window of 4. Give 0 to 3"),
         ((5, 4, -1), "overlap: -1 frames"),
     ],

@@ -287,7 +287,7 @@ def test_an_interrupt_stops_it_at_the_next_model_call(host: dict[str, type], mod
         ({"strength": 51}, "strength: got 51. Give a step of 50: 1 to 50"),
         ({"strength": -1}, "strength: got -1"),
         ({"strength": 50, "form": "code"}, "1 to 49 with form code"),
-        ({"window": 9}, "window: 9 frames, and the clip has 4"),
+        ({"window": -1}, "window: got -1"),
         ({"window": 3, "overlap": 3}, "overlap: 3 frames of a window of 3"),
         ({"method": "gaussian", "radius": -1.0}, "radius: got -1"),
         ({"method": "resample", "scale": 2.0}, "scale: got 2"),
