@@ -272,22 +272,35 @@ def text_to_stereo_video() -> dict[str, Any]:
         **_loaders(0, {"network": _WAN21_T2V}, 33),
         "about": note(
             0,
-            1050,
+            1150,
             "# Text to stereo video\n\nStereoCrafter-Zero in one node, without training: KSampler makes the left clip, "
-            "Depth Estimate finds its depth, and Stereo Video KSampler makes both clips from the same seed. Any video "
-            "model works: Wan, HunyuanVideo, LTXV, SVD.\n\n"
+            "Depth Estimate finds its depth, Disparity Propagate steadies it along the motion, Dissolve Depth "
+            "takes the fine detail out, and Stereo Video KSampler makes both clips from the same seed. Any video model "
+            "works: Wan, HunyuanVideo, LTXV, SVD.\n\n"
             "**Change first**\n\n- the prompt, `length` (4 n + 1 frames), and `seed`: **the same in both samplers**, "
             "as are `steps`, `cfg`, `sampler_name` and `scheduler`.\n"
             + ABOUT_GEOMETRY
             + "- to sample the left clip only once: record it with **Left Trajectory** instead of KSampler, as the "
             "workflow *image_to_stereo_video* does, and connect `trajectory`.\n"
-            "- `iterations` and `most_repeats`: fewer are faster.\n",
+            "- `iterations` and `most_repeats`: fewer are faster. Disparity Propagate takes about a second a frame on "
+            "a CPU; bypass it (Ctrl+B) if the depth does not flicker.\n",
             330,
             780,
         ),
         "left": node("KSampler", 1, 0, inputs, [360, 480], **settings),
         "left_clip": node("VAEDecode", 1, 540, {"samples": ["left", "LATENT"], "vae": ["vae", "VAE"]}, [360, 60]),
         **_depth(2, 0, "left_clip"),
+        "steady": node(
+            "Stereo_DisparityPropagate",
+            2,
+            430,
+            {"image": ["left_clip", "IMAGE"], "depth": ["estimate", "depth"]},
+            [360, 160],
+            averaging="consistent",
+        ),
+        "depth": node(
+            "Stereo_DissolveDepth", 2, 650, {"depth": ["steady", "depth"]}, [360, 430], method="gaussian", radius=1.0
+        ),
         "pair": node(
             "Stereo_StereoVideoKSampler",
             3,
@@ -303,10 +316,10 @@ def text_to_stereo_video() -> dict[str, Any]:
         **_outputs(5, 16),
     }
     groups = [
-        group("Step 1 - Model and prompt", 0, 0, 1070),
-        group("Step 2 - Left clip", 1, 0, 1070),
-        group("Step 3 - Its depth", 2, 0, 1070),
-        group("Step 4 - Both clips", 3, 0, 1070, 2),
+        group("Step 1 - Model and prompt", 0, 0, 1180),
+        group("Step 2 - Left clip", 1, 0, 1180),
+        group("Step 3 - Its depth", 2, 0, 1180),
+        group("Step 4 - Both clips", 3, 0, 1180, 2),
         group("Step 5 - Formats and files", 5, 0, 1000, 2),
     ]
     return {"nodes": nodes, "groups": groups}
