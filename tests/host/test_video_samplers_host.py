@@ -102,13 +102,12 @@ def cost_by_steps(paired: set[int]) -> list[int]:
     return [4 if step in paired else 2 for step in order]
 
 
-def test_repeats_of_a_step_without_noise_are_left_out(trajectory: Any, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("inner", ["euler", "euler_ancestral"])
+def test_every_repeat_is_evaluated_and_shown(inner: str, monkeypatch: pytest.MonkeyPatch):
     shown: list[int] = []
-    sampler = video.both(trajectory, **WIDGETS)
+    sampler = video.both(video.record("sd15", inner, sigmas=STEPS)[0], inner, **WIDGETS)
     costs = evaluations(monkeypatch, lambda: guide(sampler, lambda step, *_: shown.append(step)))
-    assert len(costs) == TOTAL - 2 and shown == [*range(11), 13]
-    noisy = video.both(video.record("sd15", "euler_ancestral", sigmas=STEPS)[0], "euler_ancestral", **WIDGETS)
-    assert len(evaluations(monkeypatch, lambda: guide(noisy))) == TOTAL
+    assert len(costs) == TOTAL and shown == [*range(TOTAL)]
 
 
 def test_with_a_hint_both_views_are_evaluated(trajectory: Any):
