@@ -102,26 +102,29 @@ class RightView:
         """Take steps; beside the left view, one at a time, where they need both."""
         if not self._by_pair[first]:
             return self._run.run(state, first, last, take)
-        pair = self._run.run(torch.cat([self._left.state(first), state]), first, last, take)
-        return pair.chunk(2)[1]
+        pair = torch.cat([self._left.state(first), state])
+        del state
+        return self._run.run(pair, first, last, take).chunk(2)[1].clone()  # a part would keep the whole in memory
 
     def restart(self, state: Tensor, steps: int, settings: RestartSettings) -> Tensor:
         """Take the first steps over and over, each time with the holes that the last iteration left."""
         left = self._left
-        stream = torch.Generator().manual_seed((self._run.seed + _RESTART_STREAM) % 2**63)
-        noise = [torch.randn(state.shape, generator=stream).to(state) for _ in range(steps)]
-        fillings: list[Tensor] = []
+        stream = torch.Generator()
+        fillings: list[Tensor | None] = [state, *[None] * (steps - 1)]
         for iteration in range(settings.iterations):
             if iteration:
                 self._run.repeated += steps
-            recorded = []
+            # Each step's noise is the same in every iteration: drawn anew, not kept, for clips are large.
+            stream.manual_seed((self._run.seed + _RESTART_STREAM) % 2**63)
             for step in range(steps):
-                state = fillings[step] if fillings else state
+                if fillings[step] is not None:
+                    state, fillings[step] = fillings[step], None
                 state = self.advance(self.compose(step, state, settings.border_share), step, step + 1)
                 if iteration < settings.iterations - 1:
+                    noise = torch.randn(state.shape, generator=stream).to(state)
                     place = left.first + step
-                    recorded.append(filling_latent(state, noise[step], left.sigmas, place, left.form, settings.form))
-            fillings = recorded
+                    fillings[step] = filling_latent(state, noise, left.sigmas, place, left.form, settings.form)
+                    del noise
         return state
 
     def refine(self, state: Tensor, step: int, times: int, settings: RefineSettings) -> Tensor:
@@ -142,7 +145,7 @@ class RightView:
             if RefineForm(settings.form) is RefineForm.CODE:
                 again = renew_holes(start, stepped, left.holes, left.sigmas, place, left.form)
             else:
-                clean = self._run.denoised[-len(state) :]
+                clean = self._run.denoised[-len(state) :].clone()
                 sigma = left.sigmas[place]
                 averaged = clean if averaged is None else average_clean(clean, averaged, left.holes, sigma, left.form)
                 again, stepped = rebuild(start, stepped, clean, averaged, left.sigmas, place, left.form)
@@ -151,8 +154,11 @@ class RightView:
                 if quiet:
                     noise = torch.randn(state.shape, generator=stream).to(state)
                     again = renoise_holes(start, clean, averaged, left.holes, noise, left.sigmas, place, left.form)
+                    del noise
                 again = torch.where(left.holes, again, start)
+                del clean
             if count < times - 1:
                 self._run.repeated += 1
                 start = again
+                del again, stepped  # not kept through the next step: clips are large
         return stepped

@@ -53,7 +53,7 @@ class Segments:
     """
 
     repeated = 0
-    denoised: Tensor
+    denoised: Tensor | None = None
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class Segments:
             left_denoised: where the left view is known, its clean state at a step. The right view can then run alone,
                 and both views get the sampler's noise as it is drawn, not shifted.
         """
-        denoiser = self._denoiser
-        denoiser.latent_image = make_pair(denoiser.latent_image, denoiser.latent_image)
-        denoiser.noise = make_pair(denoiser.noise, denoiser.noise)
-        if self._mask is not None:
+        if self._mask is not None:  # else nothing reads the others, and clips are large
+            denoiser = self._denoiser
+            denoiser.latent_image = make_pair(denoiser.latent_image, denoiser.latent_image)
+            denoiser.noise = make_pair(denoiser.noise, denoiser.noise)
             self._mask = make_pair(self._mask, torch.ones_like(self._mask))  # what nobody has seen must be painted
         self._make_pair, self._left_denoised = make_pair, left_denoised
         renew_control_hints(self._guider.conds)
@@ -118,6 +118,7 @@ class Segments:
         """
         if first == last:
             return state
+        self._last_report, self.denoised = None, None  # only the last step's are needed, and clips are large
         alone = self._make_pair is not None and len(state) == len(self._initial_noise)
         extra_args = {
             **self._extra_args,
@@ -168,8 +169,9 @@ class Segments:
 
     def _right_denoiser(self) -> comfy.samplers.KSamplerX0Inpaint:
         denoiser = comfy.samplers.KSamplerX0Inpaint(self._guider, self._sigmas)
-        denoiser.latent_image = self._right_of(self._denoiser.latent_image)
-        denoiser.noise = self._right_of(self._denoiser.noise)
+        if self._mask is not None:
+            denoiser.latent_image = self._right_of(self._denoiser.latent_image)
+            denoiser.noise = self._right_of(self._denoiser.noise)
         return denoiser
 
     def _drawn_by(self, draw: Callable[[Tensor, Tensor], Tensor], alone: bool) -> Callable[[Tensor, Tensor], Tensor]:

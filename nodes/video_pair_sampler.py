@@ -125,11 +125,13 @@ class VideoPairSampler(comfy.samplers.Sampler):
         if any(plan.by_pair):
             make_room(model_wrap, torch.Size((2 * len(given.noise), *given.noise.shape[1:])))
         right = RightView(run, left, plan.by_pair, streams.seed)
-        state = given.right if given.right is not None else right.first_filling(self.fill)
+        state = given.right
         if plan.restarted:
-            state = right.restart(state, plan.restarted, self.restart)
-        elif given.right is None:
-            state = right.compose(0, state)
+            state = right.restart(
+                right.first_filling(self.fill) if state is None else state, plan.restarted, self.restart
+            )
+        elif state is None:
+            state = right.compose(0, right.first_filling(self.fill))
         for start, stop in itertools.pairwise(plan.cuts):
             if start in plan.repeats:
                 state = right.refine(state, start, plan.repeats[start], self.refinement)
