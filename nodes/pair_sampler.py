@@ -53,7 +53,8 @@ class PairSampler(comfy.samplers.Sampler):
     ) -> Tensor:
         """Called by the host's guiders."""
         _expect_one_view(noise, self.depth, extra_args["model_options"])
-        disparity = latent_columns(noise.shape, self.depth, self.geometry).to(noise.device)
+        ratio = model_wrap.inner_model.latent_format.temporal_downscale_ratio
+        disparity = latent_columns(noise.shape, self.depth, self.geometry, ratio).to(noise.device)
         shift, renew, cuts = self._plan(len(sigmas) - 1)
         run = Segments(
             self.inner, model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar

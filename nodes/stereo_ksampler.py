@@ -147,7 +147,8 @@ class StereoKSampler(io.ComfyNode):
         sampler = PairSampler(comfy.samplers.sampler_object(sampler_name), depth, geometry, settings, trajectory)
         sigmas = ksampler_sigmas(model, steps, sampler_name, scheduler, denoise)
         latent = fit_to_model(model, latent_image)
-        columns = latent_columns(latent["samples"].shape, depth, geometry)
+        ratio = model.get_model_object("latent_format").temporal_downscale_ratio
+        columns = latent_columns(latent["samples"].shape, depth, geometry, ratio)
         show_geometry(cls, columns, columns.shape[-1])
 
         if attention != _UNCOUPLED:

@@ -99,7 +99,8 @@ class VideoPairSampler(comfy.samplers.Sampler):
         form = noise_form(model_wrap.inner_model.model_sampling)
         seed = extra_args.get("seed")
         given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
-        disparity = latent_columns(given.noise.shape, self.depth, self.geometry).to(noise.device)
+        ratio = model_wrap.inner_model.latent_format.temporal_downscale_ratio
+        disparity = latent_columns(given.noise.shape, self.depth, self.geometry, ratio).to(noise.device)
         # Where frames are the batch they are one clip with one border.
         one_clip = isinstance(model_wrap.inner_model, comfy.model_base.SVD_img2vid)
         left = LeftView(self.trajectory, sigmas, given.noise, disparity, form, one_clip)

@@ -86,17 +86,10 @@ class Trajectory:
             levels = ", ".join(f"{level:.4g}" for level in torch.as_tensor(self.sigmas[:3]).tolist())
             raise ValueError(
                 f"trajectory: holds no state at noise level {sigma:.4g}, only at {levels}, ... "
-                "Use the same sigmas for making and for replaying it."
+                "Use the same sigmas for making and for replaying it; of a schedule in parts, join them by `before` of "
+                "Left Trajectory."
             )
         return nearest
-
-    def position(self, sigma: float) -> float:
-        """Return how much of the whole schedule is done at the level ``sigma``, 0 to 1.
-
-        Raises:
-            ValueError: the trajectory was made for another schedule.
-        """
-        return self.index(sigma) / (len(self.states) - 1)
 
     def at(self, sigma: float) -> Tensor:
         """Return the state at one noise level.

@@ -183,7 +183,7 @@ def test_a_run_leaves_nothing_behind(trajectory: Any, ending: str):
 
 
 REFUSALS = {
-    "clip and depth": ("clip", {"depth": torch.zeros(2, 32, 64, 3)}, {}, "depth: 2 maps do not fit 3 frames"),
+    "clip and depth": ("clip", {"depth": torch.zeros(2, 32, 64, 3)}, {}, "depth holds 2 maps for a clip of 9 frames"),
     "frames and depth": ("svd", {"depth": torch.zeros(3, 32, 64, 3)}, {}, "depth holds 3 maps for 2 pictures"),
     "restart beyond the sigmas": ("sd15", {}, {"cut": 2}, "restart_until: 0.5 of 6 steps ends after step 3"),
     "last warp beyond the sigmas": ("sd15", {"last_warp": 0.9}, {"cut": 5}, "last_warp: 0.9 of 6 steps is step 6"),
