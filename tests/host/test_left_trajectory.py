@@ -88,7 +88,7 @@ def test_the_parts_of_a_split_schedule_join_to_the_whole(record: Any, plain: Any
         kept = not half or place in (2, STEPS)  # what each part ended as
         assert ours.dtype == (torch.float32 if kept else torch.float16)
         assert tiny.error(ours.float(), theirs) < (1e-5 if kept else 1e-3)
-    assert [joined.position(float(sigma)) for sigma in sigmas] == [0, 0.25, 0.5, 0.75, 1]
+    assert [joined.index(float(sigma)) for sigma in sigmas] == [0, 1, 2, 3, 4]
 
 
 def test_half_precision_gives_the_same_left_view(record: Any):

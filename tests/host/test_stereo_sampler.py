@@ -333,5 +333,5 @@ def test_a_video_is_shifted_frame_by_frame():
     flat, _ = tiny.sample("wan", tiny.stereo(depth=depth, shift_at=1.0, max_disparity=0.0), clip)
     changed = (pair[1] - flat[1]).abs().amax((0, 2, 3))
     assert changed[2] > changed[0]
-    with pytest.raises(ValueError, match="depth: 2 maps do not fit 3 frames"):
+    with pytest.raises(ValueError, match="depth holds 2 maps for a clip of 9 frames"):
         tiny.sample("wan", tiny.stereo(depth=depth[:2]), clip)
