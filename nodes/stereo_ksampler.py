@@ -17,6 +17,7 @@ from ..stereo_core.trajectory import Trajectory
 from .attention_patching import couple_views
 from .geometry_inputs import geometry_inputs, show_geometry
 from .host import core_to_image
+from .ksampler_inputs import ksampler_inputs
 from .ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
 from .latent_geometry import latent_columns
 from .pair_sampler import PairSampler
@@ -47,44 +48,12 @@ class StereoKSampler(io.ComfyNode):
                     tooltip="Depth map of the left view, white is near, any size of the same shape.\n"
                     "For text: of what KSampler makes with the same settings. One for each picture, or one for all.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**64 - 1,
-                    control_after_generate=True,
-                    tooltip="Seed of the noise. The left view is what KSampler makes with the same seed.",
-                ),
-                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Number of steps; the paper takes 50."),
-                io.Float.Input(
-                    "cfg",
-                    default=8.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    round=0.01,
-                    tooltip="How closely to follow the prompt, 1 = no guidance. The paper takes 9 for text.",
-                ),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=comfy.samplers.KSampler.SAMPLERS,
-                    default="euler",
-                    tooltip="The algorithm; euler and ddim are the paper's.\nNot dpm_fast or dpm_adaptive, which "
-                    "choose their own steps.",
-                ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.KSampler.SCHEDULERS,
-                    default="normal",
-                    tooltip="How the noise falls from step to step.",
-                ),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How much of latent_image is made anew, above 0 to 1.",
+                *ksampler_inputs(
+                    8.0,
+                    "The paper takes 9 for text.",
+                    "euler",
+                    "euler and ddim are the paper's.\nNot dpm_fast or dpm_adaptive, which choose their own steps.",
+                    "normal",
                 ),
                 *geometry_inputs(),
                 io.Combo.Input(

@@ -20,6 +20,7 @@ from ..stereo_core.video_presets import VideoPreset
 from .attention_patching import couple_views
 from .geometry_inputs import geometry_inputs
 from .inner_sampler import expect_long_enough, expect_steppable
+from .ksampler_inputs import ksampler_inputs
 from .ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
 from .latent_geometry import latent_columns
 from .recording import RecordingSampler, expect_levels
@@ -63,44 +64,13 @@ class StereoVideoKSampler(io.ComfyNode):
                     "KSampler makes with the same settings.\nOne map for each frame of the video or of its latent, or "
                     "one for all.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**64 - 1,
-                    control_after_generate=True,
-                    tooltip="Seed of the noise. The left view is what KSampler makes with the same seed.",
-                ),
-                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Number of steps; the paper takes 50."),
-                io.Float.Input(
-                    "cfg",
-                    default=6.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    round=0.01,
-                    tooltip="How closely to follow the prompt, 1 = no guidance. Usual: 6 for Wan, 2.5 for SVD.",
-                ),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=comfy.samplers.KSampler.SAMPLERS,
-                    default="euler_ancestral",
-                    tooltip="The algorithm; euler_ancestral is the paper's.\n"
+                *ksampler_inputs(
+                    6.0,
+                    "Usual: 6 for Wan, 2.5 for SVD.",
+                    "euler_ancestral",
+                    "euler_ancestral is the paper's.\n"
                     "Not dpm_fast, dpm_adaptive and uni_pc, which do not take single steps.",
-                ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.KSampler.SCHEDULERS,
-                    default="simple",
-                    tooltip="How the noise falls from step to step.",
-                ),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How much of latent_image is made anew, above 0 to 1.",
+                    "simple",
                 ),
                 *geometry_inputs(),
                 io.Combo.Input(
