@@ -15,6 +15,7 @@ from ..stereo_core.stereo_sampling import ShiftSettings, filling, renew_right, r
 from ..stereo_core.trajectory import Trajectory
 from .inner_sampler import expect_long_enough, expect_steppable
 from .latent_geometry import latent_columns
+from .noise_streams import NoiseStreams
 from .segments import Segments, make_room, noise_form
 
 # Keeps the noise in holes apart from the noise that the same seed starts the picture with.
@@ -57,7 +58,16 @@ class PairSampler(comfy.samplers.Sampler):
         disparity = latent_columns(noise.shape, self.depth, self.geometry, ratio).to(noise.device)
         shift, renew, cuts = self._plan(len(sigmas) - 1)
         run = Segments(
-            self.inner, model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
+            self.inner,
+            model_wrap,
+            sigmas,
+            extra_args,
+            callback,
+            noise,
+            latent_image,
+            denoise_mask,
+            disable_pbar,
+            streams=self._recorded_noise(noise, sigmas, extra_args.get("seed")),
         )
         make_room(model_wrap, torch.Size((2 * noise.shape[0], *noise.shape[1:])))
 
@@ -80,6 +90,12 @@ class PairSampler(comfy.samplers.Sampler):
             if last in renew:
                 state = renew_right(state, disparity, self.settings.shift_both)
         return run.finish(state)
+
+    def _recorded_noise(self, like: Tensor, sigmas: Tensor, seed: int | None) -> NoiseStreams | None:
+        """What the recorded left view drew, if it was recorded: inverted ones drew nothing."""
+        if self.trajectory is None or not self.trajectory.noise:
+            return None
+        return NoiseStreams(self.inner, like, sigmas, seed, self.trajectory)
 
     def _plan(self, steps: int) -> tuple[int, tuple[int, ...], list[int]]:
         """The step of the shift, those of renewal, and where the pair's part of the schedule is cut."""

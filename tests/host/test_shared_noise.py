@@ -40,6 +40,15 @@ def test_without_disparity_the_right_view_is_the_left(name: str, inner: str, wid
     assert tiny.error(pair[len(plain) :], plain) <= FLOAT_ERROR
 
 
+@pytest.mark.parametrize("inner", SINGLE_STEP)
+def test_a_shift_beside_a_recorded_view_draws_what_that_drew(inner: str):
+    trajectory, plain = video.record("sd15", inner, sigmas=STEPS)
+    sampler = tiny.stereo(inner, trajectory=trajectory, max_disparity=0.0, mask_every=0.0)
+    pair, _ = tiny.sample("sd15", sampler, sigmas=STEPS, seed=6)
+    assert torch.equal(pair[:1], plain)
+    assert tiny.error(pair[1:], plain) <= FLOAT_ERROR
+
+
 @pytest.mark.parametrize("inner", ["dpmpp_2m_sde", "dpmpp_3m_sde", "er_sde", "sa_solver"])
 def test_a_sampler_with_a_memory_keeps_the_views_equal_where_it_is_not_cut(inner: str):
     trajectory, plain = video.record("sd15", inner, sigmas=STEPS)
