@@ -145,14 +145,6 @@ class DisparityRange(NamedTuple):
     width: int
 
     @property
-    def nearest_percent(self) -> float:
-        return 100 * self.nearest / self.width
-
-    @property
-    def farthest_percent(self) -> float:
-        return 100 * self.farthest / self.width
-
-    @property
     def nearest_per_mille(self) -> float:
         return 1000 * self.nearest / self.width
 

@@ -92,11 +92,10 @@ def test_columns_refuse_what_is_no_inverse_depth():
         geometry.columns(torch.zeros(1, 1, 1, 1), 0)
 
 
-def test_describe_gives_the_extent_in_columns_percent_and_per_mille():
+def test_describe_gives_the_extent_in_columns_and_per_mille():
     columns = torch.linspace(-10, 30, 401).view(1, 1, 1, 401)
     span = describe(columns, 1000)
     assert (span.nearest, span.farthest, span.width) == (30, -10, 1000)
-    assert (span.nearest_percent, span.farthest_percent) == (3, -1)
     assert (span.nearest_per_mille, span.farthest_per_mille) == (30, -10)
     assert span.typical_nearest == pytest.approx(29.6)
     assert span.typical_farthest == pytest.approx(-9.6)
