@@ -1,32 +1,47 @@
-"""The nodes, in the order in which a menu shows them."""
+"""The nodes, in the order in which a menu shows them.
+
+Where things are; every package imports only from those below it:
+
+    *.py         one node each, the file named as the class: its inputs, and the unpacking of them
+    widgets/     inputs that several nodes share, and the sockets between nodes
+    matrix/      score composition: two models over one matrix of views and frames (Diffusion²)
+    depth/       depth networks and their folders, dissolving, optical flow
+    sampling/    runs of the host's samplers in steps; both stereo samplers (StereoDiffusion, StereoCrafter-Zero)
+    attention/   cross-view attention on the host's models
+    host.py      the edge: IMAGE, depth, noise form, memory, progress, text on a node
+
+The methods themselves are in ``stereo_core``, which knows nothing of the host.
+"""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .attention import CrossViewAttentionPatch
-from .combine import SBSCombine, SBSSplit
-from .composite import StereoComposite
-from .depth import DepthEstimate, LoadDepthModel
+from .cross_view_attention_patch import CrossViewAttentionPatch
+from .ddim_inversion import DDIMInversion
 from .depth_conditioning import DepthConditioning
+from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .image_matrix_conditioning import ImageMatrixConditioning
 from .image_matrix_view import ImageMatrixView
-from .image_shift import ImageStereoShift
-from .inversion import DDIMInversion
-from .iterative_refinement import IterativeRefineSampler
-from .latent_shift import LatentStereoShift
+from .image_stereo_shift import ImageStereoShift
+from .iterative_refine_sampler import IterativeRefineSampler
+from .latent_stereo_shift import LatentStereoShift
 from .left_trajectory import LeftTrajectory
-from .noisy_restart import NoisyRestartSampler
-from .null_text import NullTextOptimization
+from .load_depth_model import LoadDepthModel
+from .noisy_restart_sampler import NoisyRestartSampler
+from .null_text_optimization import NullTextOptimization
 from .orbit_conditioning import OrbitConditioning
-from .score_composition import ScoreCompositionSampler
+from .sbs_combine import SBSCombine
+from .sbs_split import SBSSplit
+from .score_composition_sampler import ScoreCompositionSampler
+from .shift_coupled_view_expert import ShiftCoupledViewExpert
 from .stereo_clip_conditioning import StereoClipConditioning
+from .stereo_composite import StereoComposite
 from .stereo_ksampler import StereoKSampler
-from .stereo_sampler import StereoShiftSampler
+from .stereo_shift_sampler import StereoShiftSampler
 from .stereo_video_ksampler import StereoVideoKSampler
-from .view_expert import ShiftCoupledViewExpert
 
 NODES: list[type[io.ComfyNode]] = [
     LoadDepthModel,

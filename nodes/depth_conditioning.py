@@ -12,12 +12,13 @@ from node_helpers import conditioning_set_values
 from torch import Tensor
 from torch.nn import functional
 
-from ..stereo_core.disparity import StereoGeometry, resize_nearest
+from ..stereo_core.frame_matching import resize_nearest
+from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.rendering import Quality, render_view
-from .control_hints import PairedHint
-from .geometry_inputs import geometry_inputs, show_geometry
 from .host import depth_to_core, for_each
-from .latent_geometry import latent_columns
+from .sampling.control_hints import PairedHint
+from .sampling.latent_geometry import latent_columns
+from .widgets.geometry import geometry_inputs, show_geometry
 
 Conditioning = list[list[Any]]
 

@@ -8,9 +8,9 @@ import comfy.model_management
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.disparity import find_scene_starts
 from ..stereo_core.propagation import Averaging, propagate
-from .clip_flow import clip_flows
+from ..stereo_core.scenes import find_scene_starts
+from .depth.clip_flow import clip_flows
 from .host import compute_device, core_to_image, depth_to_core, image_to_core
 
 # How far the shapes of the clip and of its depth may differ: sizes that were rounded to what a model takes.

@@ -9,8 +9,8 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.dissolving import STEPS, DissolveForm
-from .depth_detail import DissolveMethod, LowPass, amounts_to_show, caption, draw_strip
-from .dissolving import DepthDissolver
+from .depth.dissolver import DepthDissolver
+from .depth.low_pass import DissolveMethod, LowPass, amounts_to_show, caption, draw_strip
 from .host import core_to_image, depth_to_core, each_frame, show_text
 
 

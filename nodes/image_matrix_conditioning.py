@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ..stereo_core.image_matrix import full_turn, parse_azimuths, same_azimuths
 from .host import image_to_core, show_text
-from .matrix_conditioning import MATRIX_CONDITIONING, Conditioning, MatrixConditioning, Strip
-from .strip_encoding import encode_pictures
+from .matrix.conditioning import Conditioning, MatrixConditioning, Strip
+from .matrix.strip_encoding import encode_pictures
+from .widgets.sockets import MATRIX_CONDITIONING
 
 
 class ImageMatrixConditioning(io.ComfyNode):

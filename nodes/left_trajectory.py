@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..stereo_core.trajectory import Trajectory
 from .host import show_text
-from .recording import RecordingSampler, expect_levels
-from .trajectory_socket import TRAJECTORY
+from .sampling.recording import RecordingSampler, expect_levels
+from .widgets.sockets import TRAJECTORY
 
 
 class Precision(str, Enum):

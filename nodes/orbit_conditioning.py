@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..stereo_core.image_matrix import parse_azimuths, spaced_azimuths
 from .host import image_to_core
-from .matrix_conditioning import refuse_fixed_orbit
-from .strip_encoding import encode_pictures
+from .matrix.conditioning import refuse_fixed_orbit
+from .matrix.strip_encoding import encode_pictures
 
 
 class OrbitConditioning(io.ComfyNode):

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from .matrix_conditioning import MATRIX_CONDITIONING, MatrixConditioning, Strip
+from .matrix.conditioning import MatrixConditioning, Strip
+from .widgets.sockets import MATRIX_CONDITIONING
 
 
 class StereoClipConditioning(io.ComfyNode):

@@ -10,19 +10,20 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.disparity import StereoGeometry, disparity_preview
+from ..stereo_core.disparity_preview import disparity_preview
+from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.latent_shift import HoleFill
-from ..stereo_core.stereo_sampling import PUBLISHED, ShiftPreset, ShiftSettings
+from ..stereo_core.stereo_diffusion import PUBLISHED, ShiftPreset, ShiftSettings
 from ..stereo_core.trajectory import Trajectory
-from .attention_patching import couple_views
-from .geometry_inputs import geometry_inputs, show_geometry
+from .attention.model_patch import couple_views
 from .host import core_to_image
-from .ksampler_inputs import ksampler_inputs
-from .ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
-from .latent_geometry import latent_columns
-from .pair_sampler import PairSampler
-from .shift_inputs import shift_inputs
-from .trajectory_socket import TRAJECTORY
+from .sampling.ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
+from .sampling.latent_geometry import latent_columns
+from .sampling.stereo_diffusion import PairSampler
+from .widgets.geometry import geometry_inputs, show_geometry
+from .widgets.ksampler import ksampler_inputs
+from .widgets.shift import shift_inputs
+from .widgets.sockets import TRAJECTORY
 
 _UNCOUPLED = "none"
 

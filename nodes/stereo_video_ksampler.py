@@ -11,22 +11,22 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.disparity import StereoGeometry
+from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.iterative_refinement import RefineForm
 from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.noisy_restart import RestartForm, RestartSettings
 from ..stereo_core.trajectory import Trajectory
 from ..stereo_core.video_presets import VideoPreset
-from .attention_patching import couple_views
-from .geometry_inputs import geometry_inputs
-from .inner_sampler import expect_long_enough, expect_steppable
-from .ksampler_inputs import ksampler_inputs
-from .ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
-from .latent_geometry import latent_columns
-from .recording import RecordingSampler, expect_levels
-from .replay_start import ReplayStart
-from .trajectory_socket import TRAJECTORY
-from .video_inputs import (
+from .attention.model_patch import couple_views
+from .sampling.host_samplers import expect_long_enough, expect_steppable
+from .sampling.ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
+from .sampling.latent_geometry import latent_columns
+from .sampling.recording import RecordingSampler, expect_levels
+from .sampling.replay import ReplayStart
+from .sampling.stereo_crafter_zero import VideoPairSampler
+from .widgets.geometry import geometry_inputs
+from .widgets.ksampler import ksampler_inputs
+from .widgets.restart_refine import (
     fill_input,
     form_input,
     geometry_shown,
@@ -35,7 +35,7 @@ from .video_inputs import (
     refine_settings,
     restart_inputs,
 )
-from .video_pair_sampler import VideoPairSampler
+from .widgets.sockets import TRAJECTORY
 
 _UNCOUPLED = "none"
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import expect_finite, expect_shape
-from .filling import fill_smoothly, find_hole_edges, stretch
+from .hole_filling import fill_smoothly, find_hole_edges, stretch
 from .rasterizing import TEAR, Landing, land_surfaces
 from .warping import View
 

@@ -8,9 +8,11 @@ than the one that other code imports: never compare classes across them.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from tools.server import PACK_NAME, mirror_pack
 
@@ -47,3 +49,15 @@ def load_host(host: Path, base: Path, cpu: bool = True, more: Sequence[str] = ()
     if not asyncio.run(nodes.load_custom_node(str(pack), module_parent="custom_nodes")):
         raise RuntimeError("The pack did not load; the host's log says why.")
     return nodes.NODE_CLASS_MAPPINGS
+
+
+def pack_module(name: str) -> ModuleType:
+    """Return a module of the loaded pack by its name below the pack, ``nodes.host`` or ``stereo_core.warping``.
+
+    Raises:
+        LookupError: the pack is not loaded in this process.
+    """
+    loaded = next((known for known in sys.modules if known.endswith(f"{PACK_NAME}.nodes")), None)
+    if loaded is None:
+        raise LookupError("The pack is not loaded in this process. Call load_host first.")
+    return importlib.import_module(f"{loaded.removesuffix('nodes')}{name}")

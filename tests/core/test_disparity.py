@@ -9,13 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stereo_core.disparity import (
-    StereoGeometry,
-    describe,
-    disparity_preview,
-    match_frames,
-    resize_nearest,
-)
+from stereo_core.disparity_preview import disparity_preview
+from stereo_core.frame_matching import match_frames, resize_nearest
+from stereo_core.geometry import StereoGeometry, describe
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 

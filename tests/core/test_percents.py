@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from stereo_core.percents import step_ranges
+from stereo_core.schedules import step_ranges
 
 
 def exponential(percent: float) -> float:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stereo_core.latent_shift import HoleFill
 from stereo_core.noise_forms import NoiseForm
-from stereo_core.stereo_sampling import (
+from stereo_core.stereo_diffusion import (
     PUBLISHED,
     ShiftPreset,
     ShiftSettings,

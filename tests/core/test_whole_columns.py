@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stereo_core.disparity import StereoGeometry
+from stereo_core.geometry import StereoGeometry
 
 
 def test_whole_columns_are_the_papers_truncation_when_everything_is_in_front():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tools.in_process import pack_module
 
 WIDGETS = {"averaging": "mean", "reach": 0, "resolution": 480}
 # The smallest size RAFT takes.
@@ -29,10 +30,9 @@ def steadied(host):
 
 
 @pytest.fixture
-def modules(host) -> tuple[Any, Any]:
+def modules(host) -> tuple[Any, Any]:  # noqa: ARG001  # the host loads the pack
     """The node's module and the one that finds the flow, as the host loaded them."""
-    node = host["Stereo_DisparityPropagate"].__module__
-    return sys.modules[node], sys.modules[node.rpartition(".")[0] + ".clip_flow"]
+    return pack_module("nodes.disparity_propagate"), pack_module("nodes.depth.clip_flow")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
+from tools.in_process import pack_module
 
 from . import tiny_attention, tiny_inversion
 from .tiny_vaes import load_vae
@@ -70,8 +71,8 @@ def vae_of(name: str) -> Any:
     return load_vae("video" if name in ("wan", "qwen_image") else "picture")
 
 
-def dissolver(host: dict[str, type], model: Any, vae: Any, positive: Any, **changes: Any) -> Any:
-    module = sys.modules[host["Stereo_DissolveDepth"].__module__.replace("dissolve_depth", "dissolving")]
+def dissolver(_: dict[str, type], model: Any, vae: Any, positive: Any, **changes: Any) -> Any:
+    module = pack_module("nodes.depth.dissolver")
     settings = {"form": "paper", "keep_range": False, "window": 0, "overlap": 0, **changes}
     return module.DepthDissolver(model, vae, positive, **settings)
 

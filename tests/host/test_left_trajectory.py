@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tools.environment import ROOT
+from tools.in_process import pack_module
 
 from . import tiny_sampling as tiny
 
@@ -145,9 +146,8 @@ CLIPS = {
 
 @pytest.mark.parametrize("clip", CLIPS)
 def test_a_trajectory_weighs_what_the_help_says(host: dict[str, type], clip: str):
-    import sys
 
-    core = next(part for name, part in sys.modules.items() if name.endswith("latent-stereo.stereo_core.trajectory"))
+    core = pack_module("stereo_core.trajectory")
     assert host["Stereo_LeftTrajectory"]
 
     def weight(steps: int, half: bool = False) -> float:

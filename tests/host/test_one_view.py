@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+
+from tools.in_process import pack_module
 
 from . import tiny_attention as tiny
 
@@ -28,8 +28,7 @@ def svd(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def prepare(*args: Any) -> None:
-    pack = next(name for name in sys.modules if name.endswith("latent-stereo.nodes"))
-    importlib.import_module(f"{pack}.one_view").prepare_for_one_view(*args)
+    pack_module("nodes.sampling.given_views").prepare_for_one_view(*args)
 
 
 class Once:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+
+from tools.in_process import pack_module
 
 from . import tiny_sampling as tiny
 
@@ -25,8 +25,7 @@ def as_the_host_runs_nodes() -> Iterator[None]:
 
 
 def recording(sampler: Any) -> Any:
-    pack = next(name for name in sys.modules if name.endswith("latent-stereo.nodes"))
-    return importlib.import_module(f"{pack}.recording").RecordingSampler(sampler)
+    return pack_module("nodes.sampling.recording").RecordingSampler(sampler)
 
 
 def sure_of_the_picture(name: str) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+
+from tools.in_process import pack_module
 
 from .tiny_matrix import load_checkpoint
 
@@ -49,11 +49,6 @@ def as_in_a_node():
         yield
 
 
-def module(name: str) -> ModuleType:
-    """One of the pack's own modules, as the host loaded it."""
-    return next(found for path, found in sys.modules.items() if path.endswith(f".nodes.{name}"))
-
-
 def words(seed: int, **extra: Any) -> list[list[Any]]:
     stream = torch.Generator().manual_seed(seed)
     picture = torch.randn(1, 4, SIZE, SIZE, generator=stream)
@@ -61,7 +56,7 @@ def words(seed: int, **extra: Any) -> list[list[Any]]:
 
 
 def conditioning(views: int = VIEWS, frames: int = FRAMES, scales: tuple[float, float] = (2.0, 2.0)) -> Any:
-    made = module("matrix_conditioning")
+    made = pack_module("nodes.matrix.conditioning")
     clip = {"motion_bucket_id": 127, "fps": 6, "augmentation_level": 0.02}
     orbit = {"elevation": [10.0] * views, "azimuth": [360 / views * (view + 1) for view in range(views)]}
     guidance = tuple(torch.linspace(*scales, frames).tolist())
@@ -150,7 +145,7 @@ def estimate(model: Any, strip: Any, state: Tensor, sigma: Tensor) -> Tensor:
 def test_it_is_algorithm_1_on_real_networks(host, models):
     """Line by line, with a repeat of the first of two steps, each estimate from a run of the host's own."""
     sigmas, given = schedule(), conditioning()
-    stream = torch.Generator().manual_seed((SEED + module("matrix_sampling")._REPEAT_STREAM) % 2**63)
+    stream = torch.Generator().manual_seed((SEED + pack_module("nodes.matrix.sampling")._REPEAT_STREAM) % 2**63)
     matrix = noise() * (1 + sigmas[0] ** 2).sqrt()
     for i in range(2):
         for j in range(2 - i):
@@ -204,7 +199,7 @@ def test_chunks_change_nothing_on_the_cpu_and_the_cost_is_the_papers(host, model
 
 def test_several_strips_in_one_evaluation_are_the_same_as_each_alone(models):
     """What a GPU does with chunks."""
-    denoiser = module("strip_denoiser")
+    denoiser = pack_module("nodes.matrix.strip_denoiser")
     given, sigma, calls = conditioning(scales=(1.0, 3.0)), torch.tensor(3.0), []
     for model, strips, length in ((models[0], given.rows, FRAMES), (models[1], given.columns, VIEWS)):
         state = torch.randn(len(strips), length, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(1)) * sigma
@@ -284,7 +279,7 @@ def test_presets_stand_in_for_the_settings(host, models, monkeypatch):
         taken.append(args[4])
         return noise()
 
-    monkeypatch.setattr(module("score_composition"), "sample_matrix", take)
+    monkeypatch.setattr(pack_module("nodes.score_composition_sampler"), "sample_matrix", take)
     run(host, models, weight=0.1, repeat_until=0.3)
     run(host, models, preset="paper", weight=0.1)
     run(host, models, preset="code", weight=0.1)

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tools.in_process import pack_module
+
 from . import tiny_sampling as tiny
 from . import tiny_stereo_video as video
 
@@ -102,7 +104,7 @@ class Seed:
 @pytest.mark.parametrize("inner", SINGLE_STEP)
 def test_two_recorded_parts_keep_their_own_noise(inner: str):
     name, sigmas = "sd15", tiny.schedule("sd15", STEPS)
-    recorders = [video.module("nodes.recording").RecordingSampler(tiny.inner(inner)) for _ in range(2)]
+    recorders = [pack_module("nodes.sampling.recording").RecordingSampler(tiny.inner(inner)) for _ in range(2)]
     left = part(name, recorders[0], sigmas[:6], video.zeros(name), new_noise())
     left = part(name, recorders[1], sigmas[5:], left, Seed(9))
     joined = recorders[0].trajectory.followed_by(recorders[1].trajectory)
@@ -119,7 +121,7 @@ def test_two_recorded_parts_keep_their_own_noise(inner: str):
 
 
 def streams(trajectory: Any, inner: str, sigmas: Tensor, seed: int = 5) -> Any:
-    make = video.module("nodes.noise_streams").NoiseStreams
+    make = pack_module("nodes.sampling.noise_streams").NoiseStreams
     return make(tiny.inner(inner), torch.zeros(1, 4, 4, 8), sigmas, seed, trajectory)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+
+from tools.in_process import pack_module
 
 from . import tiny_sampling as tiny
 
@@ -26,7 +27,7 @@ def as_the_host_runs_nodes() -> Iterator[None]:
 
 def core(module: str) -> Any:
     """A module of the core as the loaded pack has it."""
-    return next(found for name, found in sys.modules.items() if name.endswith(f"latent-stereo.stereo_core.{module}"))
+    return pack_module(f"stereo_core.{module}")
 
 
 class Recorder:

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tools.in_process import pack_module
+
 from . import tiny_sampling as tiny
 
 pytestmark = pytest.mark.usefixtures("host")
@@ -172,9 +174,8 @@ def test_memory_is_asked_for_the_pair(monkeypatch: pytest.MonkeyPatch):
 
 
 def trajectory(batch: int = 1) -> Any:
-    import sys
 
-    module = next(m for name, m in sys.modules.items() if name.endswith("latent-stereo.stereo_core.trajectory"))
+    module = pack_module("stereo_core.trajectory")
     return module.Trajectory(tiny.schedule("sd15", 4), tuple(torch.zeros(batch, 4, 4, 8) for _ in range(5)))
 
 

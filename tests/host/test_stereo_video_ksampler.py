@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tools.in_process import pack_module
+
 from . import tiny_sampling as tiny
 
 STEPS = 5
@@ -143,9 +145,8 @@ def test_a_preset_is_the_papers_last_warp(ksample: Any, preset: str, share: floa
 
 
 def test_a_recorded_left_view_is_used_as_it_is(ksample: Any, monkeypatch: pytest.MonkeyPatch):
-    import sys
 
-    recording = next(m for name, m in sys.modules.items() if name.endswith("latent-stereo.nodes.recording"))
+    recording = pack_module("nodes.sampling.recording")
     recorder = recording.RecordingSampler(tiny.inner("euler_ancestral"))
     left, _ = tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
     expected = ksample()["samples"]
@@ -217,13 +218,12 @@ def test_the_maps_must_be_of_the_models_frames(ksample: Any, maps: int, fits: bo
 def test_progress_counts_the_left_view_and_every_iteration_once(
     ksample: Any, attention: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
 ):
-    import sys
 
     import latent_preview
 
     trajectory = None
     if recorded:
-        recording = next(m for name, m in sys.modules.items() if name.endswith("latent-stereo.nodes.recording"))
+        recording = pack_module("nodes.sampling.recording")
         recorder = recording.RecordingSampler(tiny.inner("euler_ancestral"))
         tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
         trajectory = recorder.trajectory
@@ -238,9 +238,8 @@ def test_progress_counts_the_left_view_and_every_iteration_once(
 
 
 def test_another_trajectory_is_refused(ksample: Any):
-    import sys
 
-    recording = next(m for name, m in sys.modules.items() if name.endswith("latent-stereo.nodes.recording"))
+    recording = pack_module("nodes.sampling.recording")
     recorder = recording.RecordingSampler(tiny.inner("euler"))
     tiny.sample("sd15", recorder, sigmas=4)
     with pytest.raises(ValueError, match="trajectory: holds no state at noise level"):

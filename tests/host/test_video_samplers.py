@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tools.in_process import pack_module
+
 from . import tiny_sampling as tiny
 from . import tiny_stereo_video as video
 
@@ -42,17 +44,19 @@ def block() -> Tensor:
 
 
 def literal(name: str, trajectory: Any, *, code: bool = False, eta: float = 0.0, **plan: Any) -> video.Literal:
-    stream = torch.Generator().manual_seed(5 + video.module("nodes.right_view")._RESTART_STREAM)
+    stream = torch.Generator().manual_seed(5 + pack_module("nodes.sampling.right_view")._RESTART_STREAM)
     fixed = [torch.randn(video.SHAPES[name], generator=stream) for _ in range(3)]
     plan = {**(SHORT if name == "svd" else LONG), **plan}
     flow = video.family(name) == "wan"
 
     def repeated(step: int) -> torch.Generator:
-        return torch.Generator().manual_seed(5 + video.module("nodes.right_view")._REPEAT_STREAM + step)
+        return torch.Generator().manual_seed(5 + pack_module("nodes.sampling.right_view")._REPEAT_STREAM + step)
 
     def taken(step: int, repeat: int) -> torch.Generator:
         # The host's samplers seed theirs with one more.
-        return torch.Generator().manual_seed(video.module("nodes.noise_streams").take_seed(5, step, repeat + 1) + 1)
+        return torch.Generator().manual_seed(
+            pack_module("nodes.sampling.noise_streams").take_seed(5, step, repeat + 1) + 1
+        )
 
     streams = {"fixed": fixed, "repeated": repeated, "taken": taken}
     return video.Literal(trajectory.states, block(), **plan, code=code, eta=eta, flow=flow, **streams)

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from .test_score_composition import SEED, WIDGETS, guided, module, noise, schedule
+from tools.in_process import pack_module
+
+from .test_score_composition import SEED, WIDGETS, guided, noise, schedule
 from .test_score_composition import alone as host_alone
 from .tiny_matrix import load_checkpoint
 
@@ -86,7 +88,11 @@ def shifted(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def test_the_right_estimate_is_the_shifted_left_one_and_the_models_own_in_the_holes(host, svd):
-    strips, pair, turns = module("strip_denoiser"), module("pair_denoiser"), module("strip_denoiser").Turns()
+    strips, pair, turns = (
+        pack_module("nodes.matrix.strip_denoiser"),
+        pack_module("nodes.matrix.view_expert"),
+        pack_module("nodes.matrix.strip_denoiser").Turns(),
+    )
     rows, sigma = conditioning(host).rows, torch.tensor(2.0)
     state = torch.randn(2, FRAMES, 4, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)) * sigma
     model = expert(host, svd, "none")
@@ -129,7 +135,7 @@ def test_the_left_clip_stays_the_video_models_own_and_the_right_one_follows_it(h
 def test_the_model_is_not_changed(host, svd):
     made = expert(host, svd)
     assert svd.attachments == {} and made.is_clone(svd)
-    assert module("pair_denoiser").find_expert(svd) is None
+    assert pack_module("nodes.matrix.view_expert").find_expert(svd) is None
 
 
 @pytest.mark.parametrize(
@@ -163,7 +169,7 @@ def test_bad_input_is_named(host, svd, attempt, message):
 
 def three_views(host: dict[str, type]) -> Any:
     given = conditioning(host)
-    return module("matrix_conditioning").MatrixConditioning((*given.rows, given.rows[0]), ())
+    return pack_module("nodes.matrix.conditioning").MatrixConditioning((*given.rows, given.rows[0]), ())
 
 
 def uneven(host: dict[str, type]) -> Any:

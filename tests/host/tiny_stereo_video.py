@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from tools.in_process import pack_module
 
 from . import tiny_sampling as tiny
 
@@ -34,18 +35,13 @@ def family(name: str) -> str:
     return "wan" if name == "clip" else name
 
 
-def module(name: str) -> Any:
-    """A module of the loaded pack."""
-    return next(found for found_name, found in sys.modules.items() if found_name.endswith(f"latent-stereo.{name}"))
-
-
 def zeros(name: str) -> Tensor:
     return torch.zeros(SHAPES[name])
 
 
 def record(name: str, sampler: str = "euler", samples: Tensor | None = None, **run: Any) -> tuple[Any, Tensor]:
     """A plain run's trajectory and what came out."""
-    recorder = module("nodes.recording").RecordingSampler(tiny.inner(sampler))
+    recorder = pack_module("nodes.sampling.recording").RecordingSampler(tiny.inner(sampler))
     out, _ = tiny.sample(family(name), recorder, zeros(name) if samples is None else samples, **run)
     return recorder.trajectory, out
 

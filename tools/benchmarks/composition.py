@@ -7,7 +7,6 @@ import gc
 import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from stereo_core.composition_weights import CompositionSettings
 from stereo_core.score_composition import compose, count_evaluations
-from tools.in_process import load_host
+from tools.in_process import load_host, pack_module
 from tools.server import find_host
 
 from .sampling import Peak, Stopwatch, now
@@ -168,7 +167,7 @@ def random_model(told: int, full: bool) -> Any:
 
 def conditioning(views: int, frames: int, size: int) -> Any:
     """Random pictures and vision embeddings for every strip."""
-    made = _pack_module("matrix_conditioning")
+    made = pack_module("nodes.matrix.conditioning")
     generator = torch.Generator().manual_seed(1)
 
     def words(**extra: Any) -> list[list[Any]]:
@@ -200,8 +199,3 @@ def run_alone(model: Any, given: Any, sigmas: Tensor) -> Tensor:
     noise = torch.randn(len(row.guidance), *row.positive[0][1]["concat_latent_image"].shape[1:])
     euler, rest = comfy.samplers.sampler_object("euler"), (row.positive, row.negative, torch.zeros_like(noise))
     return comfy.sample.sample_custom(model, noise, 3.0, euler, sigmas[-2:], *rest, disable_pbar=True, seed=0)
-
-
-def _pack_module(name: str) -> ModuleType:
-    """One of the pack's own modules, as the host loaded it."""
-    return next(module for path, module in sys.modules.items() if path.endswith(f".nodes.{name}"))

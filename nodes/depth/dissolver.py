@@ -1,0 +1,190 @@
+"""A depth clip through a VAE, one step of a diffusion model, and back, as each kind of model takes a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_base
+import comfy.sample
+import comfy.samplers
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+from torch.nn import functional
+
+from ...stereo_core.dissolving import DissolveForm, dissolve, noise_level, restore_range
+from ...stereo_core.windows import blend_windows, plan_windows
+from ..sampling.pairs import mark_pair
+from ..sampling.stepwise import noise_form
+
+# Models of single pictures whose latents have a time axis all the same.
+_PICTURES_IN_TIME = (comfy.model_base.QwenImage, comfy.model_base.Anima)
+
+Conditioning = list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DepthDissolver:
+    """What a depth map is dissolved with.
+
+    Attributes:
+        model: any diffusion or flow model.
+        vae: its own.
+        positive: what the model is told; it is asked once, without guidance.
+        form: how the latent is read.
+        keep_range: whether the result gets back the input's brightness and contrast.
+        window: frames that a model which sees clips gets at once, 0 for all.
+        overlap: frames over which one window fades into the next.
+    """
+
+    model: ModelPatcher
+    vae: Any
+    positive: Conditioning
+    form: DissolveForm
+    keep_range: bool
+    window: int
+    overlap: int
+
+    def windows(self, frames: int) -> list[slice]:
+        """What the model gets at once."""
+        if self.sees_clips:
+            return plan_windows(frames, self.window, self.overlap)
+        return [slice(frame, frame + 1) for frame in range(frames)]
+
+    def ticks(self, frames: int) -> tuple[int, int]:
+        """How often ``clip`` and ``frame`` tick."""
+        return 3 * len(self.windows(frames)), 3
+
+    def clip(self, depth: Tensor, amount: int, tick: Callable[[], object]) -> Tensor:
+        """Dissolve a clip (T, 1, H, W) at t = ``amount``."""
+        windows = self.windows(len(depth))
+        dissolved = blend_windows(self._dissolve(depth, amount, windows, tick), windows)
+        return restore_range(dissolved, depth) if self.keep_range else dissolved
+
+    def frame(self, depth: Tensor, index: int, amount: int, tick: Callable[[], object]) -> Tensor:
+        """Dissolve one frame of a clip, with what the model sees along with it: (1, H, W)."""
+        window = min(self.windows(len(depth)), key=lambda window: abs(window.start + window.stop - 1 - 2 * index))
+        (dissolved,) = self._dissolve(depth, amount, [window], tick)
+        if self.keep_range:
+            dissolved = restore_range(dissolved, depth[window])
+        return dissolved[index - window.start]
+
+    @property
+    def sees_clips(self) -> bool:
+        """Whether the model sees frames together, and not each by itself."""
+        if isinstance(self.model.model, comfy.model_base.SVD_img2vid):
+            return True
+        return self._makes_video and not isinstance(self.model.model, _PICTURES_IN_TIME)
+
+    @property
+    def _makes_video(self) -> bool:
+        return self.vae.latent_dim == 3 and not self.vae.not_video
+
+    def encode(self, depth: Tensor) -> Tensor:
+        """Turn frames (T, 1, H, W) in [0, 1] into the VAE's latent, padded to whole cells and latent frames.
+
+        Raises:
+            ValueError: the VAE is not the model's.
+        """
+        cell = 2 * self.vae.spacial_compression_encode()  # two: models and VAEs take cells in pairs
+        height, width = depth.shape[-2:]
+        padded = functional.pad(depth, (0, -width % cell, 0, -height % cell), mode="replicate")
+        if self._makes_video:
+            missing = _whole_latent_frames(self.vae, len(padded)) - len(padded)
+            padded = torch.cat([padded, padded[-1:].expand(missing, -1, -1, -1)])
+        latent = self.vae.encode(padded.movedim(1, -1).expand(-1, -1, -1, 3)).float()
+        self._expect_of_model(latent)
+        return comfy.sample.fix_empty_latent_channels(self.model, latent)
+
+    def step(self, latent: Tensor, strength: int, frames: slice, total: int) -> Tensor:
+        """Dissolve one latent of the frames ``frames`` out of ``total``."""
+        sampling = self.model.get_model_object("model_sampling")
+        sigma = noise_level(sampling.sigmas, strength, self.form)
+        guider = comfy.samplers.CFGGuider(self.model)
+        guider.inner_set_conds({"positive": self._told_of(frames, total)})
+        levels = torch.stack([sigma, torch.zeros_like(sigma)]).float().cpu()
+        nothing = torch.zeros_like(latent)
+        dissolved = guider.sample(nothing, latent, _OneStep(self.form), levels, disable_pbar=True, seed=0)
+        return dissolved.to(latent.device)
+
+    def decode(self, latent: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
+        """Turn a latent back into ``frames`` grey frames (T, 1, H, W) of ``size`` in [0, 1]."""
+        pixels = self.vae.decode(latent)[..., :3]
+        pixels = pixels.reshape(-1, *pixels.shape[-3:])[:frames, : size[0], : size[1]]
+        return pixels.float().mean(dim=-1).unsqueeze(1).clamp(0, 1)
+
+    def _dissolve(
+        self, depth: Tensor, strength: int, windows: Sequence[slice], tick: Callable[[], object]
+    ) -> list[Tensor]:
+        """Dissolve windows of a clip: first the VAE, then the model, then the VAE, so that each is loaded once."""
+        latents, dissolved, pieces = [], [], []
+        for window in windows:
+            tick()
+            latents.append(self.encode(depth[window]))
+        for window, latent in zip(windows, latents, strict=True):
+            tick()
+            dissolved.append(self.step(latent, strength, window, len(depth)))
+        for window, latent in zip(windows, dissolved, strict=True):
+            tick()
+            pieces.append(self.decode(latent, window.stop - window.start, tuple(depth.shape[-2:])).to(depth))
+        return pieces
+
+    def _expect_of_model(self, latent: Tensor) -> None:
+        form = self.model.get_model_object("latent_format")
+        if latent.shape[1] != form.latent_channels:
+            raise ValueError(
+                f"vae: makes latents of {latent.shape[1]} channels, and this model takes {form.latent_channels}. "
+                "Connect the VAE that belongs to the model."
+            )
+        if self._makes_video != (form.latent_dimensions == 3) and not self.vae.not_video:
+            kinds = ("video", "picture") if self._makes_video else ("picture", "video")
+            raise ValueError(
+                f"vae: makes {kinds[0]} latents, and model is a {kinds[1]} model. "
+                "Connect the VAE that belongs to the model."
+            )
+
+    def _told_of(self, frames: slice, total: int) -> Conditioning:
+        """Cut what is told frame by frame to the window's frames."""
+        if frames == slice(0, total):
+            return self.positive
+
+        def cut(value: Any) -> Any:
+            tensors = [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Tensor)]
+            if any(tensor.ndim == 5 and tensor.shape[2] > 1 for tensor in tensors):
+                raise ValueError(
+                    "positive: guides the model along the whole clip and cannot be cut into windows. "
+                    "Set window to 0, or connect a conditioning without such a guide."
+                )
+            by_frame = isinstance(value, Tensor) and value.ndim > 0 and len(value) == total and not self._makes_video
+            return value[frames] if by_frame else value
+
+        return [
+            [cut(embedding), {name: cut(value) for name, value in values.items()}]
+            for embedding, values in self.positive
+        ]
+
+
+class _OneStep(comfy.samplers.Sampler):
+    """Eq. 5 where the host runs a sampler: with its conditioning and its model in place."""
+
+    def __init__(self, form: DissolveForm) -> None:
+        self.form = form
+
+    def sample(self, model_wrap, sigmas, extra_args, _callback, _noise, latent_image, *_):
+        options = mark_pair(extra_args["model_options"], paired=False)
+
+        def denoise(state: Tensor, sigma: Tensor) -> Tensor:
+            return model_wrap(state, sigma.expand(len(state)), model_options=options, seed=extra_args["seed"])
+
+        noise = noise_form(model_wrap.inner_model.model_sampling)
+        return dissolve(latent_image, sigmas[0], denoise, noise, self.form)
+
+
+def _whole_latent_frames(vae: Any, frames: int) -> int:
+    """The least number of frames, not below ``frames``, that the VAE gives back as many of as it was given."""
+    latent_frames = vae.downscale_ratio[0](frames)
+    while vae.upscale_ratio[0](latent_frames) < frames:
+        latent_frames += 1
+    return vae.upscale_ratio[0](latent_frames)

@@ -1,0 +1,118 @@
+"""Raw inverse depth of a clip from what the graph offers: a network of this pack or the host, or geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.utils
+import torch
+from comfy.ldm.moge.model import MoGeModel
+from torch import Tensor
+
+from ...stereo_core.depth_range import inverse_depth_from_metric
+from ...stereo_core.frame_matching import resize_nearest
+from .networks import DepthModel
+
+Source = DepthModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
+
+# The longest side at which the host's Depth Anything 3 node runs unless told otherwise.
+_DA3_RESOLUTION = 504
+# Probability from which Depth Anything 3's own post-processing takes a pixel for sky.
+_SKY = 0.3
+# Side of a patch of both, in pixels, and MoGe's finest level.
+_PATCH = 14
+_MOGE_FINEST = 9
+
+
+def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_size: int) -> Tensor:
+    """Estimate, or take over, the inverse depth of a clip, in the source's own scale.
+
+    Args:
+        frames: (T, 3, H, W) in [0, 1].
+        source: a model, or the geometry that a node of the host made of these frames.
+        resolution: longest side a model runs at, 0 its own.
+        batch_size: frames in one call of a model.
+
+    Returns:
+        (T, 1, h, w) float32 on the CPU, larger is nearer, 0 at infinity, at the size the source works at.
+
+    Raises:
+        ValueError: geometry of another number of frames, or a source of another kind.
+    """
+    if isinstance(source, dict):
+        return _geometry(frames, source)
+    infer = _model(source, resolution)
+    # A frame that repeats the one before, as held and still frames do, is not computed again.
+    new = [t for t in range(len(frames)) if t == 0 or not torch.equal(frames[t], frames[t - 1])]
+    progress = comfy.utils.ProgressBar(len(new))
+    chunks = []
+    for start in range(0, len(new), batch_size):
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        chunk = new[start : start + batch_size]
+        chunks.append(infer(frames[chunk]).to("cpu", torch.float32))
+        progress.update(len(chunk))
+    computed = torch.cat(chunks)
+    if len(new) == len(frames):
+        return computed
+    repeats = torch.tensor([*new[1:], len(frames)]) - torch.tensor(new)
+    return computed.repeat_interleave(repeats, dim=0)
+
+
+def _model(source: Source, resolution: int) -> Callable[[Tensor], Tensor]:
+    if isinstance(source, DepthModel):
+        return lambda frames: source.infer(frames, resolution)
+    if isinstance(source, MoGeModel):
+        return lambda frames: _run_moge(source, frames, resolution)
+    if isinstance(source, comfy.model_patcher.ModelPatcher):
+        return lambda frames: _run_da3(source, frames, resolution)
+    raise ValueError(
+        f"source: got {type(source).__name__}. Connect Load Depth Model, Load Depth Anything 3, Load MoGe Model, "
+        "or the geometry one of the latter two made."
+    )
+
+
+def _run_da3(model: comfy.model_patcher.ModelPatcher, frames: Tensor, resolution: int) -> Tensor:
+    # Imported when used: another version of the host's node must not keep the rest of the pack from loading.
+    from comfy_extras.nodes_depth_anything_3 import DA3Inference
+
+    resolution = resolution or _DA3_RESOLUTION
+    height, width = frames.shape[-2:]
+    if resolution * min(height, width) < _PATCH / 2 * max(height, width):
+        raise ValueError(
+            f"image: {width} x {height} is too narrow for Depth Anything 3 at resolution {resolution}. "
+            "Raise resolution or crop the picture."
+        )
+    geometry = DA3Inference.execute(model, frames.movedim(1, -1), resolution, "upper_bound_resize", {"mode": "mono"})
+    return _inverse_depth(geometry.args[0])
+
+
+def _run_moge(model: MoGeModel, frames: Tensor, resolution: int) -> Tensor:
+    """Run MoGe at the token count that makes the longest side ``resolution``, within what it was trained on."""
+    if not resolution:
+        return _inverse_depth(model.infer(frames, resolution_level=_MOGE_FINEST))
+    height, width = frames.shape[-2:]
+    tokens = (resolution / _PATCH) ** 2 * min(height, width) / max(height, width)
+    fewest, most = model.num_tokens_range
+    return _inverse_depth(model.infer(frames, num_tokens=round(min(max(tokens, fewest), most))))
+
+
+def _inverse_depth(geometry: dict) -> Tensor:
+    """Turn depth (T, H, W) of the host's geometry, far large and sky infinite, into inverse depth (T, 1, H, W)."""
+    if "depth" not in geometry:
+        raise ValueError("source: the geometry has no depth. Connect the output of a node that estimates depth.")
+    inverse = inverse_depth_from_metric(geometry["depth"].unsqueeze(1))
+    if "sky" in geometry:
+        inverse = inverse.masked_fill(geometry["sky"].unsqueeze(1) >= _SKY, 0)
+    return inverse
+
+
+def _geometry(frames: Tensor, geometry: dict) -> Tensor:
+    inverse = _inverse_depth(geometry).to("cpu", torch.float32)
+    if len(inverse) != len(frames):
+        raise ValueError(
+            f"source: the geometry has {len(inverse)} frames and image has {len(frames)}. "
+            "Connect the geometry of the same frames."
+        )
+    return resize_nearest(inverse, tuple(frames.shape[-2:]))

@@ -1,0 +1,123 @@
+"""DepthEstimate: the depth of a picture or clip, steady over the clip."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.depth_range import DepthRange, normalize_inverse_depth
+from ..stereo_core.scenes import find_scene_starts
+from ..stereo_core.stabilization import stabilize as stabilize_depth
+from .depth.networks import resize_depth
+from .depth.sources import Source, raw_inverse_depth
+from .host import image_to_core
+from .widgets.sockets import DEPTH_MODEL
+
+_SOURCES = [DEPTH_MODEL, *(io.Custom(n) for n in ("DA3_MODEL", "MOGE_MODEL", "DA3_GEOMETRY", "MOGE_GEOMETRY"))]
+
+
+class DepthEstimate(io.ComfyNode):
+    """Estimate the depth of a picture or clip, steady over the clip."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_DepthEstimate",
+            display_name="Depth Estimate",
+            category="stereo/depth",
+            description="Estimates the depth of a picture, or of a clip with one range over its frames. White is near.",
+            search_aliases=["depth map", "midas", "depth anything", "zoe", "moge", "video depth", "inverse depth"],
+            inputs=[
+                io.Image.Input("image", tooltip="One picture, or the frames of a clip."),
+                io.MultiType.Input(
+                    "source",
+                    types=_SOURCES,
+                    tooltip="A depth model (Load Depth Model, Load Depth Anything 3, Load MoGe Model), or the geometry "
+                    "that Depth Anything 3 or MoGe made of the same frames.",
+                ),
+                io.Combo.Input(
+                    "range",
+                    options=DepthRange,
+                    default=DepthRange.SCENE.value,
+                    tooltip="Over which frames black to white is stretched.\nscene: between cuts, steady within each "
+                    "scene (default).\nclip: over all frames.\nimage: every frame alone, for unrelated pictures.",
+                ),
+                io.Boolean.Input(
+                    "stabilize",
+                    default=True,
+                    tooltip="Take out the jumps of scale and offset between neighbouring frames of a scene, judged by "
+                    "what stands still. Does nothing to a single picture or under a moving camera.",
+                ),
+                io.Int.Input(
+                    "resolution",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    step=2,
+                    tooltip="Longest side, in pixels, at which the model runs, rounded to what it takes; 0 is the "
+                    "model's own (384 to 924, Depth Pro 1536 and no other, GLPN the picture's).\n"
+                    "Higher: finer edges, more memory and time, less certain large shapes. MoGe: about 650 to 1100. "
+                    "Not used for geometry.",
+                ),
+                io.Int.Input(
+                    "batch_size",
+                    default=4,
+                    min=1,
+                    max=256,
+                    tooltip="Frames per call of the model. Lower it when memory runs out. The result is the same. "
+                    "Not used for geometry.",
+                ),
+                io.Float.Input(
+                    "percentile",
+                    default=0.5,
+                    min=0.0,
+                    max=10.0,
+                    step=0.1,
+                    advanced=True,
+                    tooltip="Percent of the pixels clipped at each end of the range, so that a few stray values "
+                    "do not squeeze the rest. 0 clips none.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="depth",
+                    tooltip="Relative inverse depth in [0, 1] as a grey picture, white near; the size and frame count "
+                    "of image.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        source: Source,
+        range: str,
+        stabilize: bool,
+        resolution: int,
+        batch_size: int,
+        percentile: float,
+    ) -> io.NodeOutput:
+        frames = image_to_core(image, "image")
+        raw = raw_inverse_depth(frames, source, resolution, batch_size)
+        cuts = find_scene_starts(frames) if range == DepthRange.SCENE or stabilize else None
+        if stabilize and len(raw) > 1:
+            raw = stabilize_depth(raw, frames, cuts)
+        depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile=percentile)
+        return io.NodeOutput(_to_image(depth, tuple(frames.shape[-2:])))
+
+
+def _to_image(depth: Tensor, size: tuple[int, int]) -> Tensor:
+    """Write (T, 1, h, w) into an IMAGE (T, H, W, 3) frame by frame: a long clip is never held twice at full size."""
+    image = torch.empty(
+        len(depth),
+        *size,
+        3,
+        device=comfy.model_management.intermediate_device(),
+        dtype=comfy.model_management.intermediate_dtype(),
+    )
+    for frame, inverse in zip(image, depth, strict=True):
+        frame.copy_(resize_depth(inverse.unsqueeze(0), size)[0].movedim(0, -1))
+    return image

@@ -1,0 +1,117 @@
+"""ImageStereoShift: a picture or clip and its depth to both views, in image space."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..stereo_core.disparity_preview import disparity_preview
+from ..stereo_core.geometry import StereoGeometry
+from ..stereo_core.rendering import Quality, View, render_view, working_bytes
+from .host import (
+    compute_device,
+    core_to_image,
+    depth_to_core,
+    each_frame,
+    expect_size_of_image,
+    for_each,
+    image_to_core,
+    refuse_beyond_memory,
+)
+from .widgets.geometry import geometry_inputs, show_geometry
+
+
+class ImageStereoShift(io.ComfyNode):
+    """Warp every frame along its disparity and fill what the left view does not show."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_ImageStereoShift",
+            display_name="Image Stereo Shift",
+            category="stereo/image",
+            description="Makes the left and right view of a picture or clip from its depth map, without a model.",
+            search_aliases=["2d to 3d", "parallax", "divergence", "stereo image", "SBS", "depth warp"],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture or clip; it becomes the left view."),
+                io.Image.Input(
+                    "depth",
+                    tooltip="Its depth map, white is near, of the same size. One map for each frame, or one for all.",
+                ),
+                *geometry_inputs(),
+                io.Float.Input(
+                    "balance",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="The left view's share of the shift, 0 to 1.\n0 leaves the left view the untouched "
+                    "original, 0.5 shifts both by half, 1 leaves the right view untouched.",
+                ),
+                io.Combo.Input(
+                    "quality",
+                    options=Quality,
+                    default=Quality.BEST.value,
+                    tooltip="best: exact surfaces and the smoothest fill. fast: several times quicker, for long clips.",
+                ),
+                io.Int.Input(
+                    "edge_growth",
+                    default=0,
+                    min=0,
+                    max=16,
+                    advanced=True,
+                    tooltip="Pixels by which near things grow before the shift, 0 to 16.\n"
+                    "1 or 2 removes halos when the depth edges lie a little inside the objects.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="left"),
+                io.Image.Output(display_name="right"),
+                io.Mask.Output(display_name="holes", tooltip="1 where the right view shows what the source does not."),
+                io.Mask.Output(display_name="left_holes", tooltip="The same for the left view; empty at balance 0."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        depth: Tensor,
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        balance: float,
+        quality: str,
+        edge_growth: int,
+    ) -> io.NodeOutput:
+        source = image_to_core(image, "image")
+        frames, channels, height, width = source.shape
+        expect_size_of_image(depth, image)
+        kept = source.element_size() * frames * 2 * (channels + 1) * height * width
+        refuse_beyond_memory(
+            kept + working_bytes(height, width, channels, Quality(quality)), f"Image Stereo Shift at {width}x{height}"
+        )
+        geometry = StereoGeometry(max_disparity, convergence, exponent)
+        columns = geometry.columns(for_each(depth_to_core(depth), frames), width)
+        show_geometry(cls, columns, width)
+
+        views = {View.LEFT: balance, View.RIGHT: 1 - balance}
+        images = {view: source if share == 0 else torch.empty_like(source) for view, share in views.items()}
+        holes = {view: torch.zeros(frames, height, width) for view in views}
+        for frame in each_frame(frames):
+            one = slice(frame, frame + 1)
+            picture, shift = source[one].to(compute_device()), columns[one].to(compute_device())
+            for view, share in views.items():
+                if share:
+                    rendered = render_view(picture, shift * share, Quality(quality), view, edge_growth)
+                    images[view][one] = rendered.image
+                    holes[view][one] = rendered.hole[:, 0]
+        return io.NodeOutput(
+            core_to_image(images[View.LEFT]),
+            core_to_image(images[View.RIGHT]),
+            holes[View.RIGHT],
+            holes[View.LEFT],
+            ui=ui.PreviewImage(core_to_image(disparity_preview(columns[:1])), cls=cls),
+        )

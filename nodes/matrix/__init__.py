@@ -1,0 +1,1 @@
+"""Score composition's machinery: two models over one matrix of views and frames."""

@@ -1,0 +1,109 @@
+"""What two models and the strips of an image matrix must be to be composed."""
+
+from __future__ import annotations
+
+import comfy.model_base
+from comfy.model_patcher import ModelPatcher
+
+from ...stereo_core.noise_forms import NoiseForm
+from ..sampling.stepwise import noise_form
+from .conditioning import MatrixConditioning, Strip, refuse_fixed_orbit
+
+_ORBITS = (comfy.model_base.SV3D_u, comfy.model_base.SV3D_p)
+
+
+def expect_models(video: ModelPatcher, multiview: ModelPatcher, expert: bool) -> None:
+    """Raise unless the two models can share an image matrix.
+
+    Args:
+        video: the model of the rows.
+        multiview: the model of the columns.
+        expert: it is a view expert, which may be the video model itself.
+
+    Raises:
+        ValueError: one model given twice, the two swapped, or another latent space or noise form.
+    """
+    if isinstance(video.model, _ORBITS):
+        raise ValueError(
+            f"video_model: {type(video.model).__name__} makes orbits, not clips. Connect SVD here, and SV3D to "
+            "multiview_model."
+        )
+    if multiview.is_clone(video) and not expert:
+        raise ValueError(
+            "multiview_model: is the video model once more. Connect a multi-view model such as SV3D, or for two views "
+            "the output of Shift-Coupled View Expert."
+        )
+    spaces = [model.get_model_object("latent_format") for model in (video, multiview)]
+    names = [type(space).__name__ for space in spaces]
+    if names[0] != names[1] or spaces[0].scale_factor != spaces[1].scale_factor:
+        raise ValueError(
+            f"video_model works in the latent space {names[0]} and multiview_model in {names[1]}: one matrix cannot be "
+            "in both. Connect two models that share one, such as SVD and SV3D."
+        )
+    for name, model, space in zip(("video_model", "multiview_model"), (video, multiview), spaces, strict=True):
+        if space.latent_dimensions != 2 or noise_form(model.get_model_object("model_sampling")) is not NoiseForm.VE:
+            raise ValueError(
+                f"{name}: {type(model.model).__name__} packs frames into one latent or samples by flow matching. "
+                "Connect a model whose frames are single latents with added noise, such as SVD and SV3D."
+            )
+
+
+def expect_strips(
+    video: ModelPatcher, multiview: ModelPatcher, conditioning: MatrixConditioning, expert: bool
+) -> tuple[int, int]:
+    """Return how many views and frames the matrix has.
+
+    Args:
+        video: the model of the rows.
+        multiview: the model of the columns.
+        conditioning: of every strip.
+        expert: the multi-view model is a view expert, which takes the rows' conditioning.
+
+    Raises:
+        ValueError: strips that do not fit the matrix or their model.
+    """
+    if conditioning.custom_azimuths:
+        refuse_fixed_orbit(multiview)
+    views, frames = len(conditioning.rows), len(conditioning.rows[0].guidance)
+    if expert and views != 2:
+        raise ValueError(
+            f"conditioning: {views} views, and a Shift-Coupled View Expert knows two. "
+            "Connect the output of Stereo Clip Conditioning, or a multi-view model."
+        )
+    if expert and any(multiview.model_options.get(name) for name in ("sampler_cfg_function", "context_handler")):
+        raise ValueError(
+            "multiview_model: the expert's model brings its own guidance or context windows, which would take both "
+            "views for one clip. Connect Shift-Coupled View Expert to the model without that node."
+        )
+    if not expert and len(conditioning.columns) != frames:
+        raise ValueError(
+            f"conditioning: {len(conditioning.columns)} columns for rows of {frames} frames. "
+            "Connect the output of Image Matrix Conditioning, made from strips of these lengths."
+        )
+    _expect_each("row", video, conditioning.rows, frames)
+    if not expert:
+        _expect_each("column", multiview, conditioning.columns, views)
+    return views, frames
+
+
+def _expect_each(kind: str, model: ModelPatcher, strips: tuple[Strip, ...], length: int) -> None:
+    guided = "sampler_cfg_function" in model.model_options
+    for index, strip in enumerate(strips):
+        entries = [entry[1] for entry in (*strip.positive, *strip.negative)]
+        lists = [entry[key] for entry in entries for key in ("azimuth", "elevation") if key in entry]
+        for given in (strip.guidance, *lists):
+            if isinstance(given, (list, tuple)) and len(given) != length:
+                raise ValueError(
+                    f"conditioning: {kind} {index} is for {len(given)} entries and the matrix has {length} there. "
+                    "Make all strips for the same numbers of views and frames."
+                )
+        if any(key in entry for entry in entries for key in ("control", "hooks")):
+            raise ValueError(
+                f"conditioning: {kind} {index} carries a ControlNet or hooks, which score composition does not run. "
+                "Connect the conditioning without them."
+            )
+        if guided and len(set(strip.guidance)) > 1:
+            raise ValueError(
+                f"conditioning: guidance goes from {strip.guidance[0]:g} to {strip.guidance[-1]:g} along each {kind}, "
+                "and the model brings its own, as from VideoLinearCFGGuidance. Connect the model without that node."
+            )

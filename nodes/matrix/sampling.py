@@ -1,0 +1,140 @@
+"""Sampling an image matrix with two of the host's models: what runs, and what the user sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import comfy.model_management
+import comfy.sample
+import comfy.utils
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+from einops import rearrange
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ...stereo_core.composition_weights import CompositionSettings
+from ...stereo_core.score_composition import compose, count_evaluations, expect_descending
+from .checks import expect_models, expect_strips
+from .conditioning import MatrixConditioning
+from .strip_denoiser import StripDenoiser, Turns
+from .view_expert import PairDenoiser, find_expert
+
+# Keeps the noise of repeats apart from the noise that the same seed starts the matrix with.
+_REPEAT_STREAM = 0x2545F491
+
+
+def sample_matrix(
+    video: ModelPatcher,
+    multiview: ModelPatcher,
+    conditioning: MatrixConditioning,
+    sigmas: Tensor,
+    settings: CompositionSettings,
+    seed: int,
+    chunk: int = 0,
+) -> Tensor:
+    """Sample the whole matrix by score composition.
+
+    Args:
+        video: denoises rows, one view over time; never changed.
+        multiview: denoises columns, one frame over the views; never changed. With a view expert: both rows at once.
+        conditioning: of every strip.
+        sigmas: (N + 1,) noise levels, descending.
+        settings: weights and repeats.
+        seed: of the noise.
+        chunk: strips in one evaluation; 0 for as many as fit the memory.
+
+    Returns:
+        (V, F, C, H, W), in the latent scale of the host's LATENT, on the CPU's or the host's intermediate device.
+
+    Raises:
+        ValueError: models or strips that do not fit each other, or a schedule without steps.
+    """
+    expert = find_expert(multiview)
+    expect_descending(sigmas)
+    expect_models(video, multiview, expert is not None)
+    views, frames = expect_strips(video, multiview, conditioning, expert is not None)
+    latent_format = video.get_model_object("latent_format")
+    cell = (latent_format.latent_channels, *conditioning.latent_size[1:])
+    count = count_evaluations(views, frames, len(sigmas) - 1, settings)
+    watch = _Watch(video, count.rows + (count.columns if expert is None else count.columns // frames * views))
+    turns = Turns()
+    rows = StripDenoiser(video, conditioning.rows, cell, turns, watch.evaluated)
+    strips = conditioning.rows if expert else conditioning.columns  # the expert sees a column as part of two rows
+    columns = StripDenoiser(multiview, strips, cell, turns, watch.evaluated)
+    by_columns = PairDenoiser(columns, expert, torch.Size((frames, *cell))) if expert else columns
+    used = [model for model, strips in ((rows, count.rows), (columns, count.columns)) if strips]
+
+    levels = sigmas.to(device=video.load_device, dtype=torch.float32)
+
+    def start() -> Tensor:
+        noise = comfy.sample.prepare_noise(torch.empty(views * frames, *cell), seed)
+        return used[0].start(noise.to(levels), levels).unflatten(0, (views, frames))
+
+    def work() -> Tensor:
+        at_once = (chunk, chunk) if chunk else (rows.fits(views), columns.fits(frames))
+        stream = torch.Generator().manual_seed((seed + _REPEAT_STREAM) % 2**63)
+        at_once = (at_once[0], frames if expert else at_once[1])  # the expert's pair of clips is not to be cut
+        report = watch.step if watch.shows else None
+        # No name for the start: the matrix at other levels is not to be held beside the one at work.
+        return compose(start(), levels, rows, by_columns, settings, at_once, stream, report)
+
+    try:
+        matrix = _prepared(used, sigmas, seed, work)
+    finally:
+        watch.close()
+    return latent_format.process_out(matrix.float()).to(
+        device=comfy.model_management.intermediate_device(), dtype=comfy.model_management.intermediate_dtype()
+    )
+
+
+def _prepared(models: Sequence[StripDenoiser], sigmas: Tensor, seed: int, work: Callable[[], Tensor]) -> Tensor:
+    """Do ``work`` with all of ``models`` prepared."""
+    if not models:
+        return work()
+    return models[0].prepared(sigmas, seed, lambda: _prepared(models[1:], sigmas, seed, work))
+
+
+class _Watch:
+    """Progress over all evaluations, and the matrix as a contact sheet after each step."""
+
+    def __init__(self, model: ModelPatcher, evaluations: int) -> None:
+        self._done, self._total = 0, evaluations
+        self._progress = comfy.utils.ProgressBar(evaluations)
+        self._bar = tqdm(total=evaluations, disable=not comfy.utils.PROGRESS_BAR_ENABLED)
+        self._previewer = _rough_previewer(model)
+
+    @property
+    def shows(self) -> bool:
+        """Whether anything is to be seen on the way."""
+        return self._previewer is not None
+
+    def evaluated(self, strips: int) -> None:
+        """Count evaluations."""
+        self._done += strips
+        self._bar.update(strips)
+        self._progress.update_absolute(self._done, self._total)
+
+    def step(self, _: int, denoised: Tensor, __: Tensor) -> None:
+        """Show the estimate of the clean matrix (V, F, C, H, W): views below each other, frames side by side."""
+        sheet = rearrange(denoised, "v f c h w -> 1 c (v h) (f w)")
+        preview = self._previewer.decode_latent_to_preview_image("JPEG", sheet)
+        self._progress.update_absolute(self._done, self._total, preview)
+
+    def close(self) -> None:
+        """End the console's bar."""
+        self._bar.close()
+
+
+def _rough_previewer(model: ModelPatcher) -> latent_preview.Latent2RGBPreviewer | None:
+    """A pixel for each latent, if the user wants previews at all.
+
+    A network such as TAESD would decode a sheet of hundreds of latents to gigabytes, and be shown at 512 pixels.
+    """
+    space = model.get_model_object("latent_format")
+    if space.latent_rgb_factors is None or latent_preview.get_previewer(model.load_device, space) is None:
+        return None
+    return latent_preview.Latent2RGBPreviewer(
+        space.latent_rgb_factors, space.latent_rgb_factors_bias, space.latent_rgb_factors_reshape
+    )

@@ -1,0 +1,63 @@
+"""NoisyRestartSampler: any sampler as one that restarts the first steps of a stereo pair."""
+
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.geometry import StereoGeometry
+from ..stereo_core.noisy_restart import RestartForm, RestartSettings
+from ..stereo_core.trajectory import Trajectory
+from .sampling.stereo_crafter_zero import VideoPairSampler
+from .widgets.geometry import geometry_inputs
+from .widgets.restart_refine import form_input, geometry_shown, left_view_inputs, restart_inputs, sampler_input
+
+
+class NoisyRestartSampler(io.ComfyNode):
+    """Make the right view of a recorded left one in the first steps."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_NoisyRestartSampler",
+            display_name="Noisy Restart Sampler",
+            category="stereo/sampling",
+            description="Makes the right view beside a recorded left one, taking the first steps several times "
+            "until holes and surfaces agree.",
+            search_aliases=["StereoCrafter-Zero", "stereo video", "text to stereo video", "2d to 3d video", "SBS"],
+            inputs=[
+                *left_view_inputs(),
+                *geometry_inputs(),
+                *restart_inputs(advanced=False),
+                form_input(),
+                sampler_input(),
+            ],
+            outputs=[
+                io.Sampler.Output(
+                    display_name="sampler", tooltip="Gives a latent with all left entries first, then all right ones."
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        depth: Tensor,
+        trajectory: Trajectory,
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        iterations: int,
+        restart_until: float,
+        form: str,
+        sampler: object | None = None,
+    ) -> io.NodeOutput:
+        geometry = StereoGeometry(max_disparity, convergence, exponent)
+        restart = RestartSettings(iterations, restart_until, RestartForm(form))
+        if sampler is None:
+            sampler = comfy.samplers.sampler_object("euler_ancestral")
+        return io.NodeOutput(
+            VideoPairSampler(sampler, depth, geometry, trajectory, restart), ui=geometry_shown(cls, depth, geometry)
+        )

@@ -1,0 +1,195 @@
+"""One run of any sampler in pieces, so that its state can be edited, and doubled to a pair, between steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_base
+import comfy.model_management
+import comfy.model_sampling
+import comfy.sampler_helpers
+import comfy.samplers
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ...stereo_core.noise_forms import NoiseForm
+from .control_hints import renew_control_hints
+from .host_samplers import inpaint_noise
+from .noise_streams import NoiseStreams
+from .pairs import each_view, mark_pair
+
+# Sets the seeds of the pieces apart.
+_SEED_STRIDE = 0x9E3779B1
+
+
+def noise_form(model_sampling: object) -> NoiseForm:
+    """How the states of a model hold their noise."""
+    return NoiseForm.FLOW if isinstance(model_sampling, comfy.model_sampling.CONST) else NoiseForm.VE
+
+
+def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
+    """Have the host free memory for a batch of ``shape``; it counted on the smaller one that it was given."""
+    needed, _ = comfy.sampler_helpers.estimate_memory(guider.model_patcher, shape, guider.conds)
+    device = guider.model_patcher.load_device
+    if not comfy.model_management.is_device_cpu(device) and needed > comfy.model_management.get_free_memory(device):
+        comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)
+
+
+class Segments:
+    """A sampler's run over one schedule, piece by piece.
+
+    With the same denoiser, random stream and step numbers throughout, the pieces of a single-step method are the
+    whole run to the bit; a multistep method begins anew with its first order at each cut. What the caller gave is
+    read, never changed.
+
+    Attributes:
+        steps: the number of steps.
+        seed: of the run.
+        model_sampling: the host's, for noise levels and forms.
+        repeated: how many steps have been taken more than once so far; progress counts them.
+        denoised: what the last step gave for the clean state, of the batch that the step ran on.
+    """
+
+    repeated = 0
+    denoised: Tensor | None = None
+
+    def __init__(
+        self,
+        sampler: comfy.samplers.KSAMPLER,
+        guider: comfy.samplers.CFGGuider,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: Callable[[int, Tensor, Tensor, int], None] | None,
+        noise: Tensor,
+        latent_image: Tensor,
+        denoise_mask: Tensor | None,
+        disable_pbar: bool,
+        planned: int = 0,
+        streams: NoiseStreams | None = None,
+    ) -> None:
+        """As the host calls a sampler; ``planned`` steps will be taken once more, with noise from ``streams``."""
+        self.steps = len(sigmas) - 1
+        self._total = self.steps + planned
+        self.seed = extra_args.get("seed") or 0
+        self.model_sampling = guider.inner_model.model_sampling
+        self._sampler, self._guider, self._sigmas, self._extra_args = sampler, guider, sigmas, extra_args
+        self._callback = callback
+        self._bar = tqdm(total=self._total, disable=disable_pbar)
+        self._initial_noise, self._mask = noise, denoise_mask
+        self._denoiser = comfy.samplers.KSamplerX0Inpaint(guider, sigmas)
+        self._denoiser.latent_image, self._denoiser.noise = latent_image, inpaint_noise(sampler, noise, self.seed)
+        self._streams = streams or NoiseStreams(sampler, noise, sigmas, extra_args.get("seed"))
+        self._make_pair: Callable[[Tensor, Tensor], Tensor] | None = None
+        self._left_denoised: Callable[[int], Tensor] | None = None
+        self._last_report: tuple[int, Tensor, Tensor] | None = None
+
+    def start(self) -> Tensor:
+        """The state before the first step."""
+        at_most = self._sampler.max_denoise(self._guider, self._sigmas)
+        noise, latent = self._initial_noise, self._denoiser.latent_image
+        return self.model_sampling.noise_scaling(self._sigmas[0], noise, latent, at_most)
+
+    def double(
+        self,
+        make_pair: Callable[[Tensor, Tensor], Tensor],
+        left_denoised: Callable[[int], Tensor] | None = None,
+    ) -> None:
+        """Shift what goes with the state, from now on, as the state was shifted.
+
+        Args:
+            make_pair: (B, ...) and what its holes hold to (2B, ...): noise, the latent and the mask under inpainting.
+            left_denoised: where the left view is known, its clean state at a step. The right view can then run alone,
+                and both views get the sampler's noise as it is drawn, not shifted.
+        """
+        if self._mask is not None:  # else nothing reads the others, and clips are large
+            denoiser = self._denoiser
+            denoiser.latent_image = make_pair(denoiser.latent_image, denoiser.latent_image)
+            denoiser.noise = make_pair(denoiser.noise, denoiser.noise)
+            self._mask = make_pair(self._mask, torch.ones_like(self._mask))  # what nobody has seen must be painted
+        self._make_pair, self._left_denoised = make_pair, left_denoised
+        renew_control_hints(self._guider.conds)
+
+    def run(self, state: Tensor, first: int, last: int, take: int = 0) -> Tensor:
+        """Take the steps ``first`` to ``last`` - 1 from the state at level ``first``.
+
+        After ``double`` a state of half the batch is the right view alone. ``take`` is the streams'.
+        """
+        if first == last:
+            return state
+        self._last_report, self.denoised = None, None  # only the last step's are needed, and clips are large
+        alone = self._make_pair is not None and len(state) == len(self._initial_noise)
+        extra_args = {
+            **self._extra_args,
+            "denoise_mask": self._right_of(self._mask) if alone else self._mask,
+            "model_options": self._model_options(len(state), alone),
+        }
+        if first > 0 and extra_args.get("seed") is not None:
+            # Functions that make their own random stream would draw the same noise in each piece.
+            extra_args["seed"] = (extra_args["seed"] + first * _SEED_STRIDE) % 2**63
+        options = dict(self._sampler.extra_options)
+        draw = self._streams.at(first, take)
+        if draw is not None:
+            options["noise_sampler"] = self._drawn_by(draw, alone)
+        return self._sampler.sampler_function(
+            self._right_denoiser() if alone else self._denoiser,
+            state,
+            self._sigmas[first : last + 1].clone(),  # some functions write into their schedule
+            extra_args=extra_args,
+            callback=lambda report: self._report(first + report["i"], report["denoised"], report["x"], alone),
+            disable=True,  # one bar for the whole schedule instead of one for each piece
+            **options,
+        )
+
+    def finish(self, state: Tensor) -> Tensor:
+        """Turn the state after the last step into what a sampler returns."""
+        self._bar.close()
+        if self._callback is not None and self._last_report and self._last_report[0] < self._total - 1:
+            # The host's nodes keep the last denoised latent they were shown: it must be the pair, not the preview.
+            self._callback(self._total - 1, *self._last_report[1:], self._total)
+        return self.model_sampling.inverse_noise_scaling(self._sigmas[-1], state)
+
+    def _report(self, step: int, denoised: Tensor, state: Tensor, alone: bool) -> None:
+        self.denoised = denoised
+        position = step + self.repeated
+        self._bar.update(position + 1 - self._bar.n)
+        if self._callback is None:
+            return
+        if alone:
+            denoised = torch.cat([self._left_denoised(step), denoised])
+        self._last_report = (position, denoised, state)
+        if self._make_pair is not None and position < self._total - 1:
+            denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry: both eyes side by side
+        self._callback(position, denoised, state, self._total)
+
+    @staticmethod
+    def _right_of(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.chunk(2)[1]
+
+    def _right_denoiser(self) -> comfy.samplers.KSamplerX0Inpaint:
+        denoiser = comfy.samplers.KSamplerX0Inpaint(self._guider, self._sigmas)
+        if self._mask is not None:
+            denoiser.latent_image = self._right_of(self._denoiser.latent_image)
+            denoiser.noise = self._right_of(self._denoiser.noise)
+        return denoiser
+
+    def _drawn_by(self, draw: Callable[[Tensor, Tensor], Tensor], alone: bool) -> Callable[[Tensor, Tensor], Tensor]:
+        make_pair, shared = self._make_pair, self._left_denoised is not None
+        if make_pair is None or alone:
+            return draw
+
+        def drawn(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+            noise = draw(sigma, sigma_next)
+            return torch.cat([noise, noise]) if shared else make_pair(noise, noise)
+
+        return drawn
+
+    def _model_options(self, batch: int, alone: bool) -> dict[str, Any]:
+        paired = self._make_pair is not None and not alone
+        options = mark_pair(self._extra_args["model_options"], paired)
+        # Where frames are the batch, guidance that runs along the frames must run along each view's own.
+        by_frames = isinstance(self._guider.inner_model, comfy.model_base.SVD_img2vid)
+        if paired and by_frames and "sampler_cfg_function" in options:
+            options["sampler_cfg_function"] = each_view(options["sampler_cfg_function"], batch)
+        return options

@@ -1,0 +1,115 @@
+"""SBSCombine: two views to one stereo format."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..stereo_core.formats import StereoFormat, combine
+from .host import core_to_image, depth_to_core, for_each, image_to_core
+
+
+class FrameDrop(str, Enum):
+    """Which frames of a clip are left out."""
+
+    NONE = "none"
+    FIRST = "first"
+    LAST = "last"
+    FIRST_AND_LAST = "first_and_last"
+
+
+class SBSCombine(io.ComfyNode):
+    """Pack both views into one picture or clip."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_SBSCombine",
+            display_name="Stereo Combine",
+            category="stereo",
+            description="Packs two views for a headset, a 3D screen, glasses, or the naked eye.",
+            search_aliases=["SBS", "side by side", "anaglyph", "red cyan", "cross-eyed", "VR", "wiggle", "interlaced"],
+            inputs=[
+                io.Image.Input(
+                    "left",
+                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, "
+                    "then all right ones, as VAE Decode gives them from a stereo latent.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=StereoFormat,
+                    default=StereoFormat.FULL_SBS.value,
+                    tooltip="full_sbs, full_tb: for headsets and players. half_*: squeezed, for 3D televisions.\n"
+                    "cross_eyed: for free viewing. anaglyph_dubois: red-cyan glasses, the least ghosting.\n"
+                    "interlaced_*, checkerboard: for passive and DLP screens. rgb_depth: picture and depth map.\n"
+                    "wiggle: left and right as frames in turn.",
+                ),
+                io.Boolean.Input("swap", default=False, advanced=True, tooltip="Exchange the left and right view."),
+                io.Image.Input("right", optional=True, tooltip="The right view, of the size and frame count of left."),
+                io.Image.Input("depth", optional=True, tooltip="Depth map of the left view, for rgb_depth only."),
+                io.Combo.Input(
+                    "drop_frames",
+                    options=FrameDrop,
+                    default=FrameDrop.NONE.value,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Frames to leave out of both views. The first or last frame of a clip that was generated "
+                    "from it, or as a loop, is fixed and shows no stereo: drop it.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        left: Tensor,
+        format: str,
+        swap: bool,
+        right: Tensor | None = None,
+        depth: Tensor | None = None,
+        drop_frames: str = FrameDrop.NONE.value,
+    ) -> io.NodeOutput:
+        form, drop = StereoFormat(format), FrameDrop(drop_frames)
+        first = image_to_core(left, "left")
+        if form is StereoFormat.RGB_DEPTH:
+            image = combine(_drop(first, drop), None, form, _drop(_depth_beside(first, depth), drop))
+        else:
+            views = _both_views(first, right, swap)
+            image = combine(*(_drop(view, drop) for view in views), form)
+        return io.NodeOutput(core_to_image(image), ui=ui.PreviewImage(core_to_image(image[:2]), cls=cls))
+
+
+def _both_views(left: Tensor, right: Tensor | None, swap: bool) -> tuple[Tensor, Tensor]:
+    if right is not None:
+        views = left, image_to_core(right, "right")
+    elif len(left) % 2 == 0:
+        views = left[: len(left) // 2], left[len(left) // 2 :]
+    else:
+        raise ValueError(
+            f"left holds {len(left)} pictures and right is not connected. Connect right, or give left an even batch: "
+            "all left pictures first, then all right ones."
+        )
+    return views[::-1] if swap else views
+
+
+def _drop(frames: Tensor, drop: FrameDrop) -> Tensor:
+    start = 1 if drop in (FrameDrop.FIRST, FrameDrop.FIRST_AND_LAST) else 0
+    end = len(frames) - (1 if drop in (FrameDrop.LAST, FrameDrop.FIRST_AND_LAST) else 0)
+    if start >= end:
+        count = "the only frame" if len(frames) == 1 else f"both of {len(frames)} frames"
+        raise ValueError(f"drop_frames {drop.value} would drop {count}. Set it to none, or connect a longer clip.")
+    return frames[start:end]
+
+
+def _depth_beside(left: Tensor, depth: Tensor | None) -> Tensor:
+    if depth is None:
+        raise ValueError("format rgb_depth needs depth. Connect the depth map of the left view.")
+    if depth.shape[1:3] != left.shape[2:]:
+        raise ValueError(
+            f"depth is {depth.shape[2]}x{depth.shape[1]} and left is {left.shape[3]}x{left.shape[2]}. "
+            "Scale one to the other's size with Upscale Image."
+        )
+    return for_each(depth_to_core(depth), len(left))

@@ -1,0 +1,39 @@
+"""SBSSplit: a stereo format back to two views."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..stereo_core.formats import SPLITTABLE, StereoFormat, split
+from .host import core_to_image, image_to_core
+
+
+class SBSSplit(io.ComfyNode):
+    """Take both views out of one packed picture or clip."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_SBSSplit",
+            display_name="Stereo Split",
+            category="stereo",
+            description="Takes the left and right view out of a packed stereo picture or clip.",
+            search_aliases=["SBS", "side by side", "unpack", "top bottom", "deinterlace"],
+            inputs=[
+                io.Image.Input("image", tooltip="A stereo picture or clip in one of the formats below."),
+                io.Combo.Input(
+                    "format",
+                    options=[form.value for form in SPLITTABLE],
+                    default=StereoFormat.FULL_SBS.value,
+                    tooltip="How the picture is packed. Half-size views are scaled back to full size;\n"
+                    "lines that interlacing dropped are filled in from their neighbours.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="left"), io.Image.Output(display_name="right")],
+        )
+
+    @classmethod
+    def execute(cls, image: Tensor, format: str) -> io.NodeOutput:
+        left, right = split(image_to_core(image, "image"), StereoFormat(format))
+        return io.NodeOutput(core_to_image(left), core_to_image(right))

@@ -1,0 +1,161 @@
+"""StereoComposite: the original where the right eye shows it, a generated view where it does not."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..stereo_core.checks import expect_finite
+from ..stereo_core.color_matching import ColorMatch, fit_colors, steady
+from ..stereo_core.compositing import composite, resize_view
+from ..stereo_core.geometry import StereoGeometry
+from ..stereo_core.rendering import Quality, RenderedView, render_view, working_bytes
+from ..stereo_core.scenes import find_scene_starts
+from .host import (
+    compute_device,
+    core_to_image,
+    depth_to_core,
+    each_frame,
+    expect_size_of_image,
+    for_each,
+    image_to_core,
+    refuse_beyond_memory,
+)
+from .widgets.geometry import geometry_inputs, show_geometry
+
+# Rows or columns by which a generated view may miss the picture's shape: what autoencoders cut off at the edges.
+_ROUNDING = 16
+
+
+class StereoComposite(io.ComfyNode):
+    """Warp the original at full resolution and take only the disocclusion from a diffusion result."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_StereoComposite",
+            display_name="Stereo Composite",
+            category="stereo/image",
+            description="Finishes the right eye: the original's own pixels at full resolution, and a diffusion result, "
+            "matched in colour, only where the original shows nothing.",
+            search_aliases=["merge", "inpaint", "keep original", "sharp", "color match", "disocclusion", "2d to 3d"],
+            inputs=[
+                io.Image.Input("image", tooltip="The original picture or clip; it becomes the left view, untouched."),
+                io.Image.Input(
+                    "depth",
+                    tooltip="Its depth map, white is near, of the same size. One map for each frame, or one for all.\n"
+                    "Take the map that the diffusion was given.",
+                ),
+                io.Image.Input(
+                    "diffusion",
+                    tooltip="The decoded diffusion result, any size of the same shape: the right views, or both views "
+                    "in one batch, all left ones first.",
+                ),
+                *geometry_inputs(),
+                io.Float.Input(
+                    "feather",
+                    default=0.5,
+                    min=0.0,
+                    max=3.0,
+                    step=0.1,
+                    tooltip="Width of the soft rim of the holes, in percent of the picture's width, 0 to 3.\n"
+                    "It lies inside the holes: the original's pixels are kept whatever its width. 0 is a hard edge.",
+                ),
+                io.Combo.Input(
+                    "color_match",
+                    options=ColorMatch,
+                    default=ColorMatch.LOCAL.value,
+                    tooltip="How the diffusion result takes on the original's colours, measured where both show the "
+                    "same.\ngain: brightness, contrast and cast of the whole frame.\n"
+                    "local: the same, then what changes slowly across it. none: as it is.",
+                ),
+                io.Combo.Input(
+                    "quality",
+                    options=Quality,
+                    default=Quality.BEST.value,
+                    tooltip="best: exact surfaces and the smoothest fill. fast: several times quicker, for long clips.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="left", tooltip="The original, to the bit."),
+                io.Image.Output(display_name="right"),
+                io.Mask.Output(display_name="holes", tooltip="1 where the right view is not the original's."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        depth: Tensor,
+        diffusion: Tensor,
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        feather: float,
+        color_match: str,
+        quality: str,
+    ) -> io.NodeOutput:
+        source = image_to_core(image, "image")
+        frames, channels, height, width = source.shape
+        expect_size_of_image(depth, image)
+        generated = _right_views(image_to_core(diffusion, "diffusion"), frames, (height, width))
+        kept = source.element_size() * frames * 2 * (channels + 1) * height * width
+        working = working_bytes(height, width, channels, Quality(quality)) + 16 * channels * height * width
+        refuse_beyond_memory(kept + working, f"Stereo Composite at {width}x{height}")
+        columns = StereoGeometry(max_disparity, convergence, exponent).columns(
+            for_each(depth_to_core(depth), frames), width
+        )
+        show_geometry(cls, columns, width)
+        right, holes = _render(
+            source, columns, generated, Quality(quality), ColorMatch(color_match), feather / 100 * width
+        )
+        return io.NodeOutput(
+            core_to_image(source),
+            core_to_image(right),
+            holes[:, 0].float(),
+            ui=ui.PreviewImage(core_to_image(right[:1]), cls=cls),
+        )
+
+
+def _right_views(diffusion: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
+    """The generated right views, one for each frame."""
+    (height, width), (rows, columns) = size, diffusion.shape[-2:]
+    if abs(columns * height / width - rows) > _ROUNDING and abs(rows * width / height - columns) > _ROUNDING:
+        raise ValueError(
+            f"diffusion is {columns}x{rows}, of another shape than image with {width}x{height}. "
+            "Make it from this image; scale the image by one factor for both sides before VAE Encode."
+        )
+    if len(diffusion) not in (frames, 2 * frames):
+        raise ValueError(
+            f"diffusion holds {len(diffusion)} pictures and image {frames}. "
+            "Give one right view for each, or both views in one batch, all left ones first."
+        )
+    return diffusion[-frames:]
+
+
+def _render(
+    source: Tensor, columns: Tensor, generated: Tensor, quality: Quality, match: ColorMatch, feather: float
+) -> tuple[Tensor, Tensor]:
+    """Right views (B, C, H, W) and holes (B, 1, H, W): once over the clip to warp and measure, once to fill."""
+    device, size, frames = compute_device(), source.shape[-2:], len(source)
+    right, holes = torch.empty_like(source), torch.empty_like(columns, dtype=torch.bool)
+    steps, fits = each_frame(2 * frames), []
+    for frame, _ in zip(range(frames), steps, strict=False):
+        one = slice(frame, frame + 1)
+        expect_finite("image", source[one])
+        expect_finite("diffusion", generated[one])
+        rendered = render_view(source[one].to(device), columns[one].to(device), quality)
+        result = resize_view(generated[one].to(device), size)
+        fits.append(fit_colors(result, rendered.image, ~rendered.hole, match))
+        right[one], holes[one] = rendered
+    correction = steady(fits, find_scene_starts(source))
+    for step in steps:
+        frame = step - frames
+        one = slice(frame, frame + 1)
+        result = correction.apply(resize_view(generated[one].to(device), size), frame)
+        rendered = RenderedView(right[one].to(device), holes[one].to(device))
+        right[one] = composite(rendered, result, feather)
+    return right, holes

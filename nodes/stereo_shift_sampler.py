@@ -1,0 +1,83 @@
+"""StereoShiftSampler: any sampler as one that makes a stereo pair."""
+
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..stereo_core.disparity_preview import disparity_preview
+from ..stereo_core.geometry import StereoGeometry
+from ..stereo_core.latent_shift import HoleFill
+from ..stereo_core.stereo_diffusion import ShiftSettings
+from ..stereo_core.trajectory import Trajectory
+from .host import core_to_image, depth_to_core
+from .sampling.stereo_diffusion import PairSampler
+from .widgets.geometry import geometry_inputs, show_geometry
+from .widgets.shift import shift_inputs
+from .widgets.sockets import TRAJECTORY
+
+
+class StereoShiftSampler(io.ComfyNode):
+    """Wrap a sampler so that it turns one view into two on the way."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_StereoShiftSampler",
+            display_name="Stereo Shift Sampler",
+            category="stereo/sampling",
+            description="Makes any sampler generate a stereo pair, for SamplerCustom and SamplerCustomAdvanced.",
+            search_aliases=["StereoDiffusion", "stereo sampler", "text to stereo", "2d to 3d", "SBS", "parallax"],
+            inputs=[
+                io.Image.Input(
+                    "depth",
+                    tooltip="Depth map of the picture to be sampled, white is near, any size of the same shape.\n"
+                    "One for each picture or frame, or one for all.",
+                ),
+                *geometry_inputs(),
+                *shift_inputs(advanced=False),
+                io.Sampler.Input(
+                    "sampler",
+                    optional=True,
+                    tooltip="The sampler that takes the steps, euler when nothing is connected.\n"
+                    "Not dpm_fast or dpm_adaptive, which choose their own steps.",
+                ),
+                TRAJECTORY.Input(
+                    "trajectory",
+                    optional=True,
+                    tooltip="The left view's known states, from DDIM Inversion on the same sigmas.\n"
+                    "The left view then follows them exactly: the right view of a given picture.",
+                ),
+            ],
+            outputs=[
+                io.Sampler.Output(
+                    display_name="sampler", tooltip="Gives a latent with all left entries first, then all right ones."
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        depth: Tensor,
+        max_disparity: float,
+        convergence: float,
+        exponent: float,
+        shift_at: float,
+        fill: str,
+        mask_every: float,
+        shift_both: bool,
+        sampler: object | None = None,
+        trajectory: Trajectory | None = None,
+    ) -> io.NodeOutput:
+        geometry = StereoGeometry(max_disparity, convergence, exponent)
+        settings = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both)
+        if sampler is None:
+            sampler = comfy.samplers.sampler_object("euler")
+        pair_sampler = PairSampler(sampler, depth, geometry, settings, trajectory)
+        columns = geometry.columns(depth_to_core(depth), depth.shape[2])
+        show_geometry(cls, columns, depth.shape[2])
+        preview = core_to_image(disparity_preview(columns[:1]))
+        return io.NodeOutput(pair_sampler, ui=ui.PreviewImage(preview, cls=cls))

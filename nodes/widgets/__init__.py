@@ -1,0 +1,1 @@
+"""Inputs that several nodes share, and the sockets between them."""

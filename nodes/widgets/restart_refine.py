@@ -1,0 +1,157 @@
+"""The widgets of StereoCrafter-Zero's steps, the same on every node that samples a clip, and what they show."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...stereo_core.disparity_preview import disparity_preview
+from ...stereo_core.geometry import StereoGeometry
+from ...stereo_core.iterative_refinement import RefineSettings
+from ...stereo_core.latent_shift import HoleFill
+from ...stereo_core.noisy_restart import RestartForm, RestartSettings
+from ...stereo_core.video_presets import PUBLISHED, VideoPreset
+from ..host import core_to_image, depth_to_core
+from .geometry import show_geometry
+from .sockets import TRAJECTORY
+
+_RESTART, _REFINE = RestartSettings(), RefineSettings()
+
+
+def left_view_inputs() -> list[io.Input]:
+    """``depth`` and ``trajectory``."""
+    return [
+        io.Image.Input(
+            "depth",
+            tooltip="Depth maps of the left clip, white is near, any size of the same shape.\n"
+            "One for each frame of the video or of its latent, or one for all.",
+        ),
+        TRAJECTORY.Input(
+            "trajectory",
+            tooltip="The left view's states at all noise levels of the schedule, from Left Trajectory or DDIM "
+            "Inversion.\nThe left view follows them exactly.",
+        ),
+    ]
+
+
+def restart_inputs(advanced: bool) -> list[io.Input]:
+    """``iterations`` and ``restart_until``."""
+    return [
+        io.Int.Input(
+            "iterations",
+            default=_RESTART.iterations,
+            min=1,
+            max=50,
+            advanced=advanced,
+            tooltip="How often the first steps are taken, 1 to 50; the paper's 7. More: stronger stereo, more time.",
+        ),
+        io.Float.Input(
+            "restart_until",
+            default=_RESTART.until,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            advanced=advanced,
+            tooltip="Share of the whole schedule that is restarted, 0 (none) to 1; 0.1 is the paper's 5 of 50 steps.",
+        ),
+    ]
+
+
+def preset_input() -> io.Input:
+    """``preset``."""
+    return io.Combo.Input(
+        "preset",
+        options=VideoPreset,
+        default=VideoPreset.LARGE.value,
+        tooltip="The paper's last warp by resolution, height x width: 0.68, 0.88 and 0.9 of the schedule.\n"
+        "custom: last_warp as set.",
+    )
+
+
+def refine_inputs(advanced: bool) -> list[io.Input]:
+    """``warp_every``, ``last_warp``, ``most_repeats`` and ``fewest_repeats``."""
+    return [
+        io.Float.Input(
+            "warp_every",
+            default=_REFINE.warp_every,
+            min=0.01,
+            max=1.0,
+            step=0.01,
+            advanced=advanced,
+            tooltip="Share of the whole schedule between two warps of the left view into the right one; 0.1 is the "
+            "paper's 5 of 50 steps.\nMore often: the views agree better, at more cost.",
+        ),
+        io.Float.Input(
+            "last_warp",
+            default=_REFINE.last_warp,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            advanced=advanced,
+            tooltip="Share of the whole schedule after which the right view is on its own. Only with preset custom.\n"
+            "Later: the views agree better, edges may break.",
+        ),
+        io.Int.Input(
+            "most_repeats",
+            default=_REFINE.most_repeats,
+            min=1,
+            max=50,
+            advanced=advanced,
+            tooltip="How often the step after the first warp is taken, 1 to 50; the paper's 8.\n"
+            "From there the count falls evenly to fewest_repeats.",
+        ),
+        io.Int.Input(
+            "fewest_repeats",
+            default=_REFINE.fewest_repeats,
+            min=1,
+            max=50,
+            advanced=advanced,
+            tooltip="How often the step after the last warp is taken, 1 to 50; the paper's 3.",
+        ),
+    ]
+
+
+def form_input() -> io.Input:
+    """``form``."""
+    return io.Combo.Input(
+        "form",
+        options=RestartForm,
+        default=RestartForm.PAPER.value,
+        advanced=True,
+        tooltip="Follow the paper's equations, or its published code where the two differ.",
+    )
+
+
+def fill_input() -> io.Input:
+    """``fill``."""
+    return io.Combo.Input(
+        "fill",
+        options=[HoleFill.LEFT.value, HoleFill.NOISE.value],
+        default=HoleFill.LEFT.value,
+        advanced=True,
+        tooltip="What the holes of a right view that is made here start from. left: the left view at the same place.\n"
+        "noise: new noise. A right view that comes in keeps its own.",
+    )
+
+
+def sampler_input() -> io.Input:
+    """``sampler``."""
+    return io.Sampler.Input(
+        "sampler",
+        optional=True,
+        tooltip="The sampler that takes the steps. Nothing connected is euler_ancestral, the paper's DDIM with noise.\n"
+        "Not dpm_fast or dpm_adaptive, which choose their own steps.",
+    )
+
+
+def refine_settings(preset: str, last_warp: float, **settings: float | int | str) -> RefineSettings:
+    """Put the widgets together; a preset takes the place of ``last_warp``."""
+    published = PUBLISHED.get(VideoPreset(preset))
+    return RefineSettings(last_warp=published.last_warp if published else last_warp, **settings)
+
+
+def geometry_shown(node: type[io.ComfyNode], depth: Tensor, geometry: StereoGeometry) -> ui.PreviewImage:
+    """Write the range of the shift on a node, and draw the disparity of the first frame."""
+    columns = geometry.columns(depth_to_core(depth), depth.shape[2])
+    show_geometry(node, columns, depth.shape[2])
+    return ui.PreviewImage(core_to_image(disparity_preview(columns[:1])), cls=node)
