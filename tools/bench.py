@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import environment  # noqa: E402
+from tools.setup import environment  # noqa: E402
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import environment  # noqa: E402
+from tools.setup import environment  # noqa: E402
 
 WORKFLOWS = environment.ROOT / "workflows"
 OUTPUT = environment.ROOT / "output"
@@ -61,8 +61,9 @@ def main() -> int:
     environment.enter(__file__)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then, too
 
-    from tools import demo_run, workflow_file
-    from tools.server import Interrupted, ServerError
+    from tools import demo_run
+    from tools.host import workflow_file
+    from tools.host.server import Interrupted, ServerError
 
     start = time.perf_counter()
     try:

@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from stereo_core.metrics import psnr, ssim
-from tools import environment, workflow_file
-from tools.middlebury import Pair, motorcycle, save_depth
-from tools.progress import Bar
-from tools.server import OutputFile, Server
-from tools.workflow_file import Prompt, WorkflowError, nodes_of
+from tools.benchmarks.middlebury import Pair, motorcycle, save_depth
+from tools.host import workflow_file
+from tools.host.progress import Bar
+from tools.host.server import OutputFile, Server
+from tools.host.workflow_file import Prompt, WorkflowError, nodes_of
+from tools.setup import environment
 
 
 def run(options: argparse.Namespace) -> None:

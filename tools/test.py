@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import environment, node_packages  # noqa: E402
+from tools.setup import environment, node_packages  # noqa: E402
 
 
 def main() -> int:

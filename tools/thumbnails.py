@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import environment
+from tools.setup import environment
 
 environment.enter(__file__)
 
@@ -23,7 +23,7 @@ from torch import Tensor  # noqa: E402
 from stereo_core.formats import StereoFormat, combine  # noqa: E402
 from stereo_core.latent_shift import HoleFill, shift_latent  # noqa: E402
 from stereo_core.rendering import render_view  # noqa: E402
-from tools.middlebury import motorcycle  # noqa: E402
+from tools.benchmarks.middlebury import motorcycle  # noqa: E402
 
 SIZE = 512  # of a thumbnail, in pixels either way
 

@@ -15,12 +15,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import environment
+from tools.setup import environment
 
 environment.enter(__file__)
 
-from tools.browser import BrowserError, browse, missing  # noqa: E402  # only inside the environment
-from tools.server import running  # noqa: E402
+from tools.frontend.browser import BrowserError, browse, missing  # noqa: E402  # only inside the environment
+from tools.host.server import running  # noqa: E402
 from tools.workflow_descriptions import DESCRIPTIONS  # noqa: E402
 
 

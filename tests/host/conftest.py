@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.environment import SetupError
-from tools.in_process import load_host
-from tools.server import Server, ServerError, find_host
+from tools.host.in_process import load_host
+from tools.host.server import Server, ServerError, find_host
+from tools.setup.environment import SetupError
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tools.server import PromptError, Server
+from tools.host.server import PromptError, Server
 
 SHIFT = {
     "max_disparity": 3.0,

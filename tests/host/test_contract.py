@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tools.environment import ROOT
-from tools.server import Server
+from tools.host.server import Server
+from tools.setup.environment import ROOT
 
 CONTRACT = Path(__file__).parent / "schema_contract.json"
 HELP = ROOT / "nodes" / "help" / "docs"

@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from tools.server import PromptError, Server  # noqa: E402
+from tools.host.server import PromptError, Server  # noqa: E402
 
 from . import tiny_depth  # noqa: E402
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
 
 WIDGETS = {"averaging": "mean", "reach": 0, "resolution": 480}
 # The smallest size RAFT takes.

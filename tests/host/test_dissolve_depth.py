@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
 
 from . import tiny_attention, tiny_inversion
 from .tiny_vaes import load_vae

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stereo_core.dissolving import dissolve, noise_level, restore_range
 from stereo_core.noise_forms import NoiseForm
-from tools.middlebury import fill_unknown
+from tools.benchmarks.middlebury import fill_unknown
 
 from .tiny_vaes import load_taef2
 

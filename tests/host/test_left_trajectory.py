@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tools.environment import ROOT
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
+from tools.setup.environment import ROOT
 
 from . import tiny_sampling as tiny
 

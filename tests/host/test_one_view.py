@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
 
 from . import tiny_attention as tiny
 

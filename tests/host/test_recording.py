@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
 
 from . import tiny_sampling as tiny
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
 
 from .tiny_matrix import load_checkpoint
 

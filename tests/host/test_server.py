@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.server import Interrupted, PromptError, Server
+from tools.host.server import Interrupted, PromptError, Server
 
 PICTURE = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 1, "color": 255}}
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
 
 from .test_score_composition import SEED, WIDGETS, guided, noise, schedule
 from .test_score_composition import alone as host_alone

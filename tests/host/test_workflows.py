@@ -14,10 +14,10 @@ import av
 import numpy as np
 import pytest
 
-from tools.browser import browse, missing
-from tools.environment import ROOT
-from tools.server import Server
-from tools.workflow_file import to_prompt
+from tools.frontend.browser import browse, missing
+from tools.host.server import Server
+from tools.host.workflow_file import to_prompt
+from tools.setup.environment import ROOT
 
 from .tiny_checkpoints import make_sd15
 from .tiny_depth import make_da3

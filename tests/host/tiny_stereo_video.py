@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tools.in_process import pack_module
+from tools.host.in_process import pack_module
 
 from . import tiny_sampling as tiny
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import environment, node_packages, server  # noqa: F401  # so that their HOME is replaced, too
+from tools.host import server  # noqa: F401  # so that their HOME is replaced, too
+from tools.setup import environment, node_packages  # noqa: F401  # so that their HOME is replaced, too
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools import demo, demo_run, middlebury
-from tools.client import OutputFile
-from tools.progress import Bar
-from tools.workflow_file import WorkflowError
+from tools import demo, demo_run
+from tools.benchmarks import middlebury
+from tools.host.client import OutputFile
+from tools.host.progress import Bar
+from tools.host.workflow_file import WorkflowError
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import environment
-from tools import home as home_module
-from tools.environment import Environment, SetupError, prepare
+from tools.setup import environment
+from tools.setup import home as home_module
+from tools.setup.environment import Environment, SetupError, prepare
 
 pytestmark = pytest.mark.usefixtures("home")
 

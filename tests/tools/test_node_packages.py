@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import node_packages
 from tools import test as test_command
-from tools.node_packages import NodePackagesError, prepare
+from tools.setup import node_packages
+from tools.setup.node_packages import NodePackagesError, prepare
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tools import host_source, packages
-from tools.home import SetupError
+from tools.setup import host_source, packages
+from tools.setup.home import SetupError
 
 pytestmark = pytest.mark.usefixtures("home")
 FOLDER = PurePosixPath("package-1.0/vendor/ComfyUI")

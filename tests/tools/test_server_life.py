@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import server as server_module
-from tools.server import Server, ServerError
+from tools.host import server as server_module
+from tools.host.server import Server, ServerError
 
 pytestmark = pytest.mark.usefixtures("home")
 FAKE = Path(__file__).parent / "fake_host"

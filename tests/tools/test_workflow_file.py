@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.workflow_file import BYPASSED, MUTED, WorkflowError, load, missing_models, nodes_of, to_prompt
+from tools.host.workflow_file import BYPASSED, MUTED, WorkflowError, load, missing_models, nodes_of, to_prompt
 
 
 def describe(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from stereo_core.composition_weights import CompositionSettings
 from stereo_core.score_composition import compose, count_evaluations
-from tools.in_process import load_host, pack_module
-from tools.server import find_host
+from tools.host.in_process import load_host, pack_module
+from tools.host.server import find_host
 
 from .sampling import Peak, Stopwatch, now
 from .table import machine, print_table

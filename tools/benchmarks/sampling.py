@@ -17,8 +17,8 @@ import psutil
 import torch
 from torch import Tensor
 
-from tools.in_process import load_host
-from tools.server import find_host
+from tools.host.in_process import load_host
+from tools.host.server import find_host
 
 from .table import machine, print_table
 

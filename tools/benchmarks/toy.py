@@ -13,8 +13,8 @@ from torch import Tensor
 
 from stereo_core.metrics import consistency, psnr, ssim
 from stereo_core.warping import forward_warp
-from tools.in_process import load_host
-from tools.server import find_host
+from tools.host.in_process import load_host
+from tools.host.server import find_host
 from tools.toy import weights
 from tools.toy.scenes import Pair, render_scenes
 from tools.toy.training import HELD_OUT

@@ -17,8 +17,8 @@ from torch.utils._pytree import tree_leaves
 
 from stereo_core.iterative_refinement import RefineSettings
 from stereo_core.noisy_restart import RestartSettings
-from tools.in_process import load_host
-from tools.server import find_host
+from tools.host.in_process import load_host
+from tools.host.server import find_host
 
 from .sampling import Peak, now
 from .table import machine, print_table

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tools.in_process import load_host
-from tools.server import find_host
+from tools.host.in_process import load_host
+from tools.host.server import find_host
 
 from . import weights
 from .scenes import PALETTES, Pair, make_worlds, render_scenes

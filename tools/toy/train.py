@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import environment  # noqa: E402
+from tools.setup import environment  # noqa: E402
 
 RUN = environment.ROOT / "output" / "toy"
 
@@ -52,7 +52,7 @@ def main() -> int:
     # Only inside the environment: these import torch.
     import torch
 
-    from tools.server import ServerError, find_host
+    from tools.host.server import ServerError, find_host
     from tools.toy import evaluation, networks, training, weights
 
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from tools.home import ROOT
+from tools.setup.home import ROOT
 
 from .networks import NO_CONDITION
 from .scenes import PALETTES

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from tools.server import PACK_NAME, mirror_pack
+from tools.host.server import PACK_NAME, mirror_pack
 
 
 def load_host(host: Path, base: Path, cpu: bool = True, more: Sequence[str] = ()) -> dict[str, type]:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Not resolved: a clone linked into custom_nodes belongs to that ComfyUI.
-ROOT = Path(os.path.abspath(__file__)).parent.parent
+ROOT = Path(os.path.abspath(__file__)).parents[2]
 HOME = ROOT / ".host"
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from tools.workflow_file import Prompt
+from tools.host.workflow_file import Prompt
 
 
 class Bar:

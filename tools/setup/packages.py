@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools.home import HOME, ROOT, SetupError, child_variables, remove_tree, say
+from tools.setup.home import HOME, ROOT, SetupError, child_variables, remove_tree, say
 
 LOCK = ROOT / "tools" / "requirements.lock"
 

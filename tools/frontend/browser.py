@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from typing import Any
 
-from tools.environment import HOME, ROOT, child_variables
+from tools.setup.environment import HOME, ROOT, child_variables
 
 SCRIPT = ROOT / "tools" / "frontend" / "frontend.mjs"
 MODULES = HOME / "frontend" / "node_modules"

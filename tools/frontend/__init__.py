@@ -1,0 +1,1 @@
+"""ComfyUI's real frontend in a headless browser."""
