@@ -14,16 +14,15 @@ import av
 import numpy as np
 import pytest
 
+from tests.host.tiny.checkpoints import make_sd15
+from tests.host.tiny.depth_guided import make_control_net, make_lora, make_sd2_depth
+from tests.host.tiny.depth_networks import make_da3
+from tests.host.tiny.matrix import make_checkpoint
+from tests.host.tiny.video_models import make_video_models
 from tools.frontend.browser import browse, missing
 from tools.host.server import Server
 from tools.host.workflow_file import to_prompt
 from tools.setup.environment import ROOT
-
-from .tiny_checkpoints import make_sd15
-from .tiny_depth import make_da3
-from .tiny_depth_models import make_control_net, make_lora, make_sd2_depth
-from .tiny_matrix import make_checkpoint
-from .tiny_video_models import make_video_models
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 SCREENSHOTS = ROOT / ".host" / "screenshots"

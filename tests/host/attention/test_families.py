@@ -1,0 +1,279 @@
+"""Cross-view attention in every family against an explicit softmax over the layer's own queries, keys and values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.tiny.families import FAMILIES, WAN_VARIANTS, Run, Tiny, clip_vision, load, patcher
+
+MODES = ("left_kv", "joint", "right_joint", "left_query")
+UNETS = ("sd15", "sd2", "sdxl", "svd")
+TRANSFORMERS = tuple(name for name in FAMILIES if name not in UNETS)
+TEXT = 7
+PICTURE = {"sd3": 24, "flux": 24, "hunyuan_video": 48, "qwen_image": 24, "wan": 72, "wan_i2v": 72, "ltxv": 48}
+"""Tokens of the picture, in models that attend to the text otherwise than a U-Net does."""
+TEXT_APART = ("wan", "wan_i2v", "ltxv")
+
+
+@pytest.fixture(scope="session")
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    request.getfixturevalue("host")  # only then can the host be imported
+    folder: Path = tmp_path_factory.mktemp("attention")
+    return cache(lambda name: load(FAMILIES[name], folder))
+
+
+@pytest.fixture(scope="session")
+def couple(host: dict[str, type]) -> Callable[..., Any]:
+    return patcher(host)
+
+
+def family(name: str) -> Tiny:
+    tiny = FAMILIES[name]
+    if name == "wan_i2v":
+        tiny = replace(tiny, extras={"clip_vision_output": clip_vision()})
+    return tiny
+
+
+def softmax_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """(heads, tokens, width) each."""
+    return ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5 + bias).softmax(-1) @ v
+
+
+def by_hand(mode: str, q: Tensor, k: Tensor, v: Tensor, chunks: int, picture: int, bias: Tensor) -> Tensor:
+    """The table of modes written out, entry by entry; all (batch, heads, tokens, width), the picture's tokens last."""
+    per, out = q.shape[0] // chunks, []
+    text = k.shape[2] - picture
+    for entry in range(q.shape[0]):
+        chunk, place = divmod(entry, per)
+        item = place % (per // 2)
+        left, right = chunk * per + item, chunk * per + item + per // 2
+        is_right = entry == right
+        own_q, own_k, own_v, own_bias = q[entry], k[entry], v[entry], bias[entry]
+        views: tuple[int, ...] = (left, right) if mode == "joint" or (mode == "right_joint" and is_right) else (entry,)
+        if mode == "left_kv":
+            views = (left,)
+        if mode == "left_query":
+            own_q = torch.cat([q[entry][:, :text], q[left][:, text:]], 1)
+        read_k = torch.cat([own_k[:, :text], *(k[view][:, text:] for view in views)], 1)
+        read_v = torch.cat([own_v[:, :text], *(v[view][:, text:] for view in views)], 1)
+        read_bias = torch.cat([own_bias[..., :text], *(own_bias[..., text:] for _ in views)], -1)
+        out.append(softmax_attention(own_q, read_k, read_v, read_bias))
+    return torch.stack(out)
+
+
+def split_heads(t: Tensor, heads: int) -> Tensor:
+    return t.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(t: Tensor) -> Tensor:
+    return t.transpose(1, 2).flatten(2)
+
+
+def transcribe_unet(
+    model: Any, mode: str, monkeypatch: pytest.MonkeyPatch, temporal: bool = False, only: str = ""
+) -> None:
+    """Let every self-attention of the loaded U-Net compute by hand; the patch is not installed."""
+    for name, block in model.model.diffusion_model.named_modules():
+        if type(block).__name__ != "BasicTransformerBlock" or not name.startswith(only):
+            continue
+        if "time_stack" in name and not temporal:
+            continue
+
+        def forward(self: Any, x: Tensor, context: Tensor | None = None, transformer_options: Any = None, **_: Any):
+            assert context is None
+            q, k, v = (split_heads(project(x), self.heads) for project in (self.to_q, self.to_k, self.to_v))
+            chunks = len(transformer_options["cond_or_uncond"])
+            bias = torch.zeros(q.shape[0], 1, 1, k.shape[2])
+            return self.to_out(merge_heads(by_hand(mode, q, k, v, chunks, k.shape[2], bias)))
+
+        monkeypatch.setattr(block.attn1, "forward", MethodType(forward, block.attn1))
+
+
+def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str, int] | None = None) -> Any:
+    """A clone whose attention computes by hand, told by the number of tokens which call is self-attention."""
+    picture = PICTURE[name]
+
+    def attention(func: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, *args: Any, **kwargs: Any) -> Tensor:
+        axis = 2 if kwargs.get("skip_reshape") else 1
+        options = kwargs["transformer_options"]
+        tokens = k.shape[axis]
+        coupled = tokens == picture or (tokens == picture + TEXT and name not in TEXT_APART)
+        if only is not None and (options.get("block_type"), options.get("block_index")) != only:
+            coupled = False
+        if not coupled:
+            return func(q, k, v, heads, *args, **kwargs)
+        mask = args[0] if args else kwargs.get("mask")
+        if axis == 1:
+            q, k, v = (split_heads(t.flatten(2), heads) for t in (q, k, v))  # SD3's values come with heads apart
+        bias = torch.zeros(1) if mask is None else (mask if mask.ndim == 4 else mask.unsqueeze(-3))
+        bias = bias.expand(q.shape[0], 1, -1 if bias.ndim > 1 else 1, tokens)
+        return merge_heads(by_hand(mode, q, k, v, len(options["cond_or_uncond"]), picture, bias))
+
+    clone = model.clone()
+    clone.model_options["transformer_options"]["optimized_attention_override"] = attention
+    return clone
+
+
+def assert_same(ours: Tensor, transcription: Tensor) -> None:
+    assert ours.isfinite().all()
+    scale = transcription.abs().max().item()
+    torch.testing.assert_close(ours, transcription, rtol=0, atol=3e-4 * scale)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", UNETS)
+def test_unet_agrees_with_explicit_softmax(loaded, couple, name: str, mode: str, monkeypatch: pytest.MonkeyPatch):
+    run, model = Run(family(name), entries=2), loaded(name)
+    plain, ours = run(model), run(couple(model, mode))
+    transcribe_unet(model, mode, monkeypatch)
+    assert_same(ours, run(model))
+    assert_views_changed(mode, ours, plain)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformer_agrees_with_explicit_softmax(loaded, couple, name: str, mode: str):
+    run, model = Run(family(name), entries=2), loaded(name)
+    plain, ours = run(model), run(couple(model, mode))
+    assert_same(ours, run(transcribed_transformer(model, name, mode)))
+    assert_views_changed(mode, ours, plain)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_guides_of_ltxv_split_the_layer(loaded, couple, mode: str):
+    """With guide frames the host runs one self-attention in two calls, each with a mask of its own."""
+    from comfy.ldm.lightricks.model import GuideAttentionMask
+
+    guide = GuideAttentionMask(
+        total_tokens=48, guide_start=36, tracked_count=12, tracked_weights=torch.full((12,), 0.5)
+    )
+
+    def guided(model: Any) -> Any:
+        clone = model.clone()
+        for number in range(2):
+            clone.set_model_patch_replace(
+                lambda args, extra: extra["original_block"]({**args, "self_attention_mask": guide}),
+                "dit",
+                "double_block",
+                number,
+            )
+        return clone
+
+    run, model = Run(family("ltxv")), guided(loaded("ltxv"))
+    plain, ours = run(model), run(couple(model, mode))
+    assert not torch.allclose(plain, run(loaded("ltxv")), atol=1e-3)
+    assert_same(ours, run(transcribed_transformer(model, "ltxv", mode)))
+    assert_views_changed(mode, ours, plain)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", WAN_VARIANTS)
+def test_steered_wan_is_coupled(couple, name: str, mode: str, tmp_path: Path):
+    tiny = WAN_VARIANTS[name]
+    run, model = Run(tiny), load(tiny, tmp_path)
+    assert_views_changed(mode, run(couple(model, mode)), run(model))
+
+
+def assert_views_changed(mode: str, ours: Tensor, plain: Tensor) -> None:
+    (left, right), (plain_left, plain_right) = ours.chunk(2), plain.chunk(2)
+    if mode == "joint":
+        assert not torch.allclose(left, plain_left, rtol=0, atol=1e-3 * plain.abs().max().item())
+    else:
+        assert torch.equal(left, plain_left)
+    assert not torch.allclose(right, plain_right, rtol=0, atol=1e-3 * plain.abs().max().item())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_temporal_attention_is_coupled_on_request(loaded, couple, mode: str, monkeypatch: pytest.MonkeyPatch):
+    # With four frames of four pixels, spatial and temporal attention have the same shapes.
+    tiny = replace(family("svd"), latent=(4, 2, 2), extras={"concat_latent_image": (1, 4, 2, 2)})
+    run, model = Run(tiny, entries=4, steps=1, cfg=1.0), loaded("svd")
+    spatial, both = run(couple(model, mode)), run(couple(model, mode, temporal=True))
+    assert not torch.allclose(spatial[4:], both[4:], rtol=0, atol=1e-3 * both.abs().max().item())
+    with monkeypatch.context() as patch:
+        transcribe_unet(model, mode, patch)
+        assert_same(spatial, run(model))
+    transcribe_unet(model, mode, monkeypatch, temporal=True)
+    assert_same(both, run(model))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+def test_conditions_in_one_pass_and_in_two(loaded, couple, name: str, mode: str, monkeypatch: pytest.MonkeyPatch):
+    import comfy.model_base
+
+    run, model, seen = Run(family(name), entries=2), couple(loaded(name), mode), []
+    together = run(model)
+    spied = spy(model, seen)
+    monkeypatch.setattr(comfy.model_base.BaseModel, "memory_required", lambda _, shape, **__: 1e18 * (shape[0] > 4))
+    separate = run(spied)
+    assert set(seen) == {(0,), (1,)}
+    assert_same(separate, together)
+
+
+@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+def test_guidance_of_one_runs_the_condition_alone(loaded, couple, name: str):
+    seen: list[tuple[int, ...]] = []
+    run, model = Run(family(name), cfg=1.0), loaded(name)
+    plain, ours = run(model), run(spy(couple(model, "left_kv"), seen))
+    assert set(seen) == {(0,)}
+    assert_views_changed("left_kv", ours, plain)
+
+
+def spy(model: Any, seen: list[tuple[int, ...]]) -> Any:
+    from comfy.patcher_extension import WrappersMP
+
+    def note(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
+        seen.append(tuple(args[5]["cond_or_uncond"]))
+        return executor(*args, **kwargs)
+
+    clone = model.clone()
+    clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "spy", note)
+    return clone
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pictures_of_a_batch_are_paired_one_by_one(loaded, couple, mode: str):
+    model, tiny = couple(loaded("sd15"), mode), family("sd15")
+    together = Run(tiny, entries=3)(model)
+    for item in range(3):
+        assert_same(together[item::3], Run(tiny, entries=3, item=item)(model))
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "only"),
+    [
+        ("sd15", "middle", "middle_block"),
+        ("sd15", "output.1-2", "output_blocks.2"),
+        ("sd15", "input.1", "input_blocks.1"),
+    ],
+)
+def test_chosen_blocks_of_a_unet(loaded, couple, name: str, blocks: str, only: str, monkeypatch: pytest.MonkeyPatch):
+    run, model = Run(family(name)), loaded(name)
+    ours = run(couple(model, "joint", blocks=blocks))
+    transcribe_unet(model, "joint", monkeypatch, only=only)
+    assert_same(ours, run(model))
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "only"),
+    [
+        ("flux", "single.1", ("single", 1)),
+        ("hunyuan_video", "double.0", ("double", 0)),
+        ("wan", "block.1-1", ("double", 1)),
+        ("qwen_image", "block.0", ("double", 0)),
+    ],
+)
+def test_chosen_blocks_of_a_transformer(loaded, couple, name: str, blocks: str, only: tuple[str, int]):
+    run, model = Run(family(name)), loaded(name)
+    ours = run(couple(model, "joint", blocks=blocks))
+    assert_same(ours, run(transcribed_transformer(model, name, "joint", only)))

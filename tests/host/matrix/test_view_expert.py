@@ -1,0 +1,178 @@
+"""Shift-Coupled View Expert: a stereo clip by score composition, with a small SVD checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.matrix.test_score_composition import SEED, WIDGETS, guided, noise, schedule
+from tests.host.matrix.test_score_composition import alone as host_alone
+from tests.host.tiny.matrix import load_checkpoint
+from tools.host.in_process import pack_module
+
+FRAMES, HEIGHT, WIDTH = 2, 4, 8
+GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
+MOVED = 2  # latent columns
+
+
+@pytest.fixture(scope="module")
+def svd(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ARG001
+    return load_checkpoint(tmp_path_factory.mktemp("expert"), "svd")[0]
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_node():
+    with torch.inference_mode():
+        yield
+
+
+def depth() -> Tensor:
+    """Near in the middle of the first frame, and one row lower in the second."""
+    maps = torch.zeros(FRAMES, 8 * HEIGHT, 8 * WIDTH, 3)
+    maps[0, 8:16, 24:48] = 1
+    maps[1, 16:24, 24:48] = 1
+    return maps
+
+
+def words(seed: int, **extra: Any) -> list[list[Any]]:
+    stream = torch.Generator().manual_seed(seed)
+    picture = torch.randn(1, 4, HEIGHT, WIDTH, generator=stream)
+    return [[torch.randn(1, 1, 1024, generator=stream), {"concat_latent_image": picture, **extra}]]
+
+
+def conditioning(host: dict[str, type], **change: Any) -> Any:
+    clip = {"motion_bucket_id": 127, "fps": 6, "augmentation_level": 0.0}
+    given = {
+        "left_positive": words(1, **clip),
+        "left_negative": words(2, **clip),
+        "right_positive": words(3, **clip),
+        "right_negative": words(4, **clip),
+        "latent": {"samples": torch.zeros(FRAMES, 4, HEIGHT, WIDTH)},
+        "min_guidance": 2.0,
+        "max_guidance": 2.0,
+        **change,
+    }
+    return host["Stereo_StereoClipConditioning"].execute(**given).args[0]
+
+
+def expert(host: dict[str, type], model: Any, attention: str = "left_kv", **change: Any) -> Any:
+    given = {"depth": depth(), **GEOMETRY, "attention": attention, **change}
+    return host["Stereo_ShiftCoupledViewExpert"].execute(model, **given).args[0]
+
+
+def run(host: dict[str, type], video: Any, views: Any, **widgets: Any) -> Tensor:
+    """(2, F, C, H, W)."""
+    node = host["Stereo_ScoreCompositionSampler"]
+    given = widgets.pop("given", None) or conditioning(host)
+    out = node.execute(video, views, given, schedule(), SEED, **{**WIDGETS, **widgets}).args[0]
+    assert out["stereo_matrix"] == (2, FRAMES)
+    return out["samples"].unflatten(0, (2, FRAMES))
+
+
+def shifted(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """What the right view should hold, written out cell by cell; and where the left view shows it."""
+    out, seen = right.clone(), torch.zeros(FRAMES, 1, HEIGHT, WIDTH, dtype=torch.bool)
+    for frame in range(FRAMES):
+        near = depth()[frame, ::8, ::8, 0] == 1
+        for far_then_near in (False, True):
+            for y, x in (near == far_then_near).nonzero().tolist():
+                target = x - MOVED * far_then_near
+                if 0 <= target < WIDTH:
+                    out[frame, :, y, target] = left[frame, :, y, x]
+                    seen[frame, :, y, target] = True
+    return out, seen
+
+
+def test_the_right_estimate_is_the_shifted_left_one_and_the_models_own_in_the_holes(host, svd):
+    strips, pair, turns = (
+        pack_module("nodes.matrix.strip_denoiser"),
+        pack_module("nodes.matrix.view_expert"),
+        pack_module("nodes.matrix.strip_denoiser").Turns(),
+    )
+    rows, sigma = conditioning(host).rows, torch.tensor(2.0)
+    state = torch.randn(2, FRAMES, 4, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)) * sigma
+    model = expert(host, svd, "none")
+    denoiser = strips.StripDenoiser(model, rows, (4, HEIGHT, WIDTH), turns, lambda _: None)
+    by_columns = pair.PairDenoiser(denoiser, pair.find_expert(model), state.shape[1:])
+    both = denoiser.prepared(
+        schedule(),
+        SEED,
+        lambda: torch.stack(
+            [
+                by_columns(state.movedim(1, 0), sigma, range(FRAMES)).movedim(0, 1),
+                denoiser.together(state, sigma, (0, 1)),
+            ]
+        ),
+    )
+    estimate, own = both
+    expected, seen = shifted(own[0], own[1])
+    assert not seen.all() and seen.any()
+    assert torch.equal(estimate[0], own[0])
+    assert torch.equal(estimate[1], expected)
+
+
+def test_the_left_clip_stays_the_video_models_own_and_the_right_one_follows_it(host, svd):
+    alone = run(host, svd, expert(host, svd), weight=0.0)
+
+    def apart(matrix: Tensor) -> float:
+        expected, seen = shifted(matrix[0], matrix[1])
+        return float(((matrix[1] - expected)[seen.expand_as(expected)] ** 2).mean())
+
+    composed = run(host, svd, expert(host, svd), weight=0.5)
+    scale = float(alone.abs().max())
+    by_the_host = host_alone(svd, conditioning(host).rows[0], noise(1, FRAMES, (4, HEIGHT, WIDTH))[0])
+    torch.testing.assert_close(composed[0], by_the_host, rtol=0, atol=1e-4 * scale)
+    assert apart(composed) < 0.5 * apart(alone)
+    expert_alone = run(host, svd, expert(host, svd), weight=1.0)
+    expected, _ = shifted(expert_alone[0], expert_alone[1])
+    torch.testing.assert_close(expert_alone[1], expected, rtol=0, atol=1e-4 * scale)
+
+
+def test_the_model_is_not_changed(host, svd):
+    made = expert(host, svd)
+    assert svd.attachments == {} and made.is_clone(svd)
+    assert pack_module("nodes.matrix.view_expert").find_expert(svd) is None
+
+
+@pytest.mark.parametrize(
+    ("attempt", "message"),
+    [
+        (lambda host, svd: run(host, svd, svd), "multiview_model: is the video model once more"),
+        (
+            lambda host, svd: run(host, svd, expert(host, svd, depth=torch.zeros(FRAMES + 1, 32, 64, 3))),
+            "depth holds 3 maps for 2 pictures",
+        ),
+        (
+            lambda host, _: conditioning(host, right_positive=[[torch.zeros(1, 1, 1024), {}]]),
+            "right_positive: its picture's latent is none",
+        ),
+        (
+            lambda host, _: conditioning(host, latent={"samples": torch.zeros(FRAMES, 4, 4, 4)}),
+            "left_positive: its picture's latent is",
+        ),
+        (lambda host, svd: run(host, svd, expert(host, guided(svd))), "the expert's model brings its own guidance"),
+        (lambda host, svd: run(host, svd, expert(host, svd), given=three_views(host)), "3 views, and a Shift-Coupled"),
+        (
+            lambda host, svd: run(host, svd, expert(host, svd), given=uneven(host)),
+            "the left and the right view's differ in more than their pictures",
+        ),
+    ],
+)
+def test_bad_input_is_named(host, svd, attempt, message):
+    with pytest.raises(ValueError, match=message):
+        attempt(host, svd)
+
+
+def three_views(host: dict[str, type]) -> Any:
+    given = conditioning(host)
+    return pack_module("nodes.matrix.conditioning").MatrixConditioning((*given.rows, given.rows[0]), ())
+
+
+def uneven(host: dict[str, type]) -> Any:
+    """A right view that counts only in a part of the schedule."""
+    positive = words(3, motion_bucket_id=127, fps=6, augmentation_level=0.0)
+    positive[0][1]["strength"] = 0.5
+    return conditioning(host, right_positive=positive)

@@ -1,0 +1,301 @@
+"""Depth Conditioning in the real host: what SD2-depth and a ControlNet are given at every step, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.tiny import depth_guided as tiny
+
+GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
+WIDGETS = {**GEOMETRY, "right_depth": "warped", "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+SHIFT = {**GEOMETRY, "shift_at": 0.5, "fill": "left", "mask_every": 0.0, "shift_both": False}
+HEIGHT, WIDTH = 64, 96
+
+
+@pytest.fixture(scope="module")
+def models(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """SD2-depth, SD 1.x and a depth ControlNet, by the host's own loaders."""
+    import folder_paths
+
+    folder = tmp_path_factory.mktemp("depth_models")
+    tiny.make_sd2_depth(folder / "depth_sd2.safetensors")
+    tiny.make_sd15_unet(folder / "depth_sd15.safetensors")
+    tiny.make_control_net(folder / "depth_control.safetensors")
+    folder_paths.add_model_folder_path("checkpoints", str(folder))
+    folder_paths.add_model_folder_path("controlnet", str(folder))
+    with torch.inference_mode():
+        load = host["CheckpointLoaderSimple"]().load_checkpoint
+        return {
+            "sd2": load("depth_sd2.safetensors")[0],
+            "sd15": load("depth_sd15.safetensors")[0],
+            "control": host["ControlNetLoader"]().load_controlnet("depth_control.safetensors")[0],
+        }
+
+
+@pytest.fixture(autouse=True)
+def as_the_host_runs_nodes() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+def prompt(seed: int, width: int) -> list[Any]:
+    return [[torch.randn(1, 77, width, generator=torch.Generator().manual_seed(seed)), {"pooled_output": None}]]
+
+
+def block(near: float = 1.0, left: int = 40, frames: int = 1) -> Tensor:
+    """Depth of a block in front of a wall that rises slowly to the right."""
+    depth = torch.linspace(0, 0.2, WIDTH).expand(frames, HEIGHT, WIDTH).clone()
+    depth[:, 16:48, left : left + 32] = near
+    return depth.unsqueeze(-1).expand(-1, -1, -1, 3)
+
+
+def latent(batch: int = 1) -> dict[str, Tensor]:
+    return {"samples": torch.zeros(batch, 4, HEIGHT // 8, WIDTH // 8)}
+
+
+def prepare(host: dict[str, type], depth: Tensor, width: int, latent: dict[str, Any], **inputs: Any) -> Any:
+    return (
+        host["Stereo_DepthConditioning"]
+        .execute(prompt(1, width), prompt(2, width), depth, latent, **{**WIDGETS, **inputs})
+        .args
+    )
+
+
+def concat(conditioning: list[Any]) -> Tensor:
+    (entry,) = conditioning
+    return entry[1]["noise_concat"]
+
+
+def stereo(host: dict[str, type], model: Any, conditions: Any, batch: int = 1, cfg: float = 3.0) -> Tensor:
+    """Four steps of a pair that is made after the second one."""
+    import comfy.samplers
+    from comfy_extras.nodes_custom_sampler import SamplerCustom
+
+    sampler = host["Stereo_StereoShiftSampler"].execute(block(), **SHIFT).args[0]
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 4)
+    out = SamplerCustom.execute(model, True, 7, cfg, *conditions, sampler, sigmas, latent(batch))
+    return out.args[0]["samples"]
+
+
+def recording(model: Any, seen: list[Any]) -> Any:
+    """A clone that notes, for cond and uncond each, the state and the fifth channel that the network is given."""
+    model = model.clone()
+
+    def wrapper(apply: Any, args: dict[str, Any]) -> Tensor:
+        chunks = len(args["cond_or_uncond"])
+        seen.extend(zip(args["input"].chunk(chunks), args["c"]["c_concat"].chunk(chunks), strict=True))
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    model.set_model_unet_function_wrapper(wrapper)
+    return model
+
+
+def test_the_fifth_channel_is_the_map_at_latent_size_from_minus_one_to_one(host: dict[str, type]):
+    depth = torch.cat([block(0.9), block(0.5, left=8)]) * 0.8 + 0.1
+    for conditioning in prepare(host, depth, 1024, latent(2), right_depth="left"):
+        channel = concat(conditioning)
+        assert channel.shape == (2, 1, HEIGHT // 8, WIDTH // 8)
+        torch.testing.assert_close(channel.amax((1, 2, 3)), torch.ones(2))
+        torch.testing.assert_close(channel.amin((1, 2, 3)), -torch.ones(2))
+        assert (channel[0, 0, 3, 5:9] > 0.9).all(), "near is high"
+
+
+def test_the_right_map_is_the_left_one_moved_as_the_latent_is(host: dict[str, type]):
+    depth = block()
+    positive, _ = prepare(host, depth, 1024, latent(2))
+    left, right = concat(positive).chunk(2)
+    shifted, _ = (
+        host["Stereo_LatentStereoShift"].execute({"samples": left[:1]}, depth, **GEOMETRY, fill="left", seed=0).args
+    )
+    assert torch.equal(left[0], left[1]) and torch.equal(right[0], right[1])
+    # The block of 4 latent columns at 5 to 8 moves by 3, a quarter of 12; it keeps its depth.
+    near = right[0, 0, 3] > 0.8
+    assert near.nonzero().flatten().tolist() == [2, 3, 4, 5]
+    assert (left[0, 0, 3] > 0.8).nonzero().flatten().tolist() == [5, 6, 7, 8]
+    moved = shifted["samples"][1, 0, 3] > 0.8
+    assert torch.equal(near[2:5], moved[2:5])
+
+
+def test_flat_depth_is_finite(host: dict[str, type]):
+    positive, _ = prepare(host, torch.full((1, HEIGHT, WIDTH, 3), 0.4), 1024, latent())
+    assert concat(positive).isfinite().all()
+
+
+def test_what_the_prompts_held_is_kept_and_they_are_not_changed(host: dict[str, type]):
+    positive = [[torch.zeros(1, 77, 1024), {"pooled_output": None, "mask": "kept"}]]
+    out = host["Stereo_DepthConditioning"].execute(positive, prompt(2, 1024), block(), latent(), **WIDGETS).args
+    assert out[0][0][1]["mask"] == "kept" and out[0][0][0] is positive[0][0]
+    assert positive[0][1].keys() == {"pooled_output", "mask"}
+
+
+def test_an_ordinary_sampler_runs_sd2_depth_and_the_depth_matters(host: dict[str, type], models: dict[str, Any]):
+    results = []
+    for depth in (block(), block(left=8)):
+        conditions = prepare(host, depth, 1024, latent())
+        (out,) = host["KSampler"]().sample(models["sd2"], 3, 2, 3.0, "euler", "normal", *conditions, latent())
+        results.append(out["samples"])
+    assert all(result.isfinite().all() for result in results) and not torch.equal(*results)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one pass", "two passes"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_sd2_depth_sees_each_eyes_own_depth(
+    host: dict[str, type], models: dict[str, Any], batch: int, apart: bool, monkeypatch: pytest.MonkeyPatch
+):
+    import comfy.model_base
+
+    if apart:  # the host splits what it thinks does not fit
+        monkeypatch.setattr(comfy.model_base.BaseModel, "memory_required", lambda _, x, **__: 1e18 * (x[0] > 2 * batch))
+    depth = torch.cat([block(), block(left=16)])[:batch]
+    conditions = prepare(host, depth, 1024, latent(batch))
+    left, right = concat(conditions[0]).chunk(2)
+    assert not torch.equal(left, right)
+    seen: list[Any] = []
+    samples = stereo(host, recording(models["sd2"], seen), conditions, batch)
+    assert samples.shape[0] == 2 * batch and samples.isfinite().all()
+    assert [len(x) for x, _ in seen] == 4 * [batch] + 4 * [2 * batch]
+    for x, channel in seen:
+        torch.testing.assert_close(channel, left if len(x) == batch else torch.cat([left, right]))
+
+
+def test_left_gives_both_eyes_the_left_map(host: dict[str, type], models: dict[str, Any]):
+    depth = torch.cat([block(), block(left=16)])
+    conditions = prepare(host, depth, 1024, latent(2), right_depth="left")
+    left = concat(conditions[0])
+    seen: list[Any] = []
+    stereo(host, recording(models["sd2"], seen), conditions, 2)
+    for x, channel in seen:
+        torch.testing.assert_close(channel, left if len(x) == 2 else torch.cat([left, left]))
+
+
+def test_a_latent_that_holds_both_views_gets_a_map_for_each(host: dict[str, type], models: dict[str, Any]):
+    pair, _ = host["Stereo_LatentStereoShift"].execute(latent(2), block(), **GEOMETRY, fill="left", seed=0).args
+    conditions = prepare(host, block(), 1024, pair)
+    left, right = concat(conditions[0]).chunk(2)
+    assert len(left) == 2 and not torch.equal(left, right)
+    seen: list[Any] = []
+    host["KSampler"]().sample(recording(models["sd2"], seen), 3, 2, 3.0, "euler", "normal", *conditions, pair)
+    assert all(torch.equal(channel, torch.cat([left, right])) for _, channel in seen)
+
+
+class Hints:
+    """Notes the hints that a ControlNet's network gets, one for each entry of its batch."""
+
+    def __init__(self, control: Any) -> None:
+        self.seen: list[Tensor] = []
+        self.handle = control.control_model.register_forward_pre_hook(self.note, with_kwargs=True)
+
+    def note(self, _network: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        hint = kwargs["hint"]
+        self.seen.append(hint.expand(len(kwargs["x"]), *hint.shape[1:]))
+
+    def __enter__(self) -> Hints:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.handle.remove()
+
+
+@pytest.mark.parametrize("cfg", [1.0, 3.0])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_control_net_sees_each_eyes_own_depth(host: dict[str, type], models: dict[str, Any], batch: int, cfg: float):
+    depth = torch.cat([block(), block(left=16)])[:batch]
+    conditions = prepare(host, depth, 768, latent(batch), control_net=models["control"])
+    left, right = conditions[0][0][1]["control"].hint.chunk(2)
+    torch.testing.assert_close(left.movedim(1, -1), depth)
+    assert not torch.equal(left, right)
+    with Hints(models["control"]) as hints:
+        samples = stereo(host, models["sd15"], conditions, batch, cfg)
+    assert samples.isfinite().all()
+    chunks = 1 if cfg == 1 else 2
+    expected = [torch.cat(chunks * [left])] * 2 + [torch.cat(chunks * [left, right])] * 2
+    assert len(hints.seen) == 4
+    for seen, wanted in zip(hints.seen, expected, strict=True):
+        torch.testing.assert_close(seen, wanted)
+
+
+def test_a_control_net_acts_and_its_strength_counts(host: dict[str, type], models: dict[str, Any]):
+    def run(**inputs: Any) -> Tensor:
+        conditions = prepare(host, block(), 768, latent(), **inputs)
+        return stereo(host, models["sd15"], conditions)
+
+    plain = stereo(host, models["sd15"], (prompt(1, 768), prompt(2, 768)))
+    control = models["control"]
+    assert torch.equal(run(control_net=control, strength=0.0), plain)
+    full, half, early = (
+        run(control_net=control, **widgets) for widgets in ({}, {"strength": 0.5}, {"end_percent": 0.3})
+    )
+    assert not torch.equal(full, plain) and not torch.equal(half, full) and not torch.equal(early, full)
+
+
+@pytest.mark.parametrize("right_depth", ["warped", "left"])
+def test_control_nets_chain_and_prompts_share_them(host: dict[str, type], models: dict[str, Any], right_depth: str):
+    first = prepare(host, block(), 768, latent(), control_net=models["control"], right_depth=right_depth)
+    positive, negative = (
+        host["Stereo_DepthConditioning"]
+        .execute(
+            *first, block(left=8), latent(), **{**WIDGETS, "right_depth": right_depth}, control_net=models["control"]
+        )
+        .args
+    )
+    control = positive[0][1]["control"]
+    assert control is negative[0][1]["control"]
+    assert len(control.get_models()) == 2 and models["control"].cond_hint_original is None
+    alone = stereo(host, models["sd15"], first)
+    assert not torch.equal(stereo(host, models["sd15"], (positive, negative)), alone)
+    torch.testing.assert_close(stereo(host, models["sd15"], first), alone, atol=0, rtol=0)
+
+
+def test_a_hint_is_the_same_in_every_run(host: dict[str, type], models: dict[str, Any]):
+    """The left view alone by an ordinary sampler, then a pair, then again: what one run left must not show."""
+    conditions = prepare(host, block(), 768, latent(), control_net=models["control"])
+    plain, pair, again = (
+        run()
+        for run in (
+            lambda: host["KSampler"]().sample(models["sd15"], 3, 2, 3.0, "euler", "normal", *conditions, latent())[0],
+            lambda: stereo(host, models["sd15"], conditions),
+            lambda: host["KSampler"]().sample(models["sd15"], 3, 2, 3.0, "euler", "normal", *conditions, latent())[0],
+        )
+    )
+    assert torch.equal(plain["samples"], again["samples"]) and len(pair) == 2
+    left = prepare(host, block(), 768, latent(), control_net=models["control"], right_depth="left")
+    (expected,) = host["KSampler"]().sample(models["sd15"], 3, 2, 3.0, "euler", "normal", *left, latent())
+    assert torch.equal(plain["samples"], expected["samples"])
+
+
+def test_it_agrees_with_the_hosts_own_node(host: dict[str, type], models: dict[str, Any]):
+    ours = prepare(host, block(), 768, latent(), control_net=models["control"], right_depth="left", strength=0.7)
+    theirs = host["ControlNetApplyAdvanced"]().apply_controlnet(
+        prompt(1, 768), prompt(2, 768), models["control"], block(), 0.7, 0.0, 1.0
+    )
+    torch.testing.assert_close(
+        stereo(host, models["sd15"], ours), stereo(host, models["sd15"], theirs), atol=1e-2, rtol=0
+    )
+
+
+REFUSED = {
+    "video latent": ({"latent": {"samples": torch.zeros(1, 16, 3, 8, 12)}}, r"latent: expected a picture latent"),
+    "depth of another shape": ({"depth": torch.zeros(1, 64, 64, 3)}, "depth is 64x64, of another shape"),
+    "depth of another count": ({"depth": block(frames=3)}, "depth holds 3 maps for 2 pictures"),
+    "NaN in depth": ({"depth": block() * float("nan")}, "depth: holds NaN"),
+    "metric depth": ({"depth": block() * 10}, "depth: values must lie between 0"),
+    "unknown choice": ({"right_depth": "both"}, "'both' is not a valid RightDepth"),
+    "start after end": (
+        {"start_percent": 0.6, "end_percent": 0.4, "control_net": object()},
+        "start_percent is 0.6 and end_percent 0.4",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_one_clear_error(host: dict[str, type], case: str):
+    changes, said = REFUSED[case]
+    with pytest.raises(ValueError, match=said):
+        host["Stereo_DepthConditioning"].execute(
+            prompt(1, 768), prompt(2, 768), **{"depth": block(), "latent": latent(2), **WIDGETS, **changes}
+        )

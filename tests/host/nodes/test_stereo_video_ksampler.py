@@ -1,0 +1,286 @@
+"""Stereo Video KSampler in the real host: the nodes it stands for, in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.tiny import sampling as tiny
+from tools.host.in_process import pack_module
+
+STEPS = 5
+WIDGETS = {
+    "seed": 5,
+    "steps": STEPS,
+    "cfg": 3.0,
+    "sampler_name": "euler_ancestral",
+    "scheduler": "simple",
+    "denoise": 1.0,
+    "max_disparity": 30.0,
+    "convergence": 1.0,
+    "exponent": 1.0,
+    "attention": "none",
+    "preset": "custom",
+    "iterations": 2,
+    "restart_until": 0.2,
+    "warp_every": 0.2,
+    "last_warp": 0.6,
+    "most_repeats": 3,
+    "fewest_repeats": 2,
+    "form": "paper",
+    "fill": "left",
+}
+GEOMETRY = ("max_disparity", "convergence", "exponent")
+
+
+@pytest.fixture(autouse=True)
+def as_the_host_runs_nodes() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture
+def ksample(host: dict[str, type]) -> Any:
+    def run(name: str = "sd15", latent: dict[str, Any] | None = None, **widgets: Any) -> dict[str, Any]:
+        latent = {"samples": tiny.empty(name)} if latent is None else latent
+        prompts = tiny.conditioning(name, 1), tiny.conditioning(name, 2)
+        options = {"depth": tiny.depth_step(), **WIDGETS, **widgets}
+        return host["Stereo_StereoVideoKSampler"].execute(tiny.load(name), *prompts, latent, **options).args[0]
+
+    return run
+
+
+def plain(host: dict[str, type], name: str, latent: Tensor | None = None, **widgets: Any) -> Tensor:
+    """KSampler's result with the same settings."""
+    settings = {**WIDGETS, **widgets}
+    chosen = [settings[key] for key in ("seed", "steps", "cfg", "sampler_name", "scheduler")]
+    prompts = tiny.conditioning(name, 1), tiny.conditioning(name, 2)
+    given = {"samples": tiny.empty(name) if latent is None else latent}
+    return host["KSampler"]().sample(tiny.load(name), *chosen, *prompts, given, settings["denoise"])[0]["samples"]
+
+
+def parts(host: dict[str, type], name: str, attention: str) -> Tensor:
+    """Left Trajectory, the two samplers on a split schedule and the attention patch, node by node."""
+    import comfy.samplers
+    from comfy_extras.nodes_custom_sampler import DisableNoise, RandomNoise, SamplerCustomAdvanced
+
+    def guider(model: Any) -> Any:
+        made = comfy.samplers.CFGGuider(model)
+        made.set_conds(tiny.conditioning(name, 1), tiny.conditioning(name, 2))
+        made.set_cfg(WIDGETS["cfg"])
+        return made
+
+    model = tiny.load(name)
+    coupled = model
+    if attention != "none":
+        coupled = host["Stereo_CrossViewAttentionPatch"].execute(model, attention, 0.0, 1.0, "", False).args[0]
+    sigmas = tiny.schedule(name, STEPS)
+    noise, latent, inner = RandomNoise.execute(5).args[0], {"samples": tiny.empty(name)}, tiny.inner("euler_ancestral")
+    trajectory = host["Stereo_LeftTrajectory"].execute(noise, guider(model), inner, sigmas, latent, "full").args[2]
+    geometry = [WIDGETS[key] for key in GEOMETRY]
+    chosen = [WIDGETS[key] for key in ("preset", "warp_every", "last_warp", "most_repeats", "fewest_repeats")]
+    restart = host["Stereo_NoisyRestartSampler"].execute(
+        tiny.depth_step(), trajectory, *geometry, 2, 0.2, "paper", inner
+    )
+    refine = host["Stereo_IterativeRefineSampler"].execute(
+        tiny.depth_step(), trajectory, *geometry, *chosen, "paper", "left", inner
+    )
+    first = SamplerCustomAdvanced.execute(noise, guider(coupled), restart.args[0], sigmas[:2], latent).args[0]
+    rest = DisableNoise.execute().args[0]
+    return SamplerCustomAdvanced.execute(rest, guider(coupled), refine.args[0], sigmas[1:], first).args[0]["samples"]
+
+
+@pytest.mark.parametrize("name", ["sd15", "wan"])
+def test_the_left_view_is_ksamplers_to_the_bit_and_the_right_another(host: dict[str, type], ksample: Any, name: str):
+    alone = plain(host, name)
+    for attention in ("none", "left_query", "joint"):
+        left, right = ksample(name, attention=attention)["samples"].chunk(2)
+        assert torch.equal(left, alone), attention
+        assert tiny.error(right, alone) > 0.1, attention
+
+
+@pytest.mark.parametrize("attention", ["none", "left_query"])
+@pytest.mark.parametrize("name", ["sd15", "wan"])
+def test_it_is_the_nodes_put_together(
+    host: dict[str, type], ksample: Any, name: str, attention: str, monkeypatch: pytest.MonkeyPatch
+):
+    # Two samplers in a row begin the random stream twice, one sampler once.
+    import comfy.k_diffusion.sampling as sampling
+
+    monkeypatch.setattr(sampling, "default_noise_sampler", lambda x, seed=None: lambda *_: torch.zeros_like(x))  # noqa: ARG005
+    expected = parts(host, name, attention)
+    assert tiny.error(ksample(name, attention=attention)["samples"], expected) < 1e-5
+
+
+def test_the_result_is_a_whole_latent(ksample: Any):
+    given = {
+        "samples": tiny.empty("sd15", 2),
+        "batch_index": [4, 7],
+        "noise_mask": torch.ones(1, 1, 4, 8),
+        "other": "kept",
+    }
+    kept = dict(given)
+    pair = ksample(latent=given)
+    assert given == kept, "the input was changed"
+    assert pair.keys() == {"samples", "batch_index", "other"} and pair["batch_index"] == [4, 7, 4, 7]
+    assert pair["samples"].shape == (4, 4, 4, 8)
+
+
+def test_an_empty_latent_takes_the_models_channels(ksample: Any):
+    pair = ksample("wan", {"samples": torch.zeros(1, 4, 4, 8), "downscale_ratio_spacial": 8})
+    assert pair.keys() == {"samples", "batch_index"} and pair["samples"].shape == (2, 16, 1, 4, 8)
+
+
+@pytest.mark.parametrize(("preset", "share"), [("576x1024", 0.68), ("320x512", 0.88), ("256x256", 0.9)])
+def test_a_preset_is_the_papers_last_warp(ksample: Any, preset: str, share: float):
+    settings = {"steps": 10, "sampler_name": "euler"}
+    by_name = ksample(preset=preset, last_warp=0.2, **settings)["samples"]
+    assert torch.equal(by_name, ksample(last_warp=share, **settings)["samples"])
+    assert not torch.equal(by_name, ksample(last_warp=0.3, **settings)["samples"])
+
+
+def test_a_recorded_left_view_is_used_as_it_is(ksample: Any, monkeypatch: pytest.MonkeyPatch):
+
+    recording = pack_module("nodes.sampling.recording")
+    recorder = recording.RecordingSampler(tiny.inner("euler_ancestral"))
+    left, _ = tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
+    expected = ksample()["samples"]
+    assert torch.equal(left, expected[:1])
+    monkeypatch.setattr(recording.RecordingSampler, "sample", lambda *_: pytest.fail("the left view was sampled"))
+    pair = ksample(trajectory=recorder.trajectory)["samples"]
+    assert torch.equal(pair[:1], left) and tiny.error(pair, expected) < 1e-5
+    # The seed and the latent are the trajectory's own: others change the right view's noise alone.
+    other = ksample(trajectory=recorder.trajectory, seed=6)["samples"]
+    assert torch.equal(other[:1], left) and not torch.equal(other, pair)
+
+
+@pytest.mark.parametrize("name", ["sd15", "sd3"])
+def test_an_inverted_picture_is_the_left_view(host: dict[str, type], ksample: Any, name: str):
+    samples = torch.randn(tiny.empty(name).shape, generator=torch.Generator().manual_seed(1))
+    inverted = host["Stereo_DDIMInversion"].execute(
+        tiny.load(name), tiny.conditioning(name, 1), {"samples": samples}, tiny.schedule(name, STEPS), 0
+    )
+    for latent in (samples, torch.zeros_like(samples)):
+        pair = ksample(name, {"samples": latent}, trajectory=inverted.args[1])["samples"]
+        torch.testing.assert_close(pair[:1], samples, rtol=1e-5, atol=1e-5)
+        assert tiny.error(pair[1:], samples) > 0.1
+
+
+@pytest.mark.parametrize("attention", ["none", "left_query", "right_joint"])
+def test_nothing_done_is_the_plain_run(host: dict[str, type], ksample: Any, attention: str):
+    nothing = {"restart_until": 0.0, "last_warp": 0.0, "max_disparity": 0.0, "sampler_name": "euler"}
+    alone = plain(host, "wan", sampler_name="euler")
+    left, right = ksample("wan", attention=attention, **nothing)["samples"].chunk(2)
+    assert torch.equal(left, alone) and tiny.error(right, alone) < 1e-5
+
+
+BAD = {
+    "denoise: 0.0 leaves no step": {"denoise": 0.0},
+    "latent_image: expected a picture latent": {"latent": {"samples": torch.ones(1, 4, 32)}},
+    "depth is 32x64": {"depth": torch.zeros(1, 64, 32, 3)},
+    "depth holds 2 maps for 1 pictures": {"depth": torch.zeros(2, 32, 64, 3)},
+    "dpm_fast chooses its own steps": {"sampler_name": "dpm_fast"},
+    "uni_pc needs two steps in a row": {"sampler_name": "uni_pc"},
+    "last_warp: 0.1 of 5 steps": {"last_warp": 0.1, "restart_until": 0.4},
+    "fewest_repeats is 4 and most_repeats 3": {"fewest_repeats": 4},
+    "restart_until: got 1.5": {"restart_until": 1.5},
+    "restart_until: the restart takes all 5 steps": {"restart_until": 1.0},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_refused_before_the_left_view_is_sampled(
+    ksample: Any, message: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tiny.load("sd15").model, "apply_model", lambda *_, **__: pytest.fail("the model was run"))
+    with pytest.raises(ValueError, match=message):
+        ksample(**BAD[message])
+
+
+@pytest.mark.parametrize(("maps", "fits"), [(1, True), (3, True), (9, True), (5, False), (7, False), (8, False)])
+def test_the_maps_must_be_of_the_models_frames(ksample: Any, maps: int, fits: bool):
+    # Wan keeps 9 frames in 3; 5 and 7 maps would fit a model that keeps 2 or 3 frames in one.
+    given = {"latent": {"samples": torch.zeros(1, 16, 3, 4, 8)}, "depth": tiny.depth_step().expand(maps, -1, -1, -1)}
+    if fits:
+        assert ksample("wan", **given)["samples"].shape == (2, 16, 3, 4, 8)
+    else:
+        with pytest.raises(ValueError, match=rf"depth holds {maps} maps for a clip of 9 frames \(3 in its latent\)"):
+            ksample("wan", **given)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("attention", ["none", "left_query"])
+def test_progress_counts_the_left_view_and_every_iteration_once(
+    ksample: Any, attention: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
+):
+
+    import latent_preview
+
+    trajectory = None
+    if recorded:
+        recording = pack_module("nodes.sampling.recording")
+        recorder = recording.RecordingSampler(tiny.inner("euler_ancestral"))
+        tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
+        trajectory = recorder.trajectory
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        latent_preview, "prepare_callback", lambda *_: lambda step, _x0, _x, total: seen.append((step, total))
+    )
+    ksample(attention=attention, trajectory=trajectory)
+    # 5 steps, 1 of them restarted once more, warps before steps 2 to 4 taken 3, 3 and 2 times.
+    planned = STEPS + 1 + 2 + 2 + 1 + (0 if recorded else STEPS)
+    assert seen == [(step, planned) for step in range(planned)]
+
+
+def test_another_trajectory_is_refused(ksample: Any):
+
+    recording = pack_module("nodes.sampling.recording")
+    recorder = recording.RecordingSampler(tiny.inner("euler"))
+    tiny.sample("sd15", recorder, sigmas=4)
+    with pytest.raises(ValueError, match="trajectory: holds no state at noise level"):
+        ksample(trajectory=recorder.trajectory)
+    tiny.sample("sd15", recorder, tiny.empty("sd15", 2), sigmas=STEPS)
+    with pytest.raises(ValueError, match=r"trajectory: holds a latent of \(2, 4, 4, 8\)"):
+        ksample(trajectory=recorder.trajectory)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("ending", ["success", "error", "interrupt"])
+def test_nothing_is_left_behind(host: dict[str, type], ksample: Any, ending: str, monkeypatch: pytest.MonkeyPatch):
+    import comfy.model_management
+    import latent_preview
+
+    model = tiny.load("sd15")
+    before = plain(host, "sd15")
+    options, weights = repr(model.model_options), {k: v.clone() for k, v in model.model.state_dict().items()}
+    attributes, patches = vars(model.model).keys(), repr(model.patches)
+    random = torch.random.get_rng_state()
+    if ending == "success":
+        ksample(attention="left_query")
+    else:
+        calls: list[int] = []
+
+        def watch(step: int, *_: Any) -> None:
+            calls.append(step)
+            if len(calls) == STEPS + 3:  # in the pair's run
+                if ending == "error":
+                    raise Stop
+                comfy.model_management.interrupt_current_processing(True)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(latent_preview, "prepare_callback", lambda *_: watch)
+            with pytest.raises((Stop, comfy.model_management.InterruptProcessingException)):
+                ksample(attention="left_query")
+        assert len(calls) == STEPS + 3, "the run must stop before its next model call"
+    assert torch.equal(torch.random.get_rng_state(), random), "the global random stream was used"
+    assert torch.equal(plain(host, "sd15"), before)
+    assert repr(model.model_options) == options and repr(model.patches) == patches
+    assert vars(model.model).keys() == attributes
+    assert all(torch.equal(value, weights[name]) for name, value in model.model.state_dict().items())
