@@ -1,16 +1,29 @@
-"""The real host for these tests: in this process (``host``) and as a running server (``server``)."""
+"""The real host for these tests: in this process (``host``, ``pack``) and as a running server (``server``)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
 
-from tools.host.in_process import load_host
+from tools.host.in_process import load_host, pack_module
 from tools.host.server import Server, ServerError, find_host
 from tools.setup.environment import SetupError
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "gradients: runs outside inference mode, in which the host executes nodes.")
+
+
+@pytest.fixture(autouse=True)
+def inference_mode(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As the host executes nodes."""
+    with torch.inference_mode(request.node.get_closest_marker("gradients") is None):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +39,12 @@ def host_path() -> Path:
 def host(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, type]:
     """Node classes by id, the host's and this pack's, in this process, on the CPU."""
     return load_host(host_path, tmp_path_factory.mktemp("in_process"))
+
+
+@pytest.fixture(scope="session")
+def pack(host: dict[str, type]) -> Callable[[str], ModuleType]:  # noqa: ARG001  # it loads the pack
+    """A module of the loaded pack by its name below the pack, such as ``nodes.host``."""
+    return pack_module
 
 
 @pytest.fixture(scope="session")

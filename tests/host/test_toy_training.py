@@ -14,6 +14,8 @@ from tools.toy import evaluation, weights
 from tools.toy.scenes import PALETTES, render_scenes
 from tools.toy.training import Settings, Trainer
 
+pytestmark = pytest.mark.gradients
+
 SETTINGS = Settings(size=32, scenes=4, vae_steps=3, vae_batch=2, steps=3, batch=2, minutes=1e6)
 
 

@@ -14,11 +14,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.host.tiny.checkpoints import make_sd15
-from tests.host.tiny.depth_guided import make_control_net, make_lora, make_sd2_depth
 from tests.host.tiny.depth_networks import make_da3
-from tests.host.tiny.matrix import make_checkpoint
-from tests.host.tiny.video_models import make_video_models
+from tests.host.tiny.files import make_clip_checkpoint, make_lora, make_sd2_depth, make_sd15, make_video_models
+from tests.host.tiny.guides import make_control_net
 from tools.frontend.browser import browse, missing
 from tools.host.server import Server
 from tools.host.workflow_file import to_prompt
@@ -83,7 +81,7 @@ def furnished(server: Server, host: dict[str, type], host_path: Path) -> Server:
     make_control_net(models / "controlnet" / "control_v11f1p_sd15_depth_fp16.safetensors")
     make_lora(models / "loras" / "lcm-lora-sdv1-5.safetensors")
     make_video_models(models, host_path)
-    make_checkpoint(models / "checkpoints" / "sv3d_p.safetensors", "sv3d_p", host_path)
+    make_clip_checkpoint(models / "checkpoints" / "sv3d_p.safetensors", "sv3d_p", host_path)
     write_clip(server.base / "input" / "example.mp4")
     write_picture(server.base / "input" / "example.png")
     return server

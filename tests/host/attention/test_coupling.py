@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,22 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.host.tiny.families import FAMILIES, Run, load, patcher
+from tests.host.attention.runs import Run
+from tests.host.tiny.families import FAMILIES
+from tests.host.tiny.unets import NARROW
 
-SD15, FLUX, WAN, SVD = (FAMILIES[name] for name in ("sd15", "flux", "wan", "svd"))
+SD15, FLUX, WAN, SVD = (FAMILIES[name] for name in ("sd15_two_levels", "flux", "wan", "svd"))
 LAYER = "input_blocks.1.1.transformer_blocks.0.attn1.to_v"
-
-
-@pytest.fixture(scope="session")
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    request.getfixturevalue("host")  # only then can the host be imported
-    folder: Path = tmp_path_factory.mktemp("attention")
-    return cache(lambda name: load(FAMILIES[name], folder))
-
-
-@pytest.fixture(scope="session")
-def couple(host: dict[str, type]) -> Callable[..., Any]:
-    return patcher(host)
 
 
 def with_override(model: Any, override: Callable[..., Tensor]) -> Any:
@@ -46,20 +34,20 @@ def assert_left_kept_right_moved(ours: Tensor, plain: Tensor) -> None:
 # --- the schedule -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
 @pytest.mark.parametrize("bounds", [(0, 0), (0.5, 0.5), (1, 1)])
 def test_outside_its_range_it_is_the_plain_model(loaded, couple, name: str, bounds: tuple[float, float]):
     run, model = Run(FAMILIES[name]), loaded(name)
     assert torch.equal(run(couple(model, "joint", *bounds)), run(model))
 
 
-@pytest.mark.parametrize("name", ["sd15", "flux"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux"])
 def test_told_that_no_pair_runs_it_is_the_plain_model(loaded, couple, name: str):
     run, model = Run(FAMILIES[name], switch=(False, False)), loaded(name)
     assert torch.equal(run(couple(model, "joint")), run(model))
 
 
-@pytest.mark.parametrize("name", ["sd15", "flux"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux"])
 @pytest.mark.parametrize(
     ("bounds", "steps"), [((0.5, 1), (False, False, True, True)), ((0.25, 0.75), (False, True, True, False))]
 )
@@ -88,14 +76,14 @@ def test_lora_before_or_after(loaded, couple):
     stream = torch.Generator().manual_seed(5)
     prefix = f"lora_unet_{LAYER.replace('.', '_')}"
     lora = {
-        f"{prefix}.lora_up.weight": torch.randn(320, 4, generator=stream),
-        f"{prefix}.lora_down.weight": torch.randn(4, 320, generator=stream),
+        f"{prefix}.lora_up.weight": torch.randn(NARROW, 4, generator=stream),
+        f"{prefix}.lora_down.weight": torch.randn(4, NARROW, generator=stream),
     }
 
     def adapted(model: Any) -> Any:
         return comfy.sd.load_lora_for_models(model, None, lora, 0.1, 0)[0]
 
-    run, model = Run(SD15), loaded("sd15")
+    run, model = Run(SD15), loaded("sd15_two_levels")
     ours = run(couple(adapted(model), "left_kv"))
     assert torch.equal(ours, run(adapted(couple(model, "left_kv"))))
     assert_left_kept_right_moved(ours, run(adapted(model)))
@@ -109,7 +97,7 @@ def test_another_attention_patch_of_a_unet_stays(loaded, couple, ours_first: boo
         clone.set_model_attn1_patch(lambda n, context, value, _: (n, context[:, ::2], value[:, ::2] * 0.5))
         return clone
 
-    run, model = Run(SD15), loaded("sd15")
+    run, model = Run(SD15), loaded("sd15_two_levels")
     ours = run(couple(shorten(model), "left_kv") if not ours_first else shorten(couple(model, "left_kv")))
     assert_left_kept_right_moved(ours, run(shorten(model)))
 
@@ -125,13 +113,13 @@ def test_a_replaced_attention_of_a_unet_is_coupled_too(loaded, couple, mode: str
         clone.set_model_attn1_replace(attention, "middle", 0)
         return clone
 
-    run, model = Run(SD15), loaded("sd15")
+    run, model = Run(SD15), loaded("sd15_two_levels")
     ours = run(couple(model, mode))
     torch.testing.assert_close(run(couple(replace_middle(model), mode)), ours, rtol=0, atol=1e-3)
     torch.testing.assert_close(run(replace_middle(couple(model, mode))), ours, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
 def test_the_users_attention_is_what_runs(loaded, couple, name: str):
     calls: list[int] = []
 
@@ -169,22 +157,22 @@ def test_a_control_net_stays(loaded, couple):
 
     class Constant(comfy.controlnet.ControlBase):
         def get_control(self, x_noisy: Tensor, *_: Any) -> dict[str, list[Tensor]]:
-            return {"middle": [torch.full((len(x_noisy), 320, 4, 8), 0.5)]}
+            return {"middle": [torch.full((len(x_noisy), NARROW, 4, 8), 0.5)]}
 
     class Controlled(type(SD15)):
         def conditioning(self, seed: int) -> list[list[Any]]:
             return [[text, {**extras, "control": Constant()}] for text, extras in super().conditioning(seed)]
 
     run = Run(Controlled(**vars(SD15)))
-    ours, plain = run(couple(loaded("sd15"), "left_kv")), run(loaded("sd15"))
+    ours, plain = run(couple(loaded("sd15_two_levels"), "left_kv")), run(loaded("sd15_two_levels"))
     assert_left_kept_right_moved(ours, plain)
-    assert not torch.allclose(plain, Run(SD15)(loaded("sd15")), atol=1e-3)
+    assert not torch.allclose(plain, Run(SD15)(loaded("sd15_two_levels")), atol=1e-3)
 
 
 def test_hypertile_is_refused(loaded, couple):
     from comfy_extras.nodes_hypertile import HyperTile
 
-    tiled = HyperTile.execute(loaded("sd15"), 32, 2, 0, False)[0]
+    tiled = HyperTile.execute(loaded("sd15_two_levels"), 32, 2, 0, False)[0]
     with pytest.raises(ValueError, match="another patch has cut the tokens into .*HyperTile"):
         Run(replace(SD15, latent=(4, 16, 16)))(couple(tiled, "left_kv"))
 
@@ -192,7 +180,7 @@ def test_hypertile_is_refused(loaded, couple):
 def test_token_merging_goes_with_all_but_left_query(loaded, couple):
     from comfy_extras.nodes_tomesd import TomePatchModel
 
-    merged = TomePatchModel.execute(loaded("sd15"), 0.5).result[0]
+    merged = TomePatchModel.execute(loaded("sd15_two_levels"), 0.5).result[0]
     assert Run(SD15)(couple(merged, "left_kv")).isfinite().all()
     with pytest.raises(ValueError, match="mode: left_query .* merged 128 of them into"):
         Run(SD15)(couple(merged, "left_query"))
@@ -228,11 +216,11 @@ def plain_sampling(model: Any, tiny: Any, entries: int) -> Tensor:
 
 
 def test_a_batch_of_pairs_needs_no_sampler_of_ours(loaded, couple):
-    model = loaded("sd15")
+    model = loaded("sd15_two_levels")
     assert_left_kept_right_moved(plain_sampling(couple(model, "left_kv"), SD15, 4), plain_sampling(model, SD15, 4))
 
 
-@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
 def test_an_odd_batch_is_refused(loaded, couple, name: str):
     with pytest.raises(ValueError, match=r"a batch of 3 is no batch of pairs\. Connect"):
         plain_sampling(couple(loaded(name), "left_kv"), FAMILIES[name], 3)
@@ -244,7 +232,7 @@ def test_one_clip_is_not_taken_for_a_pair(loaded, couple):
 
 
 def test_context_windows_over_the_batch_are_refused(loaded, couple):
-    model = couple(loaded("sd15"), "left_kv")
+    model = couple(loaded("sd15_two_levels"), "left_kv")
     model.model_options["transformer_options"]["context_window"] = SimpleNamespace(dim=0)
     with pytest.raises(ValueError, match="context windows cut through the batch"):
         plain_sampling(model, SD15, 2)
@@ -253,7 +241,7 @@ def test_context_windows_over_the_batch_are_refused(loaded, couple):
 def test_an_unknown_family_is_named(loaded, couple):
     from comfy.ldm.aura.mmdit import MMDiT
 
-    model = loaded("sd15").clone()
+    model = loaded("sd15_two_levels").clone()
     model.add_object_patch("diffusion_model", MMDiT.__new__(MMDiT))
     with pytest.raises(ValueError, match=r"model: SD15 \(MMDiT\) is a family .* Use a model of SD 1.x"):
         couple(model, "left_kv")
@@ -262,8 +250,8 @@ def test_an_unknown_family_is_named(loaded, couple):
 @pytest.mark.parametrize(
     ("name", "settings", "said"),
     [
-        ("sd15", {"start": 0.8, "end": 0.2}, "start_percent 0.8 lies after end_percent 0.2"),
-        ("sd15", {"blocks": "output.9"}, r"'output.9' is no block .* input.1, input.3, middle.0, output"),
+        ("sd15_two_levels", {"start": 0.8, "end": 0.2}, "start_percent 0.8 lies after end_percent 0.2"),
+        ("sd15_two_levels", {"blocks": "output.9"}, r"'output.9' is no block .* input.1, input.3, middle.0, output"),
         ("flux", {"blocks": "single.2"}, r"'single.2' is no block .* double.0-1, single.0-1"),
         ("wan", {"blocks": "middle"}, r"'middle' is no block .* block.0-1"),
         ("flux", {"temporal": True}, "temporal: Flux[A-Za-z]* has no separate attention over time"),
@@ -312,7 +300,7 @@ def traces(model: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
 @pytest.mark.parametrize("mode", ["joint", "left_kv"])
 def test_the_model_is_untouched_after_success_error_and_interrupt(loaded, couple, name: str, mode: str):
     from comfy.model_management import InterruptProcessingException

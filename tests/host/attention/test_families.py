@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -13,27 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny.families import FAMILIES, WAN_VARIANTS, Run, Tiny, clip_vision, load, patcher
+from tests.host.attention.runs import Run
+from tests.host.tiny.families import FAMILIES, Tiny, clip_vision
 
 MODES = ("left_kv", "joint", "right_joint", "left_query")
-UNETS = ("sd15", "sd2", "sdxl", "svd")
-TRANSFORMERS = tuple(name for name in FAMILIES if name not in UNETS)
+UNETS = ("sd15_two_levels", "sd2", "sdxl", "svd")
 TEXT = 7
 PICTURE = {"sd3": 24, "flux": 24, "hunyuan_video": 48, "qwen_image": 24, "wan": 72, "wan_i2v": 72, "ltxv": 48}
 """Tokens of the picture, in models that attend to the text otherwise than a U-Net does."""
+TRANSFORMERS = tuple(PICTURE)
 TEXT_APART = ("wan", "wan_i2v", "ltxv")
-
-
-@pytest.fixture(scope="session")
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    request.getfixturevalue("host")  # only then can the host be imported
-    folder: Path = tmp_path_factory.mktemp("attention")
-    return cache(lambda name: load(FAMILIES[name], folder))
-
-
-@pytest.fixture(scope="session")
-def couple(host: dict[str, type]) -> Callable[..., Any]:
-    return patcher(host)
 
 
 def family(name: str) -> Tiny:
@@ -176,10 +162,10 @@ def test_guides_of_ltxv_split_the_layer(loaded, couple, mode: str):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", WAN_VARIANTS)
-def test_steered_wan_is_coupled(couple, name: str, mode: str, tmp_path: Path):
-    tiny = WAN_VARIANTS[name]
-    run, model = Run(tiny), load(tiny, tmp_path)
+@pytest.mark.parametrize("name", ["wan_vace", "wan_camera"])
+def test_steered_wan_is_coupled(loaded, couple, name: str, mode: str):
+    """Networks with a part of their own for what steers them."""
+    run, model = Run(family(name)), loaded(name)
     assert_views_changed(mode, run(couple(model, mode)), run(model))
 
 
@@ -207,7 +193,7 @@ def test_temporal_attention_is_coupled_on_request(loaded, couple, mode: str, mon
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
 def test_conditions_in_one_pass_and_in_two(loaded, couple, name: str, mode: str, monkeypatch: pytest.MonkeyPatch):
     import comfy.model_base
 
@@ -220,7 +206,7 @@ def test_conditions_in_one_pass_and_in_two(loaded, couple, name: str, mode: str,
     assert_same(separate, together)
 
 
-@pytest.mark.parametrize("name", ["sd15", "flux", "wan"])
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
 def test_guidance_of_one_runs_the_condition_alone(loaded, couple, name: str):
     seen: list[tuple[int, ...]] = []
     run, model = Run(family(name), cfg=1.0), loaded(name)
@@ -243,7 +229,7 @@ def spy(model: Any, seen: list[tuple[int, ...]]) -> Any:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_pictures_of_a_batch_are_paired_one_by_one(loaded, couple, mode: str):
-    model, tiny = couple(loaded("sd15"), mode), family("sd15")
+    model, tiny = couple(loaded("sd15_two_levels"), mode), family("sd15_two_levels")
     together = Run(tiny, entries=3)(model)
     for item in range(3):
         assert_same(together[item::3], Run(tiny, entries=3, item=item)(model))
@@ -252,9 +238,9 @@ def test_pictures_of_a_batch_are_paired_one_by_one(loaded, couple, mode: str):
 @pytest.mark.parametrize(
     ("name", "blocks", "only"),
     [
-        ("sd15", "middle", "middle_block"),
-        ("sd15", "output.1-2", "output_blocks.2"),
-        ("sd15", "input.1", "input_blocks.1"),
+        ("sd15_two_levels", "middle", "middle_block"),
+        ("sd15_two_levels", "output.1-2", "output_blocks.2"),
+        ("sd15_two_levels", "input.1", "input_blocks.1"),
     ],
 )
 def test_chosen_blocks_of_a_unet(loaded, couple, name: str, blocks: str, only: str, monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from stereo_core.dissolving import dissolve, noise_level, restore_range
 from stereo_core.noise_forms import NoiseForm
-from tests.host.tiny.vaes import load_taef2
+from tests.host.tiny.autoencoders import load_taef2
 from tools.benchmarks.middlebury import fill_unknown
 from tools.setup.home import ROOT
 
@@ -20,13 +19,6 @@ DATA = ROOT.parent / "shared" / "data"
 SCENES = ("Cones", "Teddy", "Art")
 SIDE = 6
 """Columns on each side of an edge that are looked at."""
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    """As the host executes nodes."""
-    with torch.inference_mode():
-        yield
 
 
 @pytest.fixture(scope="module")

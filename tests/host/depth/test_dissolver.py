@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import families, inversion
-from tests.host.tiny.vaes import load_vae
-from tools.host.in_process import pack_module
+from tests.host.tiny.autoencoders import load_vae
 
 WIDGETS = {
     "method": "dissolve",
@@ -30,37 +28,13 @@ SHAPES = {"sd15": (3, 4, 6, 8), "sd2_v": (2, 4, 6, 8), "svd": (3, 4, 4, 4), "wan
 FLOW = ("wan",)
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield tmp_path_factory.mktemp("models")
-    inversion.load.cache_clear()
-    _loaded.clear()
-
-
-_loaded: dict[str, Any] = {}
-_OF_ATTENTION = ("svd", "qwen_image")
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    """As the host executes nodes."""
-    with torch.inference_mode():
-        yield
-
-
-def load(name: str, folder: Path) -> Any:
-    if name not in _OF_ATTENTION:
-        return inversion.load(name, folder)
-    if name not in _loaded:
-        _loaded[name] = families.load(families.FAMILIES[name], folder)
-    return _loaded[name]
+def load(name: str) -> Any:
+    return inversion.load(name) if name in inversion.SHAPES else families.load(name)
 
 
 def told(name: str, frames: int = 1) -> list[Any]:
-    if name == "qwen_image":
-        return families.FAMILIES[name].conditioning(1)
     if name != "svd":
-        return inversion.conditioning(name, 1)
+        return families.FAMILIES[name].conditioning(1)
     stream = torch.Generator().manual_seed(4)
     clip = torch.randn(frames, 4, 4, 4, generator=stream)
     return [[torch.randn(frames, 1, 1024, generator=stream), {"concat_latent_image": clip}]]
@@ -70,10 +44,10 @@ def vae_of(name: str) -> Any:
     return load_vae("video" if name in ("wan", "qwen_image") else "picture")
 
 
-def dissolver(_: dict[str, type], model: Any, vae: Any, positive: Any, **changes: Any) -> Any:
-    module = pack_module("nodes.depth.dissolver")
-    settings = {"form": "paper", "keep_range": False, "window": 0, "overlap": 0, **changes}
-    return module.DepthDissolver(model, vae, positive, **settings)
+@pytest.fixture
+def dissolver(pack: Any) -> Any:
+    settings = {"form": "paper", "keep_range": False, "window": 0, "overlap": 0}
+    return lambda *given: pack("nodes.depth.dissolver").DepthDissolver(*given, **settings)
 
 
 def node(host: dict[str, type], depth: Tensor, **changes: Any) -> Any:
@@ -107,11 +81,11 @@ def spied(model: Any) -> tuple[Any, list[Any]]:
 
 @pytest.mark.parametrize("strength", [1, 20, 45])
 @pytest.mark.parametrize("name", SHAPES)
-def test_it_is_equation_5_on_the_bare_network(host: dict[str, type], models: Path, name: str, strength: int):
-    model, calls = spied(load(name, models))
+def test_it_is_equation_5_on_the_bare_network(dissolver: Any, name: str, strength: int):
+    model, calls = spied(load(name))
     samples = torch.randn(SHAPES[name], generator=torch.Generator().manual_seed(2))
     frames = len(samples)
-    actual = dissolver(host, model, vae_of(name), told(name, frames)).step(samples, strength, slice(0, frames), frames)
+    actual = dissolver(model, vae_of(name), told(name, frames)).step(samples, strength, slice(0, frames), frames)
 
     sampling = model.get_model_object("model_sampling")
     level = sampling.sigmas[20 * strength - 1].double()
@@ -137,12 +111,12 @@ def test_it_is_equation_5_on_the_bare_network(host: dict[str, type], models: Pat
 
 
 @pytest.mark.parametrize("name", ["sd15", "svd", "wan"])
-def test_the_node_encodes_steps_and_decodes(host: dict[str, type], models: Path, name: str):
-    model, vae, depth = load(name, models), vae_of(name), clip(5)
+def test_the_node_encodes_steps_and_decodes(host: dict[str, type], dissolver: Any, name: str):
+    model, vae, depth = load(name), vae_of(name), clip(5)
     positive = told(name, 5)
     result = node(host, depth, model=model, vae=vae, positive=positive, keep_range=False).result[0]
 
-    work = dissolver(host, model, vae, positive)
+    work = dissolver(model, vae, positive)
     if name == "sd15":
         frames = [vae.decode(work.step(vae.encode(depth[i : i + 1]), 40, slice(i, i + 1), 5)) for i in range(5)]
         expected = torch.cat(frames)
@@ -175,9 +149,9 @@ def test_low_passes_need_no_model_and_treat_equal_frames_alike(host: dict[str, t
 
 
 @pytest.mark.parametrize("name", ["sd15", "qwen_image"])
-def test_a_still_clip_stays_still_through_a_picture_model(host: dict[str, type], models: Path, name: str):
+def test_a_still_clip_stays_still_through_a_picture_model(host: dict[str, type], name: str):
     depth = clip(1).expand(4, -1, -1, -1).clone()
-    given = {"model": load(name, models), "vae": vae_of(name), "positive": told(name), "keep_range": False}
+    given = {"model": load(name), "vae": vae_of(name), "positive": told(name), "keep_range": False}
     result = node(host, depth, **given).result[0]
     restored = node(host, depth, **{**given, "keep_range": True}).result[0]
     assert all(torch.equal(frame, maps[0]) for maps in (result, restored) for frame in maps)
@@ -188,25 +162,25 @@ def test_a_still_clip_stays_still_through_a_picture_model(host: dict[str, type],
 @pytest.mark.parametrize("name", ["sd15", "svd", "wan"])
 @pytest.mark.parametrize("frames, height, width", [(1, 32, 32), (3, 41, 50), (6, 32, 33)])
 def test_any_size_and_number_of_frames_comes_back(
-    host: dict[str, type], models: Path, name: str, frames: int, height: int, width: int
+    host: dict[str, type], name: str, frames: int, height: int, width: int
 ):
     depth = clip(frames, height, width)
-    result = node(host, depth, model=load(name, models), vae=vae_of(name), positive=told(name, frames)).result[0]
+    result = node(host, depth, model=load(name), vae=vae_of(name), positive=told(name, frames)).result[0]
     assert result.shape == depth.shape and result.isfinite().all()
     assert abs(result.mean() - depth.mean()) < 5e-3, "keep_range"
 
 
-def test_a_clip_that_does_not_fill_a_causal_vae_is_continued_with_its_last_frame(host: dict[str, type], models: Path):
-    given = {"model": load("wan", models), "vae": vae_of("wan"), "positive": told("wan"), "keep_range": False}
+def test_a_clip_that_does_not_fill_a_causal_vae_is_continued_with_its_last_frame(host: dict[str, type]):
+    given = {"model": load("wan"), "vae": vae_of("wan"), "positive": told("wan"), "keep_range": False}
     depth = clip(6)
     longer = torch.cat([depth, depth[-1:].expand(3, -1, -1, -1)])
     torch.testing.assert_close(node(host, depth, **given).result[0], node(host, longer, **given).result[0][:6])
 
 
 @pytest.mark.parametrize("name", ["svd", "wan"])
-def test_windows_are_the_models_runs_of_each_blended(host: dict[str, type], models: Path, name: str):
+def test_windows_are_the_models_runs_of_each_blended(host: dict[str, type], name: str):
     depth, positive = clip(8), told(name, 8)
-    given = {"model": load(name, models), "vae": vae_of(name), "keep_range": False}
+    given = {"model": load(name), "vae": vae_of(name), "keep_range": False}
     blended = node(host, depth, **given, positive=positive, window=5, overlap=2).result[0]
 
     def alone(start: int) -> Tensor:
@@ -226,12 +200,12 @@ def test_windows_are_the_models_runs_of_each_blended(host: dict[str, type], mode
     assert torch.equal(whole, node(host, depth, **given, positive=positive, window=8, overlap=3).result[0])
 
 
-def test_the_strip_shows_every_strength_and_says_them(host: dict[str, type], models: Path):
+def test_the_strip_shows_every_strength_and_says_them(host: dict[str, type]):
     import folder_paths
     from PIL import Image
 
     depth = clip(3, 32, 48)
-    model, calls = spied(load("sd15", models))
+    model, calls = spied(load("sd15"))
     given = {"model": model, "vae": vae_of("sd15"), "positive": told("sd15"), "keep_range": False, "strength": 25}
     output = node(host, depth, **given, strip=True)
     assert output.ui["text"] == ("row by row: t = 0, t = 10, t = 20, t = 25, t = 30, t = 40, t = 45",)
@@ -249,8 +223,8 @@ def test_the_strip_shows_every_strength_and_says_them(host: dict[str, type], mod
     assert node(host, depth, method="resample", strip=True).ui["text"] == ("row by row: 1, 0.5, 0.25, 0.125",)
 
 
-def test_nothing_that_was_given_is_changed(host: dict[str, type], models: Path):
-    model, depth, positive = load("svd", models), clip(4), told("svd", 4)
+def test_nothing_that_was_given_is_changed(host: dict[str, type]):
+    model, depth, positive = load("svd"), clip(4), told("svd", 4)
     before = depth.clone(), positive[0][0].clone(), positive[0][1]["concat_latent_image"].clone()
     weights = {name: value.clone() for name, value in model.model.state_dict().items()}
     options = repr(model.model_options)
@@ -263,10 +237,10 @@ def test_nothing_that_was_given_is_changed(host: dict[str, type], models: Path):
     assert all(torch.equal(value, weights[name]) for name, value in model.model.state_dict().items())
 
 
-def test_an_interrupt_stops_it_at_the_next_model_call(host: dict[str, type], models: Path):
+def test_an_interrupt_stops_it_at_the_next_model_call(host: dict[str, type]):
     import comfy.model_management as management
 
-    model, calls = spied(load("sd15", models))
+    model, calls = spied(load("sd15"))
 
     def interrupt(apply: Any, args: dict[str, Any]) -> Tensor:
         management.interrupt_current_processing()
@@ -296,10 +270,8 @@ def test_an_interrupt_stops_it_at_the_next_model_call(host: dict[str, type], mod
         ({"depth": 3.0}, "depth: values must lie between 0"),
     ],
 )
-def test_what_does_not_fit_is_one_clear_error(
-    host: dict[str, type], models: Path, changes: dict[str, Any], message: str
-):
-    given: dict[str, Any] = {"model": load("wan", models), "vae": vae_of("wan"), "positive": told("wan"), **changes}
+def test_what_does_not_fit_is_one_clear_error(host: dict[str, type], changes: dict[str, Any], message: str):
+    given: dict[str, Any] = {"model": load("wan"), "vae": vae_of("wan"), "positive": told("wan"), **changes}
     if given["vae"] == "picture":
         given["vae"] = load_vae("picture")
     if given["positive"] == "guide":
@@ -310,10 +282,10 @@ def test_what_does_not_fit_is_one_clear_error(
         node(host, depth, **given)
 
 
-def test_picture_latents_are_refused_by_a_video_model_and_the_reverse(host: dict[str, type], models: Path):
+def test_picture_latents_are_refused_by_a_video_model_and_the_reverse(host: dict[str, type]):
     """With as many channels as the model takes, only the time axis tells them apart."""
     picture = load_vae("picture16")
     with pytest.raises(ValueError, match="vae: makes picture latents, and model is a video model"):
-        node(host, clip(2), model=load("wan", models), vae=picture, positive=told("wan"))
+        node(host, clip(2), model=load("wan"), vae=picture, positive=told("wan"))
     with pytest.raises(ValueError, match="vae: makes video latents, and model is a picture model"):
-        node(host, clip(2), model=load("sd3", models), vae=vae_of("wan"), positive=told("sd3"))
+        node(host, clip(2), model=load("sd3"), vae=vae_of("wan"), positive=told("sd3"))

@@ -27,12 +27,6 @@ def folders(host) -> Path:  # noqa: ARG001
     return base
 
 
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes():
-    with torch.inference_mode():
-        yield
-
-
 @pytest.fixture
 def load(host, folders):  # noqa: ARG001
     return lambda family, dtype="default": host["Stereo_LoadDepthModel"].execute(f"tiny_{family}", dtype).args[0]

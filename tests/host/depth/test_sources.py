@@ -14,12 +14,6 @@ MONO = {"mode": "mono"}
 RESOLUTION = 140
 
 
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes():
-    with torch.inference_mode():
-        yield
-
-
 @pytest.fixture
 def estimate(host):
     return lambda image, source, **options: (

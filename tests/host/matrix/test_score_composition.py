@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny.matrix import load_checkpoint
+from tests.host.tiny.families import load
 from tools.host.in_process import pack_module
 
 VIEWS, FRAMES, SIZE = 2, 3, 4
@@ -29,10 +29,9 @@ WIDGETS = {
 
 
 @pytest.fixture(scope="module")
-def models(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:  # noqa: ARG001
+def models(host: dict[str, type]) -> tuple[Any, Any]:  # noqa: ARG001
     """SVD and SV3D_p."""
-    folder = tmp_path_factory.mktemp("matrix")
-    return load_checkpoint(folder, "svd")[0], load_checkpoint(folder, "sv3d_p")[0]
+    return load("svd"), load("sv3d_p")
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +39,6 @@ def composed(host: dict[str, type], models: tuple[Any, Any]) -> Tensor:
     """What both models make together, one strip at a time."""
     with torch.inference_mode():
         return run(host, models)
-
-
-@pytest.fixture(autouse=True)
-def as_in_a_node():
-    with torch.inference_mode():
-        yield
 
 
 def words(seed: int, **extra: Any) -> list[list[Any]]:
@@ -141,10 +134,10 @@ def estimate(model: Any, strip: Any, state: Tensor, sigma: Tensor) -> Tensor:
     return model.get_model_object("latent_format").process_in(out)
 
 
-def test_it_is_algorithm_1_on_real_networks(host, models):
+def test_it_is_algorithm_1_on_real_networks(host, pack, models):
     """Line by line, with a repeat of the first of two steps, each estimate from a run of the host's own."""
     sigmas, given = schedule(), conditioning()
-    stream = torch.Generator().manual_seed((SEED + pack_module("nodes.matrix.sampling")._REPEAT_STREAM) % 2**63)
+    stream = torch.Generator().manual_seed((SEED + pack("nodes.matrix.sampling")._REPEAT_STREAM) % 2**63)
     matrix = noise() * (1 + sigmas[0] ** 2).sqrt()
     for i in range(2):
         for j in range(2 - i):
@@ -196,9 +189,9 @@ def test_chunks_change_nothing_on_the_cpu_and_the_cost_is_the_papers(host, model
     assert counted.entries == [*rows, *columns, *columns, *rows]
 
 
-def test_several_strips_in_one_evaluation_are_the_same_as_each_alone(models):
+def test_several_strips_in_one_evaluation_are_the_same_as_each_alone(pack, models):
     """What a GPU does with chunks."""
-    denoiser = pack_module("nodes.matrix.strip_denoiser")
+    denoiser = pack("nodes.matrix.strip_denoiser")
     given, sigma, calls = conditioning(scales=(1.0, 3.0)), torch.tensor(3.0), []
     for model, strips, length in ((models[0], given.rows, FRAMES), (models[1], given.columns, VIEWS)):
         state = torch.randn(len(strips), length, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(1)) * sigma
@@ -271,14 +264,14 @@ def test_without_previews_nothing_is_shown(host, models, monkeypatch):
     assert seen == [None, None]
 
 
-def test_presets_stand_in_for_the_settings(host, models, monkeypatch):
+def test_presets_stand_in_for_the_settings(host, pack, models, monkeypatch):
     taken: list[Any] = []
 
     def take(*args: Any) -> Tensor:
         taken.append(args[4])
         return noise()
 
-    monkeypatch.setattr(pack_module("nodes.score_composition_sampler"), "sample_matrix", take)
+    monkeypatch.setattr(pack("nodes.score_composition_sampler"), "sample_matrix", take)
     run(host, models, weight=0.1, repeat_until=0.3)
     run(host, models, preset="paper", weight=0.1)
     run(host, models, preset="code", weight=0.1)
@@ -308,10 +301,10 @@ def test_bad_input_is_named(host, models, arrange, message):
         run(host, given.pop("models"), **given)
 
 
-def test_an_orbit_of_its_own_takes_no_azimuths(host, models, tmp_path):
+def test_an_orbit_of_its_own_takes_no_azimuths(host, models):
     from dataclasses import replace
 
-    unposed = load_checkpoint(tmp_path, "sv3d_u")[0]
+    unposed = load("sv3d_u")
     with pytest.raises(ValueError, match="azimuths: this model is SV3D_u"):
         run(host, (models[0], unposed), replace(conditioning(), custom_azimuths=True))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.host.matrix.test_score_composition import SEED, WIDGETS, guided, noise, schedule
 from tests.host.matrix.test_score_composition import alone as host_alone
-from tests.host.tiny.matrix import load_checkpoint
+from tests.host.tiny.families import load
 from tools.host.in_process import pack_module
 
 FRAMES, HEIGHT, WIDTH = 2, 4, 8
@@ -19,14 +19,8 @@ MOVED = 2  # latent columns
 
 
 @pytest.fixture(scope="module")
-def svd(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ARG001
-    return load_checkpoint(tmp_path_factory.mktemp("expert"), "svd")[0]
-
-
-@pytest.fixture(autouse=True)
-def as_in_a_node():
-    with torch.inference_mode():
-        yield
+def svd(host: dict[str, type]) -> Any:  # noqa: ARG001
+    return load("svd")
 
 
 def depth() -> Tensor:
@@ -86,16 +80,12 @@ def shifted(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     return out, seen
 
 
-def test_the_right_estimate_is_the_shifted_left_one_and_the_models_own_in_the_holes(host, svd):
-    strips, pair, turns = (
-        pack_module("nodes.matrix.strip_denoiser"),
-        pack_module("nodes.matrix.view_expert"),
-        pack_module("nodes.matrix.strip_denoiser").Turns(),
-    )
+def test_the_right_estimate_is_the_shifted_left_one_and_the_models_own_in_the_holes(host, pack, svd):
+    strips, pair = pack("nodes.matrix.strip_denoiser"), pack("nodes.matrix.view_expert")
     rows, sigma = conditioning(host).rows, torch.tensor(2.0)
     state = torch.randn(2, FRAMES, 4, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)) * sigma
     model = expert(host, svd, "none")
-    denoiser = strips.StripDenoiser(model, rows, (4, HEIGHT, WIDTH), turns, lambda _: None)
+    denoiser = strips.StripDenoiser(model, rows, (4, HEIGHT, WIDTH), strips.Turns(), lambda _: None)
     by_columns = pair.PairDenoiser(denoiser, pair.find_expert(model), state.shape[1:])
     both = denoiser.prepared(
         schedule(),
@@ -131,10 +121,10 @@ def test_the_left_clip_stays_the_video_models_own_and_the_right_one_follows_it(h
     torch.testing.assert_close(expert_alone[1], expected, rtol=0, atol=1e-4 * scale)
 
 
-def test_the_model_is_not_changed(host, svd):
+def test_the_model_is_not_changed(host, pack, svd):
     made = expert(host, svd)
     assert svd.attachments == {} and made.is_clone(svd)
-    assert pack_module("nodes.matrix.view_expert").find_expert(svd) is None
+    assert pack("nodes.matrix.view_expert").find_expert(svd) is None
 
 
 @pytest.mark.parametrize(

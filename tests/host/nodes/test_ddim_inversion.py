@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +11,6 @@ from torch import Tensor
 from tests.host.tiny import inversion as tiny
 
 FLOW = ("sd3", "flux", "wan")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield tmp_path_factory.mktemp("models")
-    tiny.load.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    """As the host executes nodes."""
-    with torch.inference_mode():
-        yield
 
 
 def schedule(model: Any, steps: int = 4) -> Tensor:
@@ -52,8 +37,8 @@ def error(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.parametrize("name", tiny.SHAPES)
-def test_euler_at_the_same_sigmas_returns_the_latent(host: dict[str, type], models: Path, name: str):
-    model, text, latent = tiny.load(name, models), tiny.conditioning(name, 1), tiny.latent(name)
+def test_euler_at_the_same_sigmas_returns_the_latent(host: dict[str, type], name: str):
+    model, text, latent = tiny.load(name), tiny.conditioning(name, 1), tiny.latent(name)
     sigmas = schedule(model, 8)
     errors = []
     for refine in (0, 8):
@@ -71,11 +56,11 @@ def test_euler_at_the_same_sigmas_returns_the_latent(host: dict[str, type], mode
 
 
 @pytest.mark.parametrize("name", ["sd2_v", "wan"])
-def test_its_states_are_those_the_sampler_passes_through(host: dict[str, type], models: Path, name: str):
+def test_its_states_are_those_the_sampler_passes_through(host: dict[str, type], name: str):
     import comfy.sample
     import comfy.samplers
 
-    model, text = tiny.load(name, models), tiny.conditioning(name, 1)
+    model, text = tiny.load(name), tiny.conditioning(name, 1)
     noise, trajectory, levels = invert(host, model, text, tiny.latent(name), schedule(model, 8), 8)
     passed = []
     comfy.sample.sample_custom(
@@ -96,9 +81,9 @@ def test_its_states_are_those_the_sampler_passes_through(host: dict[str, type], 
 
 
 @pytest.mark.parametrize("name", ["sd15", "sd2_v"])
-def test_it_is_equation_9_on_the_bare_network(host: dict[str, type], models: Path, name: str):
+def test_it_is_equation_9_on_the_bare_network(host: dict[str, type], name: str):
     """DDIM inversion with alphas and integer timesteps, past all of the host's sampling."""
-    model, text, latent = tiny.load(name, models), tiny.conditioning(name, 1), tiny.latent(name)
+    model, text, latent = tiny.load(name), tiny.conditioning(name, 1), tiny.latent(name)
     times = [999, 600, 250, 20]
     sampling = model.get_model_object("model_sampling")
     sigmas = sampling.sigmas[times].clone()
@@ -115,10 +100,10 @@ def test_it_is_equation_9_on_the_bare_network(host: dict[str, type], models: Pat
         assert error(trajectory.states[level].double() * then.sqrt(), z) < 1e-4
 
 
-def test_a_diffusion_models_noise_starts_the_advanced_ksampler(host: dict[str, type], models: Path):
+def test_a_diffusion_models_noise_starts_the_advanced_ksampler(host: dict[str, type]):
     import comfy.samplers
 
-    model, text, latent = tiny.load("sd2_v", models), tiny.conditioning("sd2_v", 1), tiny.latent("sd2_v")
+    model, text, latent = tiny.load("sd2_v"), tiny.conditioning("sd2_v", 1), tiny.latent("sd2_v")
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 3)
     noise, _, levels = invert(host, model, text, latent, sigmas, 0)
     advanced = host["KSamplerAdvanced"]()
@@ -126,8 +111,8 @@ def test_a_diffusion_models_noise_starts_the_advanced_ksampler(host: dict[str, t
     assert torch.equal(out["samples"], sample(model, text, levels, noise))
 
 
-def test_pictures_of_a_batch_are_inverted_each_by_itself(host: dict[str, type], models: Path):
-    model, text, both = tiny.load("sd3", models), tiny.conditioning("sd3", 1), tiny.latent("sd3", batch=2)
+def test_pictures_of_a_batch_are_inverted_each_by_itself(host: dict[str, type]):
+    model, text, both = tiny.load("sd3"), tiny.conditioning("sd3", 1), tiny.latent("sd3", batch=2)
     _, together, _ = invert(host, model, text, both, schedule(model), 2)
     for entry in range(2):
         one = {"samples": both["samples"][entry : entry + 1]}
@@ -135,8 +120,8 @@ def test_pictures_of_a_batch_are_inverted_each_by_itself(host: dict[str, type], 
         assert error(together.states[0][entry : entry + 1], alone.states[0]) < 1e-5
 
 
-def test_the_text_matters_and_a_mask_is_left_out(host: dict[str, type], models: Path):
-    model, latent = tiny.load("sd3", models), tiny.latent("sd3")
+def test_the_text_matters_and_a_mask_is_left_out(host: dict[str, type]):
+    model, latent = tiny.load("sd3"), tiny.latent("sd3")
     masked = {**latent, "noise_mask": torch.zeros(1, 64, 64), "batch_index": [3]}
     one, _, _ = invert(host, model, tiny.conditioning("sd3", 1), masked, schedule(model), 0)
     same, _, _ = invert(host, model, tiny.conditioning("sd3", 1), latent, schedule(model), 0)
@@ -146,8 +131,8 @@ def test_the_text_matters_and_a_mask_is_left_out(host: dict[str, type], models: 
     assert not torch.equal(one["samples"], other["samples"])
 
 
-def test_a_picture_gets_the_time_axis_of_a_video_model(host: dict[str, type], models: Path):
-    model, text = tiny.load("wan", models), tiny.conditioning("wan", 1)
+def test_a_picture_gets_the_time_axis_of_a_video_model(host: dict[str, type]):
+    model, text = tiny.load("wan"), tiny.conditioning("wan", 1)
     picture = {"samples": torch.randn(1, 16, 8, 8)}
     noise, trajectory, _ = invert(host, model, text, picture, schedule(model), 0)
     assert noise["samples"].shape == trajectory.states[0].shape == (1, 16, 1, 8, 8)
@@ -155,12 +140,12 @@ def test_a_picture_gets_the_time_axis_of_a_video_model(host: dict[str, type], mo
 
 @pytest.mark.parametrize("end", ["success", "error", "interrupt"])
 def test_it_leaves_the_model_and_the_host_as_they_were(
-    host: dict[str, type], models: Path, end: str, monkeypatch: pytest.MonkeyPatch
+    host: dict[str, type], end: str, monkeypatch: pytest.MonkeyPatch
 ):
     import comfy.model_management
     import latent_preview
 
-    model, text, latent = tiny.load("sd3", models), tiny.conditioning("sd3", 1), tiny.latent("sd3")
+    model, text, latent = tiny.load("sd3"), tiny.conditioning("sd3", 1), tiny.latent("sd3")
     sigmas, given = schedule(model), latent["samples"].clone()
 
     def plain() -> Tensor:
@@ -193,16 +178,14 @@ def test_it_leaves_the_model_and_the_host_as_they_were(
         ("wan", (16, 8, 8), r"takes \(B, 16, T, H, W\), got"),
     ],
 )
-def test_a_latent_of_another_model_is_refused(
-    host: dict[str, type], models: Path, name: str, shape: tuple[int, ...], message: str
-):
-    model = tiny.load(name, models)
+def test_a_latent_of_another_model_is_refused(host: dict[str, type], name: str, shape: tuple[int, ...], message: str):
+    model = tiny.load(name)
     with pytest.raises(ValueError, match=message):
         invert(host, model, tiny.conditioning(name, 1), {"samples": torch.ones(shape)}, schedule(model), 0)
 
 
-def test_an_empty_latent_is_refused(host: dict[str, type], models: Path):
-    model = tiny.load("sd3", models)
+def test_an_empty_latent_is_refused(host: dict[str, type]):
+    model = tiny.load("sd3")
     with pytest.raises(ValueError, match="latent: is empty"):
         invert(host, model, tiny.conditioning("sd3", 1), {"samples": torch.zeros(1, 16, 8, 8)}, schedule(model), 0)
 
@@ -215,17 +198,15 @@ def test_an_empty_latent_is_refused(host: dict[str, type], models: Path):
         ([1.0, 0.99995, 0.0], "second noise level, 0.99995, is not below 0.9999"),
     ],
 )
-def test_a_schedule_that_cannot_be_inverted_is_refused(
-    host: dict[str, type], models: Path, sigmas: list[float], message: str
-):
-    model = tiny.load("sd3", models)
+def test_a_schedule_that_cannot_be_inverted_is_refused(host: dict[str, type], sigmas: list[float], message: str):
+    model = tiny.load("sd3")
     with pytest.raises(ValueError, match=message):
         invert(host, model, tiny.conditioning("sd3", 1), tiny.latent("sd3"), torch.tensor(sigmas), 0)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_a_model_that_couples_views_inverts_as_the_plain_one(host: dict[str, type], models: Path, batch: int):
-    model, text, latent = tiny.load("sd15", models), tiny.conditioning("sd15", 1), tiny.latent("sd15", batch=batch)
+def test_a_model_that_couples_views_inverts_as_the_plain_one(host: dict[str, type], batch: int):
+    model, text, latent = tiny.load("sd15"), tiny.conditioning("sd15", 1), tiny.latent("sd15", batch=batch)
     coupled = host["Stereo_CrossViewAttentionPatch"].execute(model, "joint", 0.0, 1.0, "", False).result[0]
     plain, patched = (invert(host, one, text, latent, schedule(model), 0)[1] for one in (model, coupled))
     assert all(torch.equal(*states) for states in zip(plain.states, patched.states, strict=True))

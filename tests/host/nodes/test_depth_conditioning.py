@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny import depth_guided as tiny
+from tests.host.tiny.families import load
+from tests.host.tiny.guides import make_control_net
+from tests.host.tiny.unets import NARROW
 
 GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
 WIDGETS = {**GEOMETRY, "right_depth": "warped", "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
@@ -18,29 +20,15 @@ HEIGHT, WIDTH = 64, 96
 
 
 @pytest.fixture(scope="module")
-def models(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def models(host: dict[str, type]) -> dict[str, Any]:
     """SD2-depth, SD 1.x and a depth ControlNet, by the host's own loaders."""
     import folder_paths
 
-    folder = tmp_path_factory.mktemp("depth_models")
-    tiny.make_sd2_depth(folder / "depth_sd2.safetensors")
-    tiny.make_sd15_unet(folder / "depth_sd15.safetensors")
-    tiny.make_control_net(folder / "depth_control.safetensors")
-    folder_paths.add_model_folder_path("checkpoints", str(folder))
-    folder_paths.add_model_folder_path("controlnet", str(folder))
+    file = Path(folder_paths.get_folder_paths("controlnet")[0], "depth.safetensors")
+    make_control_net(file, NARROW)
     with torch.inference_mode():
-        load = host["CheckpointLoaderSimple"]().load_checkpoint
-        return {
-            "sd2": load("depth_sd2.safetensors")[0],
-            "sd15": load("depth_sd15.safetensors")[0],
-            "control": host["ControlNetLoader"]().load_controlnet("depth_control.safetensors")[0],
-        }
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
+        control = host["ControlNetLoader"]().load_controlnet(file.name)[0]
+    return {"sd2": load("sd2_depth"), "sd15": load("sd15"), "control": control}
 
 
 def prompt(seed: int, width: int) -> list[Any]:

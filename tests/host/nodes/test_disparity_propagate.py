@@ -9,17 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tools.host.in_process import pack_module
-
 WIDGETS = {"averaging": "mean", "reach": 0, "resolution": 480}
 # The smallest size RAFT takes.
 SIDE = 128
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes():
-    with torch.inference_mode():
-        yield
 
 
 @pytest.fixture
@@ -30,9 +22,9 @@ def steadied(host):
 
 
 @pytest.fixture
-def modules(host) -> tuple[Any, Any]:  # noqa: ARG001  # the host loads the pack
+def modules(pack) -> tuple[Any, Any]:
     """The node's module and the one that finds the flow, as the host loaded them."""
-    return pack_module("nodes.disparity_propagate"), pack_module("nodes.depth.clip_flow")
+    return pack("nodes.disparity_propagate"), pack("nodes.depth.clip_flow")
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny import matrix as tiny
+from tests.host.tiny.autoencoders import load_vae
+from tests.host.tiny.families import load
+from tests.host.tiny.guides import clip_vision
 
 VIEWS, FRAMES, HEIGHT, WIDTH = 3, 4, 64, 72
 WIDGETS = {
@@ -36,32 +36,24 @@ LOOK = {
 }
 
 
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
 @pytest.fixture(scope="module")
 def encoders(host: dict[str, type]) -> dict[str, Any]:
     """A vision encoder and a VAE for each model, all different."""
     assert host
     with torch.inference_mode():
         return {
-            "video_clip_vision": tiny.clip_vision(1),
-            "video_vae": tiny.load_vae(2),
-            "multiview_clip_vision": tiny.clip_vision(3),
-            "multiview_vae": tiny.load_vae(4),
+            "video_clip_vision": clip_vision(1),
+            "video_vae": load_vae("picture", seed=2),
+            "multiview_clip_vision": clip_vision(3),
+            "multiview_vae": load_vae("picture", seed=4),
         }
 
 
 @pytest.fixture(scope="module")
-def models(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def models(host: dict[str, type]) -> dict[str, Any]:
     """SV3D_p and SV3D_u by the host's own loader."""
     assert host
-    folder: Path = tmp_path_factory.mktemp("matrix")
-    with torch.inference_mode():
-        return {kind: tiny.load_checkpoint(folder, kind)[0] for kind in ("sv3d_p", "sv3d_u")}
+    return {kind: load(kind) for kind in ("sv3d_p", "sv3d_u")}
 
 
 class Counting:
@@ -110,7 +102,8 @@ def test_a_row_is_what_svd_is_told_about_its_view(host: dict[str, type], encoder
 
     orbit = pictures(VIEWS, 1)
     given = condition(host, encoders, orbit, augmentation_level=augmentation)
-    assert given.views == VIEWS and given.frames == FRAMES and given.latent_size == (4, HEIGHT // 8, WIDTH // 8)
+    assert len(given.rows) == VIEWS and len(given.columns) == FRAMES
+    assert given.latent_size == (4, HEIGHT // 8, WIDTH // 8)
     torch.manual_seed(WIDGETS["seed"])
     for view, row in enumerate(given.rows):
         positive, negative, _ = SVD_img2vid_Conditioning().encode(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,16 +9,9 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
-from tools.host.in_process import pack_module
 from tools.setup.environment import ROOT
 
 STEPS = 4
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 class Parts:
@@ -144,10 +136,8 @@ CLIPS = {
 
 
 @pytest.mark.parametrize("clip", CLIPS)
-def test_a_trajectory_weighs_what_the_help_says(host: dict[str, type], clip: str):
-
-    core = pack_module("stereo_core.trajectory")
-    assert host["Stereo_LeftTrajectory"]
+def test_a_trajectory_weighs_what_the_help_says(pack: Any, clip: str):
+    core = pack("stereo_core.trajectory")
 
     def weight(steps: int, half: bool = False) -> float:
         state = torch.zeros(1).expand(CLIPS[clip])  # occupies four bytes; nbytes counts the shape

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,26 +13,13 @@ from tests.host.tiny import inversion as tiny
 CFG = 7.5
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield tmp_path_factory.mktemp("models")
-    tiny.load.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    """As the host executes nodes."""
-    with torch.inference_mode():
-        yield
-
-
 class Case:
     """A model, its texts and an inverted picture."""
 
-    def __init__(self, host: dict[str, type], models: Path, name: str, steps: int = 3, batch: int = 1) -> None:
+    def __init__(self, host: dict[str, type], name: str, steps: int = 3, batch: int = 1) -> None:
         import comfy.samplers
 
-        self.host, self.model = host, tiny.load(name, models)
+        self.host, self.model = host, tiny.load(name)
         self.positive, self.blank = tiny.conditioning(name, 1), tiny.conditioning(name, 2)
         self.latent = tiny.latent(name, batch=batch)
         sigmas = comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", steps)
@@ -76,9 +61,9 @@ def losses(text: str) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize(("name", "gain"), [("sd15", 10), ("sd2_v", 10), ("sd3", 1.2), ("wan", 4)])
-def test_guided_sampling_comes_nearer_to_the_picture(host: dict[str, type], models: Path, name: str, gain: float):
+def test_guided_sampling_comes_nearer_to_the_picture(host: dict[str, type], name: str, gain: float):
     """The gains are what random networks allow, whose text moves little."""
-    case = Case(host, models, name)
+    case = Case(host, name)
     negative, text = case.optimize(8, 0.1)
     steps = losses(text)
     assert len(negative) == len(steps) == 3
@@ -90,12 +75,12 @@ def test_guided_sampling_comes_nearer_to_the_picture(host: dict[str, type], mode
     assert left == pytest.approx(steps[-1][1], rel=0.02)
 
 
-def test_each_noise_level_finds_its_own_entry_alone(host: dict[str, type], models: Path):
+def test_each_noise_level_finds_its_own_entry_alone(host: dict[str, type]):
     import comfy.sampler_helpers
     import comfy.samplers
 
     for name in ("sd15", "sd3"):
-        case = Case(host, models, name, steps=6)
+        case = Case(host, name, steps=6)
         negative, _ = case.optimize(1, epsilon=1e9)
         entries = comfy.sampler_helpers.convert_cond(negative)
         comfy.samplers.calculate_start_end_timesteps(case.model.model, entries)
@@ -110,9 +95,9 @@ def test_each_noise_level_finds_its_own_entry_alone(host: dict[str, type], model
 
 @pytest.mark.parametrize("batched", [True, False])
 def test_the_sampler_shows_the_model_each_steps_embedding(
-    host: dict[str, type], models: Path, batched: bool, monkeypatch: pytest.MonkeyPatch
+    host: dict[str, type], batched: bool, monkeypatch: pytest.MonkeyPatch
 ):
-    case = Case(host, models, "sd3")
+    case = Case(host, "sd3")
     negative, _ = case.optimize(2)
     if not batched:
         monkeypatch.setattr(case.model.model, "memory_required", lambda *_, **__: float("inf"))
@@ -134,8 +119,8 @@ def test_the_sampler_shows_the_model_each_steps_embedding(
     torch.testing.assert_close(out, case.sample(negative), rtol=1e-4, atol=1e-4)
 
 
-def test_the_advanced_ksampler_takes_it_too(host: dict[str, type], models: Path):
-    case = Case(host, models, "sd2_v")
+def test_the_advanced_ksampler_takes_it_too(host: dict[str, type]):
+    case = Case(host, "sd2_v")
     negative, _ = case.optimize(1)
     (out,) = host["KSamplerAdvanced"]().sample(
         case.model, "disable", 0, 3, CFG, "euler", "normal", case.positive, negative, case.noise, 0, 1000, "disable"
@@ -143,16 +128,16 @@ def test_the_advanced_ksampler_takes_it_too(host: dict[str, type], models: Path)
     assert torch.equal(out["samples"], case.sample(negative))
 
 
-def test_pictures_of_a_batch_get_embeddings_of_their_own(host: dict[str, type], models: Path):
-    case = Case(host, models, "sd3", batch=2)
+def test_pictures_of_a_batch_get_embeddings_of_their_own(host: dict[str, type]):
+    case = Case(host, "sd3", batch=2)
     negative, text = case.optimize(4, 0.1)
     assert negative[0][0].shape[0] == 2 and not torch.equal(negative[0][0][0], negative[0][0][1])
     assert all(end < start for start, end in losses(text))
     assert case.error(negative) < case.error(case.blank)
 
 
-def test_patches_and_attention_overrides_of_the_model_are_kept(host: dict[str, type], models: Path):
-    case = Case(host, models, "sd3")
+def test_patches_and_attention_overrides_of_the_model_are_kept(host: dict[str, type]):
+    case = Case(host, "sd3")
     _, plain = case.optimize(1)
     calls = []
 
@@ -172,12 +157,12 @@ def test_patches_and_attention_overrides_of_the_model_are_kept(host: dict[str, t
 
 @pytest.mark.parametrize("end", ["success", "error", "interrupt", "no gradient"])
 def test_it_leaves_the_model_and_the_host_as_they_were(
-    host: dict[str, type], models: Path, end: str, monkeypatch: pytest.MonkeyPatch
+    host: dict[str, type], end: str, monkeypatch: pytest.MonkeyPatch
 ):
     import comfy.model_management
     import latent_preview
 
-    case = Case(host, models, "flux" if end == "no gradient" else "sd3")
+    case = Case(host, "flux" if end == "no gradient" else "sd3")
     before, options = case.sample(case.blank), repr(case.model.model_options)
     weights = {key: value.clone() for key, value in case.model.model.state_dict().items()}
     texts = case.positive[0][0].clone(), case.blank[0][0].clone()
@@ -212,9 +197,9 @@ def test_it_leaves_the_model_and_the_host_as_they_were(
     assert torch.equal(case.sample(case.blank), before)
 
 
-def test_what_does_not_fit_is_refused(host: dict[str, type], models: Path):
-    case = Case(host, models, "sd3")
-    wan = Case(host, models, "wan")
+def test_what_does_not_fit_is_refused(host: dict[str, type]):
+    case = Case(host, "sd3")
+    wan = Case(host, "wan")
     with pytest.raises(ValueError, match=r"its states \(1, 16, 2, 8, 8\) do not fit this model"):
         case.optimize(trajectory=wan.trajectory)
     with pytest.raises(ValueError, match="trajectory of 1 entries"):

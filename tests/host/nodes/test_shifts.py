@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.host.tiny.checkpoints import make_sd15
+from tests.host.tiny.autoencoders import load_vae
+from tests.host.tiny.families import FAMILIES, load
 
 GEOMETRY = {"max_disparity": 8.0, "convergence": 0.5, "exponent": 1.0}
 IMAGE = {**GEOMETRY, "balance": 0.0, "quality": "best", "edge_growth": 0}
@@ -101,16 +101,10 @@ def test_video_latents_take_the_clips_depth(host: dict[str, type]):
     assert holes.shape == (3, 8, 16)
 
 
-def test_an_ordinary_sampler_repaints_only_the_holes(host: dict[str, type], host_path: Path, tmp_path: Path):
-    import comfy.sd
-
-    make_sd15(tmp_path / "tiny.safetensors", host_path)
-    model, clip, vae, _ = comfy.sd.load_checkpoint_guess_config(str(tmp_path / "tiny.safetensors"))
-    with torch.inference_mode():
-        latent = {"samples": vae.encode(picture(1, 64, 128))}
-        stereo, holes = run(host, "Stereo_LatentStereoShift", latent, step_depth(1, 64, 128), **LATENT)
-        (words,) = host["CLIPTextEncode"]().encode(clip, "a picture")
-        (done,) = host["KSampler"]().sample(model, 1, 3, 2.0, "euler", "normal", words, words, stereo, denoise=0.8)
+def test_an_ordinary_sampler_repaints_only_the_holes(host: dict[str, type]):
+    latent, words = {"samples": load_vae("picture").encode(picture(1, 64, 128))}, FAMILIES["sd15"].conditioning(1)
+    stereo, holes = run(host, "Stereo_LatentStereoShift", latent, step_depth(1, 64, 128), **LATENT)
+    (done,) = host["KSampler"]().sample(load("sd15"), 1, 3, 2.0, "euler", "normal", words, words, stereo, denoise=0.8)
     before, after = stereo["samples"], done["samples"]
     shown = torch.cat([torch.zeros_like(holes), holes]).unsqueeze(1).expand_as(before) == 0
     torch.testing.assert_close(after[shown], before[shown], rtol=1e-4, atol=1e-4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
-from tools.host.in_process import pack_module
 
 STEPS = 5
 WIDGETS = {
@@ -35,12 +33,6 @@ WIDGETS = {
     "fill": "left",
 }
 GEOMETRY = ("max_disparity", "convergence", "exponent")
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 @pytest.fixture
@@ -144,13 +136,11 @@ def test_a_preset_is_the_papers_last_warp(ksample: Any, preset: str, share: floa
 
 
 def test_a_recorded_left_view_is_used_as_it_is(ksample: Any, monkeypatch: pytest.MonkeyPatch):
-
-    recording = pack_module("nodes.sampling.recording")
-    recorder = recording.RecordingSampler(tiny.inner("euler_ancestral"))
+    recorder = tiny.recorder("euler_ancestral")
     left, _ = tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
     expected = ksample()["samples"]
     assert torch.equal(left, expected[:1])
-    monkeypatch.setattr(recording.RecordingSampler, "sample", lambda *_: pytest.fail("the left view was sampled"))
+    monkeypatch.setattr(type(recorder), "sample", lambda *_: pytest.fail("the left view was sampled"))
     pair = ksample(trajectory=recorder.trajectory)["samples"]
     assert torch.equal(pair[:1], left) and tiny.error(pair, expected) < 1e-5
     # The seed and the latent are the trajectory's own: others change the right view's noise alone.
@@ -217,13 +207,11 @@ def test_the_maps_must_be_of_the_models_frames(ksample: Any, maps: int, fits: bo
 def test_progress_counts_the_left_view_and_every_iteration_once(
     ksample: Any, attention: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
 ):
-
     import latent_preview
 
     trajectory = None
     if recorded:
-        recording = pack_module("nodes.sampling.recording")
-        recorder = recording.RecordingSampler(tiny.inner("euler_ancestral"))
+        recorder = tiny.recorder("euler_ancestral")
         tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
         trajectory = recorder.trajectory
     seen: list[tuple[int, int]] = []
@@ -237,9 +225,7 @@ def test_progress_counts_the_left_view_and_every_iteration_once(
 
 
 def test_another_trajectory_is_refused(ksample: Any):
-
-    recording = pack_module("nodes.sampling.recording")
-    recorder = recording.RecordingSampler(tiny.inner("euler"))
+    recorder = tiny.recorder("euler")
     tiny.sample("sd15", recorder, sigmas=4)
     with pytest.raises(ValueError, match="trajectory: holds no state at noise level"):
         ksample(trajectory=recorder.trajectory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,15 +14,9 @@ from tools.host.in_process import pack_module
 FRAMES = 3
 
 
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
 @pytest.fixture(scope="module")
-def svd(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ARG001
-    return tiny.load(tiny.FAMILIES["svd"], tmp_path_factory.mktemp("one_view"))
+def svd(host: dict[str, type]) -> Any:  # noqa: ARG001
+    return tiny.load("svd")
 
 
 def prepare(*args: Any) -> None:

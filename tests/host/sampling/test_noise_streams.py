@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
 from tests.host.tiny import stereo_video as video
-from tools.host.in_process import pack_module
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -22,12 +20,6 @@ STEPS = 10
 ONCE, REPEATED = {"most_repeats": 1, "fewest_repeats": 1}, {"most_repeats": 3, "fewest_repeats": 2}
 SINGLE_STEP = ("euler_ancestral", "dpmpp_sde", "lcm")
 """Draws afresh, from a path, and makes a state of nothing but clean estimate and noise."""
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 @pytest.mark.parametrize("widgets", [ONCE, REPEATED, {**REPEATED, "form": "code"}])
@@ -103,7 +95,7 @@ class Seed:
 @pytest.mark.parametrize("inner", SINGLE_STEP)
 def test_two_recorded_parts_keep_their_own_noise(inner: str):
     name, sigmas = "sd15", tiny.schedule("sd15", STEPS)
-    recorders = [pack_module("nodes.sampling.recording").RecordingSampler(tiny.inner(inner)) for _ in range(2)]
+    recorders = [tiny.recorder(inner) for _ in range(2)]
     left = part(name, recorders[0], sigmas[:6], video.zeros(name), new_noise())
     left = part(name, recorders[1], sigmas[5:], left, Seed(9))
     joined = recorders[0].trajectory.followed_by(recorders[1].trajectory)
@@ -119,12 +111,15 @@ def test_two_recorded_parts_keep_their_own_noise(inner: str):
     assert torch.equal(pair[:1], left) and tiny.error(pair[1:], left) <= FLOAT_ERROR
 
 
-def streams(trajectory: Any, inner: str, sigmas: Tensor, seed: int = 5) -> Any:
-    make = pack_module("nodes.sampling.noise_streams").NoiseStreams
-    return make(tiny.inner(inner), torch.zeros(1, 4, 4, 8), sigmas, seed, trajectory)
+@pytest.fixture
+def streams(pack: Any) -> Any:
+    make = pack("nodes.sampling.noise_streams").NoiseStreams
+    return lambda trajectory, inner, sigmas, seed=5: make(
+        tiny.inner(inner), torch.zeros(1, 4, 4, 8), sigmas, seed, trajectory
+    )
 
 
-def test_another_sampler_than_the_recorded_one_draws_its_own():
+def test_another_sampler_than_the_recorded_one_draws_its_own(streams: Any):
     sigmas = tiny.schedule("sd15", STEPS)
     trajectory, _ = video.record("sd15", "euler", sigmas=STEPS)
     assert trajectory.noise[0].seed == 5 and not trajectory.noise[0].draws
@@ -137,7 +132,7 @@ def test_another_sampler_than_the_recorded_one_draws_its_own():
 
 
 @pytest.mark.parametrize("inner", ["euler_ancestral", "dpmpp_sde"])
-def test_repeats_draw_by_themselves(inner: str):
+def test_repeats_draw_by_themselves(streams: Any, inner: str):
     sigmas = tiny.schedule("sd15", STEPS)
     trajectory, _ = video.record("sd15", inner, sigmas=STEPS)
     whole, later = streams(trajectory, inner, sigmas), streams(trajectory, inner, sigmas[4:], 0)

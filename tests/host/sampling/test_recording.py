@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
 from tests.host.tiny import sampling as tiny
-from tools.host.in_process import pack_module
 
 pytestmark = pytest.mark.usefixtures("host")
 
 STEPS = 5
 PICTURE = 0.2
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-def recording(sampler: Any) -> Any:
-    return pack_module("nodes.sampling.recording").RecordingSampler(sampler)
 
 
 def sure_of_the_picture(name: str) -> Any:
@@ -61,7 +49,7 @@ def test_states_lie_at_their_levels(name: str, family: str):
     if family == "sd3" and name in NOT_FOR_FLOW:
         pytest.skip("the host's own states are off their levels")
     model = sure_of_the_picture(family)
-    recorder = recording(tiny.inner(name))
+    recorder = tiny.recorder(name)
     out, _ = tiny.sample(family, recorder, tiny.empty(family, 1, (48, 48)), sigmas=STEPS, model=model)
     found = recorder.trajectory
     sigmas = tiny.schedule(family, STEPS)
@@ -79,7 +67,7 @@ def test_states_lie_at_their_levels(name: str, family: str):
 def test_the_result_is_the_samplers_own(name: str, family: str):
     given = tiny.empty(family, 2) + 0.5
     plain = tiny.sample(family, name, given, sigmas=STEPS)
-    recorder = recording(tiny.inner(name))
+    recorder = tiny.recorder(name)
     recorded = tiny.sample(family, recorder, given, sigmas=STEPS)
     assert all(torch.equal(a, b) for a, b in zip(recorded, plain, strict=True))
     assert torch.equal(tiny.load(family).model.process_latent_out(recorder.trajectory.states[-1]), plain[0])
@@ -89,7 +77,7 @@ def test_the_result_is_the_samplers_own(name: str, family: str):
     ("name", "draws"), [("euler", ()), ("euler_ancestral", (0, 1, 2, 3, 4)), ("seeds_2", (0, 2, 4, 6, 8))]
 )
 def test_how_often_noise_was_drawn_is_recorded(name: str, draws: tuple[int, ...]):
-    recorder = recording(tiny.inner(name))
+    recorder = tiny.recorder(name)
     tiny.sample("sd15", recorder, sigmas=STEPS, seed=7)
     (record,) = recorder.trajectory.noise
     assert (record.seed, record.sampler, record.draws, record.first) == (7, f"sample_{name}", draws, 0)
@@ -103,7 +91,7 @@ def test_noise_that_cannot_be_drawn_again_is_left_as_it_is():
 
     sampler = comfy.samplers.ksampler("euler_ancestral", {"noise_sampler": own})
     plain = tiny.sample("sd15", sampler, sigmas=STEPS)
-    recorder = recording(sampler)
+    recorder = tiny.recorder(sampler)
     assert torch.equal(tiny.sample("sd15", recorder, sigmas=STEPS)[0], plain[0])
     assert recorder.trajectory.noise[0].draws == ()
 
@@ -113,7 +101,7 @@ def test_a_mask_and_a_part_of_a_schedule_are_recorded_too():
     given, mask = tiny.empty("sd3") + 0.5, torch.ones(1, 1, 4, 8)
     mask[..., :4] = 0
     plain = tiny.sample("sd3", "euler", given, sigmas=sigmas, noise_mask=mask)
-    recorder = recording(tiny.inner("euler"))
+    recorder = tiny.recorder("euler")
     recorded = tiny.sample("sd3", recorder, given, sigmas=sigmas, noise_mask=mask)
     assert all(torch.equal(a, b) for a, b in zip(recorded, plain, strict=True))
     found = recorder.trajectory
@@ -122,7 +110,7 @@ def test_a_mask_and_a_part_of_a_schedule_are_recorded_too():
 
 
 def test_states_are_copies_on_the_cpu_in_the_order_of_the_levels():
-    recorder = recording(tiny.inner("euler"))
+    recorder = tiny.recorder("euler")
     tiny.sample("sd15", recorder, sigmas=STEPS)
     found = recorder.trajectory
     assert {state.device.type for state in found.states} == {"cpu"}
@@ -136,31 +124,31 @@ def test_a_sampler_without_states_at_the_levels_is_refused():
 
     for name in sorted(REFUSED):
         with pytest.raises(ValueError, match=f"sampler: {name} chooses its own steps"):
-            recording(tiny.inner(name))
+            tiny.recorder(name)
     churning = comfy.samplers.ksampler("euler", {"s_churn": 2.0})
     with pytest.raises(ValueError, match=r"sampler: evaluates step 1 at noise level .* Set s_churn to 0"):
-        tiny.sample("sd15", recording(churning))
+        tiny.sample("sd15", tiny.recorder(churning))
 
     def by_halves(model: Any, x: Any, sigmas: Any, **rest: Any) -> Any:
         return torch.cat([sample_euler(model, half, sigmas, **rest) for half in x.chunk(2)])
 
     with pytest.raises(ValueError, match="sampler: works on a part of the latent at a time"):
-        tiny.sample("sd15", recording(comfy.samplers.KSAMPLER(by_halves)), tiny.empty("sd15", 2))
+        tiny.sample("sd15", tiny.recorder(comfy.samplers.KSAMPLER(by_halves)), tiny.empty("sd15", 2))
 
     def twice(model: Any, x: Any, sigmas: Any, **rest: Any) -> Any:
         return sample_euler(model, sample_euler(model, x, sigmas, **rest), sigmas, **rest)
 
     with pytest.raises(ValueError, match="sampler: reported step 1 where step 5 was due"):
-        tiny.sample("sd15", recording(comfy.samplers.KSAMPLER(twice)))
+        tiny.sample("sd15", tiny.recorder(comfy.samplers.KSAMPLER(twice)))
 
     def silent(model: Any, x: Any, sigmas: Any, *, callback: Any, **rest: Any) -> Any:  # noqa: ARG001
         return sample_euler(model, x, sigmas, **rest)
 
     with pytest.raises(ValueError, match="sampler: reported 0 of 4 steps"):
-        tiny.sample("sd15", recording(comfy.samplers.KSAMPLER(silent)))
+        tiny.sample("sd15", tiny.recorder(comfy.samplers.KSAMPLER(silent)))
 
 
 @pytest.mark.parametrize("sigmas", [[1.0, 1.0, 0.0], [1.0, 2.0, 0.0]])
 def test_a_schedule_must_descend(sigmas: list[float]):
     with pytest.raises(ValueError, match="sigmas: every noise level must lie below"):
-        tiny.sample("sd15", recording(tiny.inner("euler")), sigmas=torch.tensor(sigmas))
+        tiny.sample("sd15", tiny.recorder("euler"), sigmas=torch.tensor(sigmas))

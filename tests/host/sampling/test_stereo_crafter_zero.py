@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,12 +26,6 @@ SHORT_WIDGETS = {"iterations": 2, "restart_until": 0.5, "warp_every": 0.5, "last
 
 def steps(name: str) -> int:
     return 4 if name == "svd" else STEPS
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 def block() -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,12 +18,6 @@ STEPS = 6
 # Three steps are restarted, of the others the second is taken three times: 6 steps, and 3 + 3 + 2 more.
 WIDGETS = {"restart_until": 0.5, "warp_every": 0.34, "last_warp": 0.67}
 TOTAL = 14
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 @pytest.fixture

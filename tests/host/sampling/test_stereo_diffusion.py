@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,17 +15,6 @@ pytestmark = pytest.mark.usefixtures("host")
 
 # What a doubled batch alone changes in these networks' float arithmetic over a run, relative to the largest value.
 BATCH_ERROR = 1e-5
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-def core(module: str) -> Any:
-    """A module of the core as the loaded pack has it."""
-    return pack_module(f"stereo_core.{module}")
 
 
 class Recorder:
@@ -55,7 +43,7 @@ def record(name: str, samples: Tensor | None = None, steps: int = 4) -> tuple[An
     recorder = Recorder()
     plain, _ = tiny.sample(name, recorder.sampler, samples, sigmas=steps)
     states = (*recorder.states, recorder.last.clone())
-    return core("trajectory").Trajectory(tiny.schedule(name, steps), states), plain
+    return pack_module("stereo_core.trajectory").Trajectory(tiny.schedule(name, steps), states), plain
 
 
 @pytest.mark.parametrize("name", tiny.SHAPES)

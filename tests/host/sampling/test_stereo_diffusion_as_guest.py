@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,15 +9,8 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
-from tools.host.in_process import pack_module
 
 pytestmark = pytest.mark.usefixtures("host")
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 def guide(sampler: Any, callback: Any = None, prompts: Any = None) -> Tensor:
@@ -172,10 +164,10 @@ def test_memory_is_asked_for_the_pair(monkeypatch: pytest.MonkeyPatch):
     assert tiny.error(after, before) < 1e-4
 
 
-def trajectory(batch: int = 1) -> Any:
-
-    module = pack_module("stereo_core.trajectory")
-    return module.Trajectory(tiny.schedule("sd15", 4), tuple(torch.zeros(batch, 4, 4, 8) for _ in range(5)))
+@pytest.fixture
+def trajectory(pack: Any) -> Any:
+    make = pack("stereo_core.trajectory").Trajectory
+    return lambda batch=1: make(tiny.schedule("sd15", 4), tuple(torch.zeros(batch, 4, 4, 8) for _ in range(5)))
 
 
 REFUSALS = {
@@ -204,7 +196,7 @@ def test_bad_input_is_refused_with_what_to_do(case: str):
         tiny.sample("sd15", tiny.stereo(**widgets), samples, **rest)
 
 
-def test_a_trajectory_must_fit():
+def test_a_trajectory_must_fit(trajectory: Any):
     with pytest.raises(ValueError, match="trajectory: holds no state at noise level"):
         tiny.sample("sd15", tiny.stereo(trajectory=trajectory()), sigmas=5)
     with pytest.raises(ValueError, match=r"trajectory: holds a latent of \(2, 4, 4, 8\)"):

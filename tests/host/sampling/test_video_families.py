@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -21,16 +21,9 @@ TEXT_OUTWEIGHED = 0.1
 """What joint attention to equal views changes in a model whose text is in the same attention, likewise."""
 
 
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
 @pytest.fixture(scope="module")
-def studio(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Studio]:
-    folder = tmp_path_factory.mktemp("video")
-    return cache(lambda name: Studio(host, folder, name))
+def studio(host: dict[str, type]) -> Callable[[str], Studio]:
+    return cache(lambda name: Studio(host, name))
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tests.host.tiny.checkpoints import sd15_unet
-from tests.host.tiny.families import FAMILIES, Tiny
+from tests.host.tiny.families import FAMILIES, load
+from tools.host.in_process import pack_module
 
 SHAPES = {
     "sd15": (4, 4, 8),
@@ -33,35 +31,10 @@ WIDGETS = {
 }
 """Stereo Shift Sampler's, with a disparity that moves two of eight latent columns."""
 
-_OTHER_FILES = {
-    "sd15": Tiny("sampling_sd15", lambda: (sd15_unet(), {}), SHAPES["sd15"], 768, checkpoint=True),
-    "sd2_v": FAMILIES["sd2"],
-}
-
-
-def _family(name: str) -> Tiny:
-    return _OTHER_FILES.get(name) or FAMILIES[name]
-
-
-@functools.cache
-def load(name: str) -> Any:
-    """Write the family's file to the host's models and load it with the host's loader."""
-    import folder_paths
-    from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
-
-    import nodes
-
-    tiny = _family(name)
-    file = tiny.write(Path(folder_paths.get_folder_paths("checkpoints" if tiny.checkpoint else "diffusion_models")[0]))
-    if not tiny.checkpoint:
-        return nodes.UNETLoader().load_unet(file.name, "default")[0]
-    model = nodes.CheckpointLoaderSimple().load_checkpoint(file.name)[0]
-    return ModelSamplingDiscrete().patch(model, "v_prediction", zsnr=False)[0] if name == "sd2_v" else model
-
 
 def conditioning(name: str, seed: int) -> list[Any]:
     """A prompt's embedding, as from a text encoder."""
-    return _family(name).conditioning(seed)
+    return FAMILIES[name].conditioning(seed)
 
 
 def inner(name: str) -> Any:
@@ -69,6 +42,12 @@ def inner(name: str) -> Any:
     import comfy.samplers
 
     return comfy.samplers.sampler_object(name)
+
+
+def recorder(sampler: Any) -> Any:
+    """The pack's recording of a sampler, or of the host's of that name."""
+    sampler = inner(sampler) if isinstance(sampler, str) else sampler
+    return pack_module("nodes.sampling.recording").RecordingSampler(sampler)
 
 
 def stereo(sampler: Any = None, depth: Tensor | None = None, trajectory: Any = None, **widgets: Any) -> Any:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
-from tools.host.in_process import pack_module
 
 SHAPES = {"sd15": (1, 4, 4, 8), "svd": (2, 4, 4, 8), "wan": (1, 16, 1, 4, 8), "clip": (1, 16, 3, 4, 8)}
 """Latents of one view: a picture, two frames in the batch, a picture of a video model, and a clip of it."""
@@ -40,7 +39,7 @@ def zeros(name: str) -> Tensor:
 
 def record(name: str, sampler: str = "euler", samples: Tensor | None = None, **run: Any) -> tuple[Any, Tensor]:
     """A plain run's trajectory and what came out."""
-    recorder = pack_module("nodes.sampling.recording").RecordingSampler(tiny.inner(sampler))
+    recorder = tiny.recorder(sampler)
     out, _ = tiny.sample(family(name), recorder, zeros(name) if samples is None else samples, **run)
     return recorder.trajectory, out
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tests.host.tiny import families
-from tests.host.tiny.families import FAMILIES, Tiny, clip_vision
-from tests.host.tiny.video_models import wan_t2v
+from tests.host.tiny.families import FAMILIES, Tiny, clip_vision, load
 
 STEPS = 8
 FRAMES = 3
@@ -40,9 +37,6 @@ REFINE = {
 @functools.cache
 def family(name: str) -> Tiny:
     """A family with the conditioning of its nodes."""
-    if name == "wan_low_noise":
-        expert = functools.partial(wan_t2v, 33, families.WIDTH)
-        return replace(FAMILIES["wan"], name="attention_wan_low_noise", build=expert)
     tiny = FAMILIES[name]
     if name == "wan_i2v":
         picture = {"concat_latent_image": (1, *tiny.latent), "clip_vision_output": clip_vision()}
@@ -75,9 +69,9 @@ class Studio:
         model: the MODEL as it was loaded.
     """
 
-    def __init__(self, host: dict[str, type], folder: Path, name: str) -> None:
+    def __init__(self, host: dict[str, type], name: str) -> None:
         self.host, self.name, self.family = host, name, family(name)
-        self.model = families.load(self.family, folder)
+        self.model = load(name)
 
     def sigmas(self, steps: int = STEPS) -> Tensor:
         import comfy.samplers
