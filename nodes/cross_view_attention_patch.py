@@ -7,6 +7,7 @@ from comfy_api.latest import io
 
 from ..stereo_core.attention import AttentionMode
 from .attention.model_patch import couple_views
+from .widgets.attention import attention_input
 
 
 class CrossViewAttentionPatch(io.ComfyNode):
@@ -32,14 +33,8 @@ class CrossViewAttentionPatch(io.ComfyNode):
                     tooltip="SD 1.x, SD 2.x, SDXL, SVD, SD3, Flux, Qwen-Image, Wan, LTXV or HunyuanVideo.\n"
                     "LoRAs and other patches stay.",
                 ),
-                io.Combo.Input(
-                    "mode",
-                    options=AttentionMode,
-                    default=AttentionMode.LEFT_KV.value,
-                    tooltip="left_kv: both views read the left one; costs nothing.\n"
-                    "joint: both read both; changes the left view, attention takes twice as long.\n"
-                    "right_joint: the right view reads both, the left only itself.\n"
-                    "left_query: the left view's queries read the right view's own content.",
+                attention_input(
+                    "mode", "How the views of a pair see each other.", AttentionMode.LEFT_KV, optional=False
                 ),
                 io.Float.Input(
                     "start_percent",

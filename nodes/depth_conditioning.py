@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..stereo_core.frame_matching import resize_nearest
-from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.rendering import Quality, render_view
-from .host import depth_to_core, for_each
+from ..stereo_core.stereo_depth import one_for_each
 from .sampling.control_hints import PairedHint
-from .sampling.latent_geometry import latent_columns
-from .widgets.geometry import geometry_inputs, show_geometry
+from .sampling.latents import expect_latent, is_pair
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
 Conditioning = list[list[Any]]
 
@@ -119,13 +118,13 @@ class DepthConditioning(io.ComfyNode):
                 f"start_percent is {start_percent} and end_percent {end_percent}. Let start come before end."
             )
         shape = _left_shape(latent)
-        columns = latent_columns(shape, depth, StereoGeometry(max_disparity, convergence, exponent))
-        show_geometry(cls, columns, shape[-1])
-        left = depth_to_core(depth)
-        views = [left]
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        disparity = geometry.for_latent(shape)
+        show_disparity(cls, disparity)
+        views = [geometry.inverse_depth]
         if RightDepth(right_depth) is RightDepth.WARPED:
-            left = for_each(left, shape[0])
-            views = [left, _warp(left, columns)]
+            left = one_for_each(geometry.inverse_depth, shape[0])
+            views = [left, _warp(left, disparity)]
         if control_net is None:
             values = {"noise_concat": _fifth_channel(views, (shape[-2], shape[-1]))}
             return io.NodeOutput(*(conditioning_set_values(entries, values) for entries in (positive, negative)))
@@ -153,24 +152,16 @@ def _attach(control: Any, paired: bool, *conditionings: Conditioning) -> Iterato
 
 
 def _left_shape(latent: dict[str, Any]) -> tuple[int, int, int, int]:
-    """The shape of the left views' latent; one that holds both views already has every batch index twice."""
-    samples = latent["samples"]
-    if samples.is_nested or samples.ndim != 4:
-        raise ValueError(
-            f"latent: expected a picture latent (B, C, H, W), got "
-            f"{'one with several parts' if samples.is_nested else tuple(samples.shape)}. "
-            "Depth Conditioning is for pictures; condition a video model by its own nodes."
-        )
-    batch, channels, height, width = samples.shape
-    index = latent.get("batch_index", [])
-    paired = len(index) == batch and index[: batch // 2] == index[batch // 2 :]
-    return batch // 2 if paired else batch, channels, height, width
+    """The shape of the left views' latent."""
+    expect_latent("latent", latent["samples"], pictures_only=True)
+    batch, channels, height, width = latent["samples"].shape
+    return batch // 2 if is_pair(latent, guess=True) else batch, channels, height, width
 
 
-def _warp(depth: Tensor, columns: Tensor) -> Tensor:
+def _warp(depth: Tensor, disparity: Tensor) -> Tensor:
     """The right view's depth maps, at their own size, moved as far as the latent is; a point keeps its depth."""
-    scale = depth.shape[-1] / columns.shape[-1]
-    return render_view(depth, resize_nearest(columns, tuple(depth.shape[-2:])) * scale, Quality.FAST).image
+    scale = depth.shape[-1] / disparity.shape[-1]
+    return render_view(depth, resize_nearest(disparity, tuple(depth.shape[-2:])) * scale, Quality.FAST).image
 
 
 def _fifth_channel(views: list[Tensor], size: tuple[int, int]) -> Tensor:

@@ -1,10 +1,11 @@
-"""The edge between the host and the core: tensors, memory, progress, text on a node."""
+"""The edge between the host and the core: tensors, noise form, memory, progress, text on a node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import comfy.model_management
+import comfy.model_sampling
 import comfy.utils
 import torch
 from comfy_api.latest import io
@@ -12,6 +13,7 @@ from server import PromptServer
 from torch import Tensor
 
 from ..stereo_core.checks import expect_finite
+from ..stereo_core.noise_forms import NoiseForm
 
 # A depth map that was resized with an overshooting filter still counts as one in [0, 1].
 _OVERSHOOT = 0.1
@@ -67,17 +69,9 @@ def expect_size_of_image(depth: Tensor, image: Tensor) -> None:
         )
 
 
-def for_each(inverse_depth: Tensor, frames: int, name: str = "depth") -> Tensor:
-    """Give every frame its map: (``frames``, 1, H, W) from one map a frame, or from one for all.
-
-    Raises:
-        ValueError: another number of maps.
-    """
-    if len(inverse_depth) not in (1, frames):
-        raise ValueError(
-            f"{name} holds {len(inverse_depth)} maps for {frames} pictures. Give one for each, or one for all."
-        )
-    return inverse_depth.expand(frames, -1, -1, -1)
+def noise_form(model_sampling: object) -> NoiseForm:
+    """Tell how x holds its noise, from a model's ``model_sampling``."""
+    return NoiseForm.FLOW if isinstance(model_sampling, comfy.model_sampling.CONST) else NoiseForm.VE
 
 
 def compute_device() -> torch.device:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.disparity_preview import disparity_preview
-from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.rendering import Quality, View, render_view, working_bytes
 from .host import (
     compute_device,
     core_to_image,
-    depth_to_core,
     each_frame,
     expect_size_of_image,
-    for_each,
     image_to_core,
     refuse_beyond_memory,
 )
-from .widgets.geometry import geometry_inputs, show_geometry
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
 
 class ImageStereoShift(io.ComfyNode):
@@ -93,19 +89,18 @@ class ImageStereoShift(io.ComfyNode):
         refuse_beyond_memory(
             kept + working_bytes(height, width, channels, Quality(quality)), f"Image Stereo Shift at {width}x{height}"
         )
-        geometry = StereoGeometry(max_disparity, convergence, exponent)
-        columns = geometry.columns(for_each(depth_to_core(depth), frames), width)
-        show_geometry(cls, columns, width)
+        disparity = read_geometry(depth, max_disparity, convergence, exponent).for_pictures(frames)
+        shown = show_disparity(cls, disparity)
 
         views = {View.LEFT: balance, View.RIGHT: 1 - balance}
-        images = {view: source if share == 0 else torch.empty_like(source) for view, share in views.items()}
+        images = {view: source if fraction == 0 else torch.empty_like(source) for view, fraction in views.items()}
         holes = {view: torch.zeros(frames, height, width) for view in views}
         for frame in each_frame(frames):
             one = slice(frame, frame + 1)
-            picture, shift = source[one].to(compute_device()), columns[one].to(compute_device())
-            for view, share in views.items():
-                if share:
-                    rendered = render_view(picture, shift * share, Quality(quality), view, edge_growth)
+            picture, shift = source[one].to(compute_device()), disparity[one].to(compute_device())
+            for view, fraction in views.items():
+                if fraction:
+                    rendered = render_view(picture, shift * fraction, Quality(quality), view, edge_growth)
                     images[view][one] = rendered.image
                     holes[view][one] = rendered.hole[:, 0]
         return io.NodeOutput(
@@ -113,5 +108,5 @@ class ImageStereoShift(io.ComfyNode):
             core_to_image(images[View.RIGHT]),
             holes[View.RIGHT],
             holes[View.LEFT],
-            ui=ui.PreviewImage(core_to_image(disparity_preview(columns[:1])), cls=cls),
+            ui=shown,
         )

@@ -6,16 +6,14 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.geometry import StereoGeometry
-from ..stereo_core.iterative_refinement import RefineForm
 from ..stereo_core.latent_shift import HoleFill
+from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.trajectory import Trajectory
-from .sampling.stereo_crafter_zero import VideoPairSampler
-from .widgets.geometry import geometry_inputs
+from .sampling.stereo_crafter_zero import StereoCrafterZeroSampler
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 from .widgets.restart_refine import (
     fill_input,
     form_input,
-    geometry_shown,
     left_view_inputs,
     preset_input,
     refine_inputs,
@@ -70,18 +68,10 @@ class IterativeRefineSampler(io.ComfyNode):
         fill: str,
         sampler: object | None = None,
     ) -> io.NodeOutput:
-        geometry = StereoGeometry(max_disparity, convergence, exponent)
-        refinement = refine_settings(
-            preset,
-            last_warp,
-            warp_every=warp_every,
-            most_repeats=most_repeats,
-            fewest_repeats=fewest_repeats,
-            form=RefineForm(form),
-        )
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        refine = refine_settings(preset, warp_every, last_warp, most_repeats, fewest_repeats, form)
+        settings = CrafterSettings(refine=refine, fill=HoleFill(fill))
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
-        return io.NodeOutput(
-            VideoPairSampler(sampler, depth, geometry, trajectory, refinement=refinement, fill=HoleFill(fill)),
-            ui=geometry_shown(cls, depth, geometry),
-        )
+        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings)
+        return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

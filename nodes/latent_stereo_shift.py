@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.disparity_preview import disparity_preview
-from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.latent_shift import HoleFill, shift_latent
-from .host import core_to_image
-from .sampling.latent_geometry import latent_columns
-from .widgets.geometry import geometry_inputs, show_geometry
+from .sampling.latents import expect_latent, make_pair_latent
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
 
 class LatentStereoShift(io.ComfyNode):
@@ -71,27 +68,13 @@ class LatentStereoShift(io.ComfyNode):
         seed: int,
     ) -> io.NodeOutput:
         latent = samples["samples"]
-        if latent.is_nested or latent.ndim not in (4, 5):
-            raise ValueError(
-                "samples: expected a picture latent (B, C, H, W) or a video latent (B, C, T, H, W), got "
-                f"{'one with several parts' if latent.is_nested else tuple(latent.shape)}. "
-                "Connect the latent of VAE Encode or of a sampler; separate sound from video first."
-            )
-        columns = latent_columns(latent.shape, depth, StereoGeometry(max_disparity, convergence, exponent))
-        show_geometry(cls, columns, latent.shape[-1])
-        pair = shift_latent(latent, columns.to(latent.device), HoleFill(fill), torch.Generator().manual_seed(seed))
-
+        expect_latent("samples", latent)
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        disparity = geometry.for_latent(latent.shape)
+        shown = show_disparity(cls, disparity)
+        pair = shift_latent(latent, disparity.to(latent.device), HoleFill(fill), torch.Generator().manual_seed(seed))
         mask = pair.holes.float()
-        stereo = {
-            **samples,
-            "samples": pair.samples,
-            "noise_mask": torch.cat([torch.zeros_like(mask), mask]),
-            # Entries of the same number get the same noise from the host: both eyes start alike.
-            "batch_index": 2 * list(samples.get("batch_index", range(latent.shape[0]))),
-        }
-        preview = disparity_preview(columns[:1] if columns.ndim == 4 else columns[:1, :, 0])
+        stereo = make_pair_latent(samples, pair.samples)
         return io.NodeOutput(
-            stereo,
-            mask.flatten(0, -3),
-            ui=ui.PreviewImage(core_to_image(preview), cls=cls),
+            {**stereo, "noise_mask": torch.cat([torch.zeros_like(mask), mask])}, mask.flatten(0, -3), ui=shown
         )

@@ -9,9 +9,11 @@ from comfy_api.latest import io
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from torch import Tensor
 
+from ..stereo_core.schedules import expect_schedule
 from ..stereo_core.trajectory import Trajectory
 from .host import show_text
-from .sampling.recording import RecordingSampler, expect_levels
+from .sampling.latents import expect_latent
+from .sampling.recording import RecordingSampler
 from .widgets.sockets import TRAJECTORY
 
 
@@ -81,14 +83,10 @@ class LeftTrajectory(io.ComfyNode):
         before: Trajectory | None = None,
     ) -> io.NodeOutput:
         recorder = RecordingSampler(sampler)
-        expect_levels(sigmas)
+        expect_schedule(sigmas)
         if before is not None:
             before.expect_continued(float(sigmas[0]))
-        if latent_image["samples"].is_nested:
-            raise ValueError(
-                "latent_image: has several parts, as of video with sound, which the stereo samplers cannot take. "
-                "Use a model of one part, or record the video alone."
-            )
+        expect_latent("latent_image", latent_image["samples"])
         # The host's uni_pc writes into the schedule that it is given.
         outputs = SamplerCustomAdvanced.execute(noise, guider, recorder, sigmas.clone(), latent_image)
         trajectory = recorder.trajectory

@@ -6,12 +6,12 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.noisy_restart import RestartForm, RestartSettings
+from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.trajectory import Trajectory
-from .sampling.stereo_crafter_zero import VideoPairSampler
-from .widgets.geometry import geometry_inputs
-from .widgets.restart_refine import form_input, geometry_shown, left_view_inputs, restart_inputs, sampler_input
+from .sampling.stereo_crafter_zero import StereoCrafterZeroSampler
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.restart_refine import form_input, left_view_inputs, restart_inputs, sampler_input
 
 
 class NoisyRestartSampler(io.ComfyNode):
@@ -54,10 +54,9 @@ class NoisyRestartSampler(io.ComfyNode):
         form: str,
         sampler: object | None = None,
     ) -> io.NodeOutput:
-        geometry = StereoGeometry(max_disparity, convergence, exponent)
-        restart = RestartSettings(iterations, restart_until, RestartForm(form))
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        settings = CrafterSettings(restart=RestartSettings(iterations, restart_until, RestartForm(form)))
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
-        return io.NodeOutput(
-            VideoPairSampler(sampler, depth, geometry, trajectory, restart), ui=geometry_shown(cls, depth, geometry)
-        )
+        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings)
+        return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.model_management
-import comfy.samplers
-import comfy.utils
-import latent_preview
-import torch
-from comfy.model_sampling import CONST
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
-from torch import Tensor
 
-from ..stereo_core.noise_forms import NoiseForm
-from ..stereo_core.null_text import NullText, NullTextSettings, StepLoss, optimize_null_text
-from ..stereo_core.schedules import step_ranges
+from ..stereo_core.null_text import NullTextSettings, StepLoss
 from ..stereo_core.trajectory import Trajectory
 from .host import show_text
-from .sampling.gradients import differentiable, explain_missing_gradients, normal_tensors
-from .sampling.null_text_model import embedding_of, guided_model
+from .sampling.null_text import optimize_negative
 from .widgets.sockets import TRAJECTORY
 
 _DEFAULTS = NullTextSettings()
@@ -92,7 +83,7 @@ class NullTextOptimization(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model: Any,
+        model: ModelPatcher,
         positive: list[Any],
         negative: list[Any],
         trajectory: Trajectory,
@@ -101,87 +92,18 @@ class NullTextOptimization(io.ComfyNode):
         learning_rate: float,
         epsilon: float,
     ) -> io.NodeOutput:
-        _check(model, negative, trajectory)
-        ranges = step_ranges(trajectory.sigmas, model.get_model_object("model_sampling").percent_to_sigma)
-        optimization = _Optimization(
-            negative[0][0], trajectory, NullTextSettings(inner_steps, learning_rate, epsilon), cls
+        found = optimize_negative(
+            model,
+            positive,
+            negative,
+            trajectory,
+            cfg,
+            NullTextSettings(inner_steps, learning_rate, epsilon),
+            lambda step, loss: show_text(cls, _line(step, loss)),
         )
-        with differentiable(model) as copy, explain_missing_gradients(model):
-            optimization.run(copy, positive, negative, cfg)
-        entries = [
-            [embedding, {**negative[0][1], "start_percent": start, "end_percent": end}]
-            for embedding, (start, end) in zip(optimization.found.embeddings, ranges, strict=True)
-        ]
-        text = "\n".join(_line(step, loss) for step, loss in enumerate(optimization.found.losses))
-        return io.NodeOutput(entries, text, ui=ui.PreviewText(text))
-
-
-class _Optimization(comfy.samplers.Sampler):
-    """The optimisation where the host runs a sampler: with its conditioning, its guidance and its progress."""
-
-    found: NullText
-
-    def __init__(
-        self, embedding: Tensor, trajectory: Trajectory, settings: NullTextSettings, node: type[io.ComfyNode]
-    ) -> None:
-        self.embedding = embedding
-        self.trajectory = trajectory
-        self.settings = settings
-        self.node = node
-
-    def run(self, model: Any, positive: list[Any], negative: list[Any], cfg: float) -> None:
-        guider = comfy.samplers.CFGGuider(model)
-        guider.set_conds(normal_tensors(positive), normal_tensors(negative))
-        guider.set_cfg(cfg)
-        self.trajectory = Trajectory(self.trajectory.sigmas.clone(), normal_tensors(self.trajectory.states))
-        picture = model.get_model_object("process_latent_out")(self.trajectory.states[-1])
-        guider.sample(
-            torch.zeros_like(picture),
-            picture,
-            self,
-            self.trajectory.sigmas,
-            callback=latent_preview.prepare_callback(model, len(self.trajectory.sigmas) - 1),
-            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=0,
-        )
-
-    def sample(self, model_wrap, sigmas, extra_args, callback, _noise, latent_image, *_):
-        steps = len(sigmas) - 1
-        flow = isinstance(model_wrap.inner_model.model_sampling, CONST)
-
-        def report(step: int, loss: StepLoss, state: Tensor) -> None:
-            show_text(self.node, _line(step, loss))
-            callback(step, state, state, steps)
-
-        start = embedding_of(model_wrap.conds["negative"], self.embedding).to(latent_image)
-        found = optimize_null_text(
-            guided_model(model_wrap, extra_args),
-            start,
-            self.trajectory,
-            NoiseForm.FLOW if flow else NoiseForm.VE,
-            self.settings,
-            report,
-        )
-        device = comfy.model_management.intermediate_device()
-        self.found = found._replace(embeddings=tuple(embedding.to(device) for embedding in found.embeddings))
-        return latent_image
+        text = "\n".join(_line(step, loss) for step, loss in enumerate(found.losses))
+        return io.NodeOutput(found.negative, text, ui=ui.PreviewText(text))
 
 
 def _line(step: int, loss: StepLoss) -> str:
     return f"step {step + 1}: loss {loss.start:.3e} to {loss.end:.3e} in {loss.inner_steps}"
-
-
-def _check(model: Any, negative: list[Any], trajectory: Trajectory) -> None:
-    form = model.get_model_object("latent_format")
-    shape = trajectory.states[0].shape
-    if shape[1] != form.latent_channels or len(shape) != form.latent_dimensions + 2:
-        raise ValueError(
-            f"trajectory: its states {tuple(shape)} do not fit this model of {form.latent_channels} channels. "
-            "Use the model that the picture was inverted with."
-        )
-    if len(negative) != 1 or "start_percent" in negative[0][1] or negative[0][0] is None:
-        raise ValueError(
-            f"negative: expected one prompt for the whole schedule, got {len(negative)} entries"
-            f"{' limited to a part of it' if any('start_percent' in entry[1] for entry in negative) else ''}. "
-            "Connect a text encoder directly."
-        )

@@ -8,7 +8,8 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.formats import StereoFormat, combine
-from .host import core_to_image, depth_to_core, for_each, image_to_core
+from ..stereo_core.stereo_depth import one_for_each
+from .host import core_to_image, depth_to_core, image_to_core
 
 
 class FrameDrop(str, Enum):
@@ -112,4 +113,4 @@ def _depth_beside(left: Tensor, depth: Tensor | None) -> Tensor:
             f"depth is {depth.shape[2]}x{depth.shape[1]} and left is {left.shape[3]}x{left.shape[2]}. "
             "Scale one to the other's size with Upscale Image."
         )
-    return for_each(depth_to_core(depth), len(left))
+    return one_for_each(depth_to_core(depth), len(left))

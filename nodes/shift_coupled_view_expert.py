@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from comfy.model_patcher import ModelPatcher
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.disparity_preview import disparity_preview
-from ..stereo_core.geometry import StereoGeometry
 from .attention.model_patch import couple_views
-from .host import core_to_image, depth_to_core
-from .matrix.view_expert import ViewExpert, make_expert
-from .widgets.geometry import geometry_inputs, show_geometry
+from .matrix.view_expert import make_expert
+from .widgets.attention import attention_input, chosen_mode
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
-_UNCOUPLED = "none"
 # Those in which the left view does not see the right one: the others would alter the clip that the depth belongs to.
 _MODES = (AttentionMode.LEFT_KV, AttentionMode.RIGHT_JOINT, AttentionMode.LEFT_QUERY)
 
@@ -39,13 +36,11 @@ class ShiftCoupledViewExpert(io.ComfyNode):
                     "One for each frame, or one for all.",
                 ),
                 *geometry_inputs(),
-                io.Combo.Input(
+                attention_input(
                     "attention",
-                    options=[_UNCOUPLED, *(mode.value for mode in _MODES)],
-                    default=AttentionMode.LEFT_KV.value,
-                    tooltip="How the right view sees the left one where depth shows nothing of it.\n"
-                    "left_kv: it reads the left one. right_joint: it reads both.\n"
-                    "left_query: it asks as the left does. none: not at all.",
+                    "How the right view sees the left one where depth shows nothing of it.",
+                    AttentionMode.LEFT_KV,
+                    _MODES,
                 ),
             ],
             outputs=[
@@ -64,9 +59,6 @@ class ShiftCoupledViewExpert(io.ComfyNode):
         exponent: float,
         attention: str,
     ) -> io.NodeOutput:
-        geometry = StereoGeometry(max_disparity, convergence, exponent)
-        columns = geometry.columns(depth_to_core(depth), depth.shape[2])
-        coupled = model if attention == _UNCOUPLED else couple_views(model, AttentionMode(attention))
-        show_geometry(cls, columns, depth.shape[2])
-        preview = core_to_image(disparity_preview(columns[:1]))
-        return io.NodeOutput(make_expert(coupled, ViewExpert(depth, geometry)), ui=ui.PreviewImage(preview, cls=cls))
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        coupled = couple_views(model, chosen_mode(attention))
+        return io.NodeOutput(make_expert(coupled, geometry), ui=show_disparity(cls, geometry.disparity()))

@@ -9,20 +9,17 @@ from torch import Tensor
 from ..stereo_core.checks import expect_finite
 from ..stereo_core.color_matching import ColorMatch, fit_colors, steady
 from ..stereo_core.compositing import composite, resize_view
-from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.rendering import Quality, RenderedView, render_view, working_bytes
 from ..stereo_core.scenes import find_scene_starts
 from .host import (
     compute_device,
     core_to_image,
-    depth_to_core,
     each_frame,
     expect_size_of_image,
-    for_each,
     image_to_core,
     refuse_beyond_memory,
 )
-from .widgets.geometry import geometry_inputs, show_geometry
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
 # Rows or columns by which a generated view may miss the picture's shape: what autoencoders cut off at the edges.
 _ROUNDING = 16
@@ -105,12 +102,10 @@ class StereoComposite(io.ComfyNode):
         kept = source.element_size() * frames * 2 * (channels + 1) * height * width
         working = working_bytes(height, width, channels, Quality(quality)) + 16 * channels * height * width
         refuse_beyond_memory(kept + working, f"Stereo Composite at {width}x{height}")
-        columns = StereoGeometry(max_disparity, convergence, exponent).columns(
-            for_each(depth_to_core(depth), frames), width
-        )
-        show_geometry(cls, columns, width)
+        disparity = read_geometry(depth, max_disparity, convergence, exponent).for_pictures(frames)
+        show_disparity(cls, disparity)
         right, holes = _render(
-            source, columns, generated, Quality(quality), ColorMatch(color_match), feather / 100 * width
+            source, disparity, generated, Quality(quality), ColorMatch(color_match), feather / 100 * width
         )
         return io.NodeOutput(
             core_to_image(source),
@@ -137,17 +132,17 @@ def _right_views(diffusion: Tensor, frames: int, size: tuple[int, int]) -> Tenso
 
 
 def _render(
-    source: Tensor, columns: Tensor, generated: Tensor, quality: Quality, match: ColorMatch, feather: float
+    source: Tensor, disparity: Tensor, generated: Tensor, quality: Quality, match: ColorMatch, feather: float
 ) -> tuple[Tensor, Tensor]:
     """Right views (B, C, H, W) and holes (B, 1, H, W): once over the clip to warp and measure, once to fill."""
     device, size, frames = compute_device(), source.shape[-2:], len(source)
-    right, holes = torch.empty_like(source), torch.empty_like(columns, dtype=torch.bool)
+    right, holes = torch.empty_like(source), torch.empty_like(disparity, dtype=torch.bool)
     steps, fits = each_frame(2 * frames), []
     for frame, _ in zip(range(frames), steps, strict=False):
         one = slice(frame, frame + 1)
         expect_finite("image", source[one])
         expect_finite("diffusion", generated[one])
-        rendered = render_view(source[one].to(device), columns[one].to(device), quality)
+        rendered = render_view(source[one].to(device), disparity[one].to(device), quality)
         result = resize_view(generated[one].to(device), size)
         fits.append(fit_colors(result, rendered.image, ~rendered.hole, match))
         right[one], holes[one] = rendered

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.samplers
 from comfy.model_patcher import ModelPatcher
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.disparity_preview import disparity_preview
-from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.stereo_diffusion import PUBLISHED, ShiftPreset, ShiftSettings
 from ..stereo_core.trajectory import Trajectory
-from .attention.model_patch import couple_views
-from .host import core_to_image
-from .sampling.ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
-from .sampling.latent_geometry import latent_columns
-from .sampling.stereo_diffusion import PairSampler
-from .widgets.geometry import geometry_inputs, show_geometry
+from .sampling.ksampler_pair import sample_picture_pair
+from .sampling.ksampler_run import plan_ksampler
+from .widgets.attention import attention_input, chosen_mode
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 from .widgets.ksampler import ksampler_inputs
 from .widgets.shift import shift_inputs
 from .widgets.sockets import TRAJECTORY
-
-_UNCOUPLED = "none"
 
 
 class StereoKSampler(io.ComfyNode):
@@ -57,13 +50,8 @@ class StereoKSampler(io.ComfyNode):
                     "normal",
                 ),
                 *geometry_inputs(),
-                io.Combo.Input(
-                    "attention",
-                    options=[_UNCOUPLED, *(mode.value for mode in AttentionMode)],
-                    default=AttentionMode.LEFT_KV.value,
-                    tooltip="How the views see each other while they are made. left_kv: both read the left one.\n"
-                    "joint: both read both, which alters the left. right_joint: only the right reads both.\n"
-                    "left_query: the right asks as the left does. none: not at all.",
+                attention_input(
+                    "attention", "How the views see each other while they are made.", AttentionMode.LEFT_KV
                 ),
                 io.Combo.Input(
                     "preset",
@@ -111,18 +99,11 @@ class StereoKSampler(io.ComfyNode):
         shift_both: bool,
         trajectory: Trajectory | None = None,
     ) -> io.NodeOutput:
-        custom = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both)
-        settings = PUBLISHED.get(ShiftPreset(preset), custom)
-        geometry = StereoGeometry(max_disparity, convergence, exponent)
-        sampler = PairSampler(comfy.samplers.sampler_object(sampler_name), depth, geometry, settings, trajectory)
-        sigmas = ksampler_sigmas(model, steps, sampler_name, scheduler, denoise)
-        latent = fit_to_model(model, latent_image)
-        ratio = model.get_model_object("latent_format").temporal_downscale_ratio
-        columns = latent_columns(latent["samples"].shape, depth, geometry, ratio)
-        show_geometry(cls, columns, columns.shape[-1])
-
-        if attention != _UNCOUPLED:
-            model = couple_views(model, AttentionMode(attention))
-        samples = PlainRun(positive, negative, latent, seed, cfg, sigmas)(model, sampler)
-        preview = disparity_preview(columns[:1] if columns.ndim == 4 else columns[:1, :, 0])
-        return io.NodeOutput(pair_latent(latent, samples), ui=ui.PreviewImage(core_to_image(preview), cls=cls))
+        settings = PUBLISHED.get(ShiftPreset(preset), ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both))
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        plain = plan_ksampler(
+            model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
+        )
+        shown = show_disparity(cls, plain.disparity(model, geometry))
+        mode = chosen_mode(attention)
+        return io.NodeOutput(sample_picture_pair(model, plain, geometry, settings, mode, trajectory), ui=shown)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import comfy.samplers
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.disparity_preview import disparity_preview
-from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.stereo_diffusion import ShiftSettings
 from ..stereo_core.trajectory import Trajectory
-from .host import core_to_image, depth_to_core
-from .sampling.stereo_diffusion import PairSampler
-from .widgets.geometry import geometry_inputs, show_geometry
+from .sampling.stereo_diffusion import StereoDiffusionSampler
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 from .widgets.shift import shift_inputs
 from .widgets.sockets import TRAJECTORY
 
@@ -72,12 +69,9 @@ class StereoShiftSampler(io.ComfyNode):
         sampler: object | None = None,
         trajectory: Trajectory | None = None,
     ) -> io.NodeOutput:
-        geometry = StereoGeometry(max_disparity, convergence, exponent)
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
         settings = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler")
-        pair_sampler = PairSampler(sampler, depth, geometry, settings, trajectory)
-        columns = geometry.columns(depth_to_core(depth), depth.shape[2])
-        show_geometry(cls, columns, depth.shape[2])
-        preview = core_to_image(disparity_preview(columns[:1]))
-        return io.NodeOutput(pair_sampler, ui=ui.PreviewImage(preview, cls=cls))
+        stereo = StereoDiffusionSampler(sampler, geometry, settings, trajectory)
+        return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import comfy.samplers
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.geometry import StereoGeometry
-from ..stereo_core.iterative_refinement import RefineForm
 from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.noisy_restart import RestartForm, RestartSettings
+from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.trajectory import Trajectory
-from ..stereo_core.video_presets import VideoPreset
-from .attention.model_patch import couple_views
-from .sampling.host_samplers import expect_long_enough, expect_steppable
-from .sampling.ksampler_run import PlainRun, fit_to_model, ksampler_sigmas, pair_latent
-from .sampling.latent_geometry import latent_columns
-from .sampling.recording import RecordingSampler, expect_levels
-from .sampling.replay import ReplayStart
-from .sampling.stereo_crafter_zero import VideoPairSampler
-from .widgets.geometry import geometry_inputs
+from .sampling.ksampler_pair import sample_clip_pair
+from .sampling.ksampler_run import plan_ksampler
+from .widgets.attention import attention_input, chosen_mode
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 from .widgets.ksampler import ksampler_inputs
 from .widgets.restart_refine import (
     fill_input,
     form_input,
-    geometry_shown,
     preset_input,
     refine_inputs,
     refine_settings,
     restart_inputs,
 )
 from .widgets.sockets import TRAJECTORY
-
-_UNCOUPLED = "none"
 
 
 class StereoVideoKSampler(io.ComfyNode):
@@ -73,13 +62,10 @@ class StereoVideoKSampler(io.ComfyNode):
                     "simple",
                 ),
                 *geometry_inputs(),
-                io.Combo.Input(
+                attention_input(
                     "attention",
-                    options=[_UNCOUPLED, *(mode.value for mode in AttentionMode)],
-                    default=AttentionMode.LEFT_QUERY.value,
-                    tooltip="How the right view sees the left while it is made. left_query: it asks as the left does, "
-                    "the paper's.\nleft_kv: it reads the left. right_joint and joint: it reads both. none: not at "
-                    "all, at half the cost.",
+                    "How the right view sees the left one while it is made; none takes half the time.",
+                    AttentionMode.LEFT_QUERY,
                 ),
                 preset_input(),
                 *restart_inputs(advanced=True),
@@ -128,33 +114,15 @@ class StereoVideoKSampler(io.ComfyNode):
         fill: str,
         trajectory: Trajectory | None = None,
     ) -> io.NodeOutput:
-        restart = RestartSettings(iterations, restart_until, RestartForm(form))
-        counts = {"most_repeats": most_repeats, "fewest_repeats": fewest_repeats, "form": RefineForm(form)}
-        refinement = refine_settings(preset, last_warp, warp_every=warp_every, **counts)
-        if VideoPreset(preset) is VideoPreset.CUSTOM and last_warp == 0:
-            refinement = None
-        geometry = StereoGeometry(max_disparity, convergence, exponent)
-        inner = expect_steppable(comfy.samplers.sampler_object(sampler_name))
-        sigmas = ksampler_sigmas(model, steps, sampler_name, scheduler, denoise)
-        latent = fit_to_model(model, latent_image)
-        # What cannot work is refused before the left view is sampled.
-        expect_long_enough(inner, [0, 1], "Use euler_ancestral, euler or dpmpp_2m.")
-        ratio = model.get_model_object("latent_format").temporal_downscale_ratio
-        latent_columns(latent["samples"].shape, depth, geometry, ratio)
-        taken = len(expect_levels(sigmas)) - 1
-        restarted = restart.end(taken, 0, taken)
-        repeats = refinement.repeats(taken, restarted, taken) if refinement is not None else {}
-        planned = taken + (iterations - 1) * restarted + sum(repeats.values()) - len(repeats)
-
-        coupled = model if attention == _UNCOUPLED else couple_views(model, AttentionMode(attention))
-        sample = PlainRun(positive, negative, latent, seed, cfg, sigmas)
-        make = partial(
-            VideoPairSampler, inner, depth, geometry, restart=restart, refinement=refinement, fill=HoleFill(fill)
+        settings = CrafterSettings(
+            RestartSettings(iterations, restart_until, RestartForm(form)),
+            refine_settings(preset, warp_every, last_warp, most_repeats, fewest_repeats, form, can_be_off=True),
+            HoleFill(fill),
         )
-        if trajectory is None:
-            recorder = RecordingSampler(inner)
-            sample(model, recorder, planned=taken + planned)
-            samples = sample(coupled, make(recorder.trajectory), done=taken, planned=taken + planned)
-        else:
-            samples = sample(coupled, ReplayStart(make(trajectory), trajectory))
-        return io.NodeOutput(pair_latent(latent, samples), ui=geometry_shown(cls, depth, geometry))
+        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        plain = plan_ksampler(
+            model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
+        )
+        shown = show_disparity(cls, geometry.disparity())
+        mode = chosen_mode(attention)
+        return io.NodeOutput(sample_clip_pair(model, plain, geometry, settings, mode, trajectory), ui=shown)

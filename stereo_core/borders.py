@@ -8,7 +8,7 @@ from torch import Tensor
 from .checks import expect_shape
 from .warping import Warp
 
-# The share of a column's rows, in every frame, that must be empty for it to belong to the border.
+# The fraction of a column's rows, in every frame, that must be empty for it to belong to the border.
 _NEARLY = 0.9
 
 
@@ -40,14 +40,14 @@ def border_columns(filled: Tensor, one_clip: bool = False) -> Tensor:
     return (from_left + from_right) > 0
 
 
-def clean_border(filling: Tensor, left: Tensor, border: Tensor, share: float) -> Tensor:
+def clean_border(right: Tensor, left: Tensor, border: Tensor, weight: float) -> Tensor:
     """Let the border take the left view's values at the same place: Eq. 3.
 
     Args:
-        filling: (B, ...), what the holes of the right view would hold.
+        right: (B, ...), the right view's values.
         left: (B, ...), the left view's values, see ``unrepeated``.
-        border: boolean, broadcasts to ``filling``.
-        share: of the left view's values, 0 to 1: 1 in the paper, 0.9 in its published code.
+        border: boolean, broadcasts to ``right``.
+        weight: of the left view's values, 0 to 1: 1 in the paper, 0.9 in its published code.
 
     Returns:
         (B, ...).
@@ -55,7 +55,7 @@ def clean_border(filling: Tensor, left: Tensor, border: Tensor, share: float) ->
     Source:
         StereoCrafter-Zero (Shi et al.), Eq. 3.
     """
-    return torch.where(border, left if share == 1 else share * left + (1 - share) * filling, filling)
+    return torch.where(border, left if weight == 1 else weight * left + (1 - weight) * right, right)
 
 
 def unrepeated(left: Tensor, warp: Warp) -> Tensor:

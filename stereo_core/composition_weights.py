@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-# The published code's logistic schedule: how steep it falls, and at which share of the steps it is half way down.
+from .schedules import nearest_step
+
+# The published code's logistic schedule: how steep it falls, and at which fraction of the steps it is half way down.
 _STEEPNESS, _MIDDLE = 15.0, 0.6
 # The published code's weights by view leave the multi-view denoiser this much more at the sides of the orbit.
 _SIDES = 0.75
@@ -45,17 +47,17 @@ class CompositionSettings:
     """Diffusion²'s score composition and variance-reducing sampling.
 
     Attributes:
-        weight: the multi-view denoiser's share s, 0 to 1; the paper's 0.5. The video denoiser has the rest.
+        weight: the multi-view denoiser's weight s, 0 to 1; the paper's 0.5. The video denoiser has the rest.
         schedule: how s goes over the steps: ``constant``, or from ``weight`` at the first step to ``weight_end``.
         weight_end: s at the last step, 0 to 1; not read by ``constant``.
         view_weights: whether s is the same for every view.
-        repeat_until: share of the schedule whose steps are taken twice (variance-reducing sampling), 0 to 1; the
+        repeat_until: fraction of the schedule whose steps are taken twice (variance-reducing sampling), 0 to 1; the
             paper's 5 of 50 steps.
         repeat_noise: the noise between the two times.
-        video_alone_from: share of the schedule from which on the video denoiser works alone, 0 to 1; 1 for never.
+        video_alone_from: fraction of the schedule from which on the video denoiser works alone, 0 to 1; 1 for never.
 
     Raises:
-        ValueError: a share outside 0 to 1, or an unknown option.
+        ValueError: a weight or fraction outside 0 to 1, or an unknown option.
 
     Source:
         Diffusion² (Yang et al., ICLR 2025), Eq. 5, Algorithm 1 and section A.5. The published code composes with s =
@@ -74,14 +76,14 @@ class CompositionSettings:
         for name in ("weight", "weight_end", "repeat_until", "video_alone_from"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise ValueError(f"{name}: got {value}. Give a share, 0 to 1.")
+                raise ValueError(f"{name}: got {value}. Give a number from 0 to 1.")
         WeightSchedule(self.schedule)
         ViewWeights(self.view_weights)
         RepeatNoise(self.repeat_noise)
 
     def repeats(self, steps: int) -> int:
         """Return how many steps, the first ones, are taken twice: the paper's N_r."""
-        return math.floor(self.repeat_until * steps + 0.5)
+        return nearest_step(self.repeat_until, steps)
 
     def multiview_weights(self, step: int, steps: int, views: int, frames: int) -> list[float]:
         """Return the multi-view denoiser's weight for each view at one step, 0 to 1.
@@ -103,7 +105,7 @@ class CompositionSettings:
         if 0 < s < 1 and (views == 1) != (frames == 1):
             s = 0.0 if views == 1 else 1.0
         elif s > 0 and ViewWeights(self.view_weights) is ViewWeights.CODE:
-            return [1 - _video_share(view, views) * (1 - s) for view in range(views)]
+            return [1 - _video_weight(view, views) * (1 - s) for view in range(views)]
         return [s] * views
 
     def _at(self, step: int, steps: int) -> float:
@@ -129,6 +131,6 @@ PUBLISHED_CODE = CompositionSettings(weight=0.6, view_weights=ViewWeights.CODE, 
 """The defaults of the published code."""
 
 
-def _video_share(view: int, views: int) -> float:
+def _video_weight(view: int, views: int) -> float:
     """What the published code leaves the video denoiser in this view; the last view is the one that is given."""
     return 1 - _SIDES * (1 - math.cos(4 * math.pi * (view + 1) / views)) / 2

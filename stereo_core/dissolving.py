@@ -8,7 +8,7 @@ from enum import Enum
 from torch import Tensor
 
 from .checks import expect_shape
-from .noise_forms import NoiseForm, clean_share, from_vp
+from .noise_forms import NoiseForm, alpha, from_vp
 
 STEPS = 50
 """The schedule that the paper counts its strengths on."""
@@ -91,7 +91,7 @@ def dissolve(
         StereoCrafter-Zero (Shi et al.), Eq. 5.
     """
     if DissolveForm(form) is DissolveForm.CODE:
-        return denoise(latent * clean_share(sigma, noise), sigma)
+        return denoise(latent * alpha(sigma, noise), sigma)
     return denoise(from_vp(latent, sigma, noise), sigma)
 
 

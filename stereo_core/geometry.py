@@ -11,9 +11,6 @@ from torch import Tensor
 
 from .checks import expect_finite, expect_shape
 
-# Percentiles are taken over at most this many values of a map.
-_SAMPLES = 1 << 16
-
 
 @dataclass(frozen=True, slots=True)
 class StereoGeometry:
@@ -46,7 +43,7 @@ class StereoGeometry:
         if not (self.exponent > 0 and math.isfinite(self.exponent)):
             raise ValueError(f"exponent: got {self.exponent}. Give a finite value above 0; 1 is linear.")
 
-    def columns(self, inverse_depth: Tensor, width: int) -> Tensor:
+    def disparity(self, inverse_depth: Tensor, width: int) -> Tensor:
         """Turn inverse depth into disparity.
 
         Args:
@@ -68,13 +65,13 @@ class StereoGeometry:
                 f"inverse_depth: values must lie in [0, 1], got {low:.3g} to {high:.3g}. "
                 "Use normalize_inverse_depth first."
             )
-        columns = inverse_depth.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        disparity = inverse_depth.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         if self.exponent != 1:
-            for frame in columns:  # powers round by their place in memory: alone, equal frames stay equal
+            for frame in disparity:  # powers round by their place in memory: alone, equal frames stay equal
                 frame.pow_(self.exponent)
-        return columns.sub_(self.convergence).mul_(self.max_disparity / 100 * width)
+        return disparity.sub_(self.convergence).mul_(self.max_disparity / 100 * width)
 
-    def whole_columns(self, inverse_depth: Tensor, width: int) -> Tensor:
+    def whole_disparity(self, inverse_depth: Tensor, width: int) -> Tensor:
         r"""Turn inverse depth into whole columns, for grids as coarse as a latent's.
 
         The papers truncate :math:`s/100\, W D^\alpha` to whole columns. Truncated after the convergence is taken
@@ -89,9 +86,9 @@ class StereoGeometry:
             (B, 1, H, W) float32 whole columns, positive in front of the screen.
 
         Raises:
-            ValueError: as ``columns``.
+            ValueError: as ``disparity``.
         """
-        in_front = replace(self, convergence=0.0).columns(inverse_depth, width).trunc()
+        in_front = replace(self, convergence=0.0).disparity(inverse_depth, width).trunc()
         return in_front - round(self.max_disparity / 100 * width * self.convergence)
 
 
@@ -101,46 +98,41 @@ class DisparityRange(NamedTuple):
     Attributes:
         nearest: the largest disparity, in columns.
         farthest: the smallest disparity, in columns.
-        typical_nearest: the 99th percentile, in columns: what a comfort rule should judge, blind to single pixels.
-        typical_farthest: the 1st percentile, in columns.
         width: of the grid, in columns.
     """
 
     nearest: float
     farthest: float
-    typical_nearest: float
-    typical_farthest: float
     width: int
 
     @property
     def nearest_per_mille(self) -> float:
+        """The largest disparity, in thousandths of the width."""
         return 1000 * self.nearest / self.width
 
     @property
     def farthest_per_mille(self) -> float:
+        """The smallest disparity, in thousandths of the width."""
         return 1000 * self.farthest / self.width
 
 
-def describe(columns: Tensor, width: int) -> DisparityRange:
+def describe(disparity: Tensor, width: int) -> DisparityRange:
     """Measure how far a disparity map reaches.
 
     Args:
-        columns: disparity in columns, any shape, any floating dtype.
+        disparity: in columns, any shape, any floating dtype.
         width: of the grid that is shifted, in columns.
 
     Returns:
-        Extremes and percentiles; the percentiles are taken over an even subset of a large map.
+        The extremes.
 
     Raises:
         ValueError: no values, values that are not finite, or ``width`` below 1.
     """
     if width < 1:
         raise ValueError(f"width: got {width}. Give the number of columns, 1 or more.")
-    if columns.numel() == 0:
-        raise ValueError(f"columns: holds no value, {tuple(columns.shape)}. Give at least one map.")
-    extremes = torch.stack(columns.aminmax())
-    expect_finite("columns", extremes)
-    flat = columns.flatten()
-    subset = flat[:: -(-flat.numel() // _SAMPLES)].float()
-    typical = subset.quantile(subset.new_tensor([0.01, 0.99]))
-    return DisparityRange(extremes[1].item(), extremes[0].item(), typical[1].item(), typical[0].item(), width)
+    if disparity.numel() == 0:
+        raise ValueError(f"disparity: holds no value, {tuple(disparity.shape)}. Give at least one map.")
+    farthest, nearest = torch.stack(disparity.aminmax())
+    expect_finite("disparity", torch.stack([farthest, nearest]))
+    return DisparityRange(nearest.item(), farthest.item(), width)

@@ -10,26 +10,11 @@ import torch
 from torch import Tensor
 
 from .checks import expect_finite
+from .schedules import expect_schedule
 from .trajectory import Trajectory
 
 Denoise: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(state, noise level as a scalar tensor) to the clean latent the network sees in it, of the state's shape."""
-
-
-def expect_schedule(sigmas: Tensor) -> None:
-    """Raise ``ValueError`` unless ``sigmas`` is a schedule of at least one step: finite, descending, not negative."""
-    if sigmas.ndim != 1 or len(sigmas) < 2:
-        raise ValueError(
-            f"sigmas: expected a schedule of at least two noise levels, got the shape {tuple(sigmas.shape)}. "
-            "Use the sigmas that the sampler will run on."
-        )
-    expect_finite("sigmas", sigmas)
-    if bool((sigmas[:-1] <= sigmas[1:]).any()) or bool(sigmas[-1] < 0):
-        levels = ", ".join(f"{level:.4g}" for level in torch.as_tensor(sigmas[:4]).tolist())
-        raise ValueError(
-            f"sigmas: noise levels must descend and not be negative, got {levels}, ... "
-            "Give the schedule as a sampler takes it; inversion turns it round itself."
-        )
 
 
 def invert(

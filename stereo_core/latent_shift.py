@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from .checks import expect_shape
-from .warping import View, Warp, WarpMode, forward_warp
+from .warping import View, Warp, forward_warp
 
 
 class HoleFill(str, Enum):
@@ -41,8 +41,8 @@ def shift_latent(
     The shift is StereoDiffusion's (Wang et al., CVPRW 2024, Eq. 3): every latent column moves left by its
     disparity, truncated to whole columns, and the nearer wins. It copies values, so it holds for a latent at
     any noise level. ``NOISE`` is the Deblur fill (Eq. 8), unit normal in the variance-preserving form of a
-    normalised latent; here each channel's own mean and deviation stand for that scale, so that it also fits a
-    latent that still carries noise or another family's scale.
+    normalised latent; here each channel's own mean and std stand for that scale, so that it also fits a
+    latent that still carries noise or has another family's scale.
 
     Args:
         latent: (B, C, H, W), or (B, C, T, H, W) for a video latent; any floating dtype.
@@ -57,7 +57,7 @@ def shift_latent(
         ValueError: a shape does not fit, or the disparity is not finite.
     """
     warp = warp_latent(latent, disparity)
-    right = torch.where(warp.filled, warp.image, _filling(latent, fill, generator))
+    right = torch.where(warp.filled, warp.image, _fill(latent, fill, generator))
     return LatentPair(torch.cat([latent, right]), ~warp.filled)
 
 
@@ -81,13 +81,13 @@ def warp_latent(latent: Tensor, disparity: Tensor, view: View = View.RIGHT) -> W
     sizes.pop("C")
     expect_shape("disparity", disparity, axes.replace("C", "1"), **sizes)
     if latent.ndim == 4:
-        return forward_warp(latent, disparity, WarpMode.NEAREST, view)
+        return forward_warp(latent, disparity, view)
     frames, columns = (rearrange(t, "b c t h w -> (b t) c h w") for t in (latent, disparity))
-    warp = forward_warp(frames, columns, WarpMode.NEAREST, view)
+    warp = forward_warp(frames, columns, view)
     return Warp(*(rearrange(t, "(b t) c h w -> b c t h w", b=latent.shape[0]) for t in warp))
 
 
-def _filling(latent: Tensor, fill: HoleFill, generator: torch.Generator | None) -> Tensor:
+def _fill(latent: Tensor, fill: HoleFill, generator: torch.Generator | None) -> Tensor:
     if fill is HoleFill.LEFT:
         return latent
     if fill is HoleFill.ZEROS:

@@ -1,7 +1,7 @@
-"""The forms in which samplers hold a noisy state, and the way from each to the papers' DDIM form.
+"""The forms in which samplers hold a noisy x, and the way from each to the papers' DDIM form.
 
-The papers write every state in the variance-preserving form z = sqrt(abar) x0 + sqrt(1 - abar) e. Hosts sample in
-others; all are one family and differ from it by a factor of the noise level alone.
+The papers write every x in the variance-preserving form z = sqrt(abar) x0 + sqrt(1 - abar) e. Hosts sample in others;
+all are one family, and differ from it by a factor that depends on the noise level alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class NoiseForm(str, Enum):
-    """How a state holds its clean part x0 and its unit normal noise e at the level sigma."""
+    """How a noisy x is made of the clean x0 and unit normal noise e at the noise level sigma."""
 
     VE = "ve"
     """x = x0 + sigma e, variance exploding; sigma from 0 up (EPS, V-prediction and EDM models)."""
@@ -21,39 +21,38 @@ class NoiseForm(str, Enum):
     """x = (1 - sigma) x0 + sigma e, flow matching; sigma from 0 to 1 (SD3, Flux, Wan and their like)."""
 
 
-def clean_share(sigma: Tensor, form: NoiseForm) -> Tensor:
-    """Return the factor of x0 in a state, (...) like ``sigma``."""
+def alpha(sigma: Tensor, form: NoiseForm) -> Tensor:
+    """Return the factor of x0 in x, (...) like ``sigma``."""
     return 1 - sigma if NoiseForm(form) is NoiseForm.FLOW else torch.ones_like(sigma)
 
 
 def magnitude(sigma: Tensor, form: NoiseForm) -> Tensor:
-    """Return the root of the summed squares of a state's two factors, (...) like ``sigma``.
+    """Return the root of the summed squares of the two factors in x, (...) like ``sigma``.
 
-    A state divided by it is in variance-preserving form; unit normal noise of that form times it is noise as
-    strong as the whole state at this level.
+    x divided by it is in variance-preserving form; unit normal noise times it is as strong as the whole of x.
     """
-    return (clean_share(sigma, form) ** 2 + sigma**2).sqrt()
+    return (alpha(sigma, form) ** 2 + sigma**2).sqrt()
 
 
 def alpha_bar(sigma: Tensor, form: NoiseForm) -> Tensor:
     r"""Return DDIM's :math:`\bar\alpha` of a noise level, (...) like ``sigma``, from 1 (clean) down to 0."""
-    return (clean_share(sigma, form) / magnitude(sigma, form)) ** 2
+    return (alpha(sigma, form) / magnitude(sigma, form)) ** 2
 
 
-def to_vp(state: Tensor, sigma: Tensor, form: NoiseForm) -> Tensor:
-    """Turn a state into the variance-preserving form.
+def to_vp(x: Tensor, sigma: Tensor, form: NoiseForm) -> Tensor:
+    """Turn x into the variance-preserving form.
 
     Args:
-        state: any shape.
-        sigma: its noise level, a scalar tensor or one that broadcasts over ``state``.
-        form: the form ``state`` is in.
+        x: any shape.
+        sigma: its noise level, a scalar tensor or one that broadcasts over ``x``.
+        form: the form that ``x`` is in.
 
     Returns:
-        The state in DDIM's form, of ``state``'s shape.
+        x in DDIM's form, of the same shape.
     """
-    return state / magnitude(sigma, form)
+    return x / magnitude(sigma, form)
 
 
-def from_vp(state: Tensor, sigma: Tensor, form: NoiseForm) -> Tensor:
-    """Turn a variance-preserving state into ``form`` at the level ``sigma``; the inverse of ``to_vp``."""
-    return state * magnitude(sigma, form)
+def from_vp(x: Tensor, sigma: Tensor, form: NoiseForm) -> Tensor:
+    """Turn a variance-preserving x into ``form`` at the noise level ``sigma``; the inverse of ``to_vp``."""
+    return x * magnitude(sigma, form)

@@ -1,8 +1,7 @@
-"""StereoCrafter-Zero's noisy restart: the filling latents of its iterations, in any noise form."""
+"""StereoCrafter-Zero's noisy restart: how often which steps are taken, and the filling latents of its iterations."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,15 +9,16 @@ import torch
 from torch import Tensor
 
 from .noise_forms import NoiseForm, alpha_bar, from_vp, to_vp
+from .schedules import nearest_step
 
 
 class RestartForm(str, Enum):
     """Which of two published forms of the restart is followed."""
 
     PAPER = "paper"
-    """Eq. 2 as printed; borders are wholly the left view's."""
+    """Eq. 2 as printed; the border takes the left view's values alone."""
     CODE = "code"
-    """The state in Eq. 2 is rescaled from step to step; borders are 0.9 of the left view's."""
+    """z in Eq. 2 is rescaled from step to step; the border takes 0.9 of the left view's values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RestartSettings:
 
     Attributes:
         iterations: L, how often, at least 1.
-        until: share of the whole schedule that is restarted, 0 to 1; the paper's K = 5 of 50 steps.
+        until: fraction of the whole schedule that is restarted, 0 to 1; the paper's K = 5 of 50 steps.
         form: the paper's or its published code's.
 
     Raises:
@@ -45,12 +45,12 @@ class RestartSettings:
         if self.iterations < 1:
             raise ValueError(f"iterations: got {self.iterations}. Take the first steps once or more often.")
         if not 0 <= self.until <= 1:
-            raise ValueError(f"restart_until: got {self.until}. Give a share of the schedule, 0 to 1.")
+            raise ValueError(f"restart_until: got {self.until}. Give a fraction of the schedule, 0 to 1.")
         RestartForm(self.form)
 
     @property
-    def border_share(self) -> float:
-        """The left view's share of a cleaned border."""
+    def border_weight(self) -> float:
+        """The weight of the left view's values in a cleaned border."""
         return 1.0 if RestartForm(self.form) is RestartForm.PAPER else 0.9
 
     def end(self, steps: int, first: int, last: int) -> int:
@@ -67,7 +67,7 @@ class RestartSettings:
         Raises:
             ValueError: the restart would end before ``first`` or after ``last``.
         """
-        end = math.floor(self.until * steps + 0.5)
+        end = nearest_step(self.until, steps)
         if end == 0:
             return first
         if not first < end <= last:
@@ -78,8 +78,8 @@ class RestartSettings:
         return end
 
 
-def ddim_deviation(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
-    r"""Return the deviation of the noise that DDIM at eta 1 adds in one step.
+def ddim_std(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
+    r"""Return the standard deviation of the noise that DDIM at eta 1 adds in one step.
 
     .. math:: \sigma_i = \sqrt{\frac{1 - \bar\alpha_{i+1}}{1 - \bar\alpha_i}}
                          \sqrt{1 - \frac{\bar\alpha_i}{\bar\alpha_{i+1}}}
@@ -87,7 +87,7 @@ def ddim_deviation(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
     Args:
         sigmas: (N + 1,) noise levels, descending.
         step: 0 to N - 1.
-        form: what the levels measure.
+        form: of the noise levels.
 
     Returns:
         A scalar; 0 where the step ends clean.
@@ -99,14 +99,14 @@ def ddim_deviation(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
     return ((1 - then) / (1 - now)).sqrt() * (1 - now / then).sqrt()
 
 
-def deviation_ratio(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
-    """Return a step's DDIM deviation over that of the step before, by which the published code rescales states.
+def std_ratio(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:
+    """Return a step's DDIM std over that of the step before, by which the published code rescales z.
 
     Returns:
         A scalar; 1 at the first step, and at one that ends clean, which the published schedules do not have.
     """
-    deviation = ddim_deviation(sigmas, step, form)
-    return deviation / ddim_deviation(sigmas, step - 1, form) if step and deviation else torch.ones_like(deviation)
+    std = ddim_std(sigmas, step, form)
+    return std / ddim_std(sigmas, step - 1, form) if step and std else torch.ones_like(std)
 
 
 def filling_latent(
@@ -116,7 +116,7 @@ def filling_latent(
 
     .. math:: F_i = z_{i+1} (1 - a_i) + \sigma_i \epsilon'_i a_i
 
-    in variance-preserving form, with :math:`a_i = \sqrt{\bar\alpha_i}`; the published code multiplies the state by
+    in variance-preserving form, with :math:`a_i = \sqrt{\bar\alpha_i}`; the published code multiplies z by
     :math:`\sigma_i / \sigma_{i-1}` as well.
 
     Args:
@@ -124,18 +124,18 @@ def filling_latent(
         noise: (B, ...), unit normal, drawn once for the step and the same in all iterations.
         sigmas: (N + 1,) noise levels, descending.
         step: i, 0 to N - 1.
-        form: of the states.
+        form: of x.
         published: the paper's form or its code's.
 
     Returns:
-        (B, ...), a state at the level before the step.
+        (B, ...), x at the noise level before the step.
 
     Source:
         StereoCrafter-Zero (Shi et al.), Eq. 2.
     """
     before, after = sigmas[step], sigmas[step + 1]
-    share = alpha_bar(before, form).sqrt()
-    state = to_vp(stepped, after, form) * (1 - share)
+    a = alpha_bar(before, form).sqrt()
+    z = to_vp(stepped, after, form) * (1 - a)
     if RestartForm(published) is RestartForm.CODE:
-        state = state * deviation_ratio(sigmas, step, form)
-    return from_vp(state + ddim_deviation(sigmas, step, form) * share * noise, before, form)
+        z = z * std_ratio(sigmas, step, form)
+    return from_vp(z + ddim_std(sigmas, step, form) * a * noise, before, form)

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from .inversion import expect_schedule
 from .noise_forms import NoiseForm, magnitude
+from .schedules import expect_schedule
 from .trajectory import Trajectory
 
 Guided: TypeAlias = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]

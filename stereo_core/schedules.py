@@ -1,7 +1,8 @@
-"""Ranges of a schedule in the measure in which a host limits conditioning: percent of the model's noise levels."""
+"""Schedules of noise levels: what makes one valid, which step a fraction of it means, and a host's percent of it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -9,6 +10,34 @@ from torch import Tensor
 
 # Halvings of [0, 1]; a float64 has no more to give.
 _HALVINGS = 53
+
+
+def expect_steps(sigmas: Tensor) -> None:
+    """Raise ``ValueError`` unless ``sigmas`` (N + 1,) has at least one step to take."""
+    if sigmas.ndim != 1 or len(sigmas) < 2:
+        raise ValueError("sigmas: the schedule has no step. Use at least 1 step, and a denoise above 0.")
+
+
+def expect_schedule(sigmas: Tensor) -> None:
+    """Raise ``ValueError`` unless ``sigmas`` (N + 1,) are finite noise levels that fall, to 0 or above it."""
+    expect_steps(sigmas)
+    if not (bool((sigmas[:-1] > sigmas[1:]).all()) and bool(sigmas[-1] >= 0) and bool(sigmas[0].isfinite())):
+        shown = ", ".join(f"{sigma:.4g}" for sigma in sigmas[:4].tolist())
+        raise ValueError(
+            f"sigmas: every noise level must be finite and lie below the one before, got {shown}, ... "
+            "Connect the sigmas of a scheduler, not flipped; if two of them are equal, use fewer steps or another "
+            "scheduler."
+        )
+
+
+def round_half_up(value: float) -> int:
+    """Return the nearest whole number; halves go up, not to the even one as ``round`` has it."""
+    return math.floor(value + 0.5)
+
+
+def nearest_step(fraction: float, steps: int) -> int:
+    """Return the step nearest to ``fraction`` (0 to 1) of a schedule of ``steps`` steps."""
+    return round_half_up(fraction * steps)
 
 
 def step_ranges(sigmas: Tensor, percent_to_sigma: Callable[[float], float]) -> list[tuple[float, float]]:

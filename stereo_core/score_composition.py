@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .checks import expect_shape
 from .composition_weights import PAPER, CompositionSettings, RepeatNoise
+from .schedules import expect_schedule
 
 Denoiser = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
 """The k-diffusion contract over strips of the matrix: (N, L, C, H, W), their noise level (a scalar tensor) and which
@@ -35,9 +36,9 @@ def count_evaluations(views: int, frames: int, steps: int, settings: Composition
     """Return how many rows and columns ``compose`` has denoised: V + F a step, and as many for each repeat."""
     rows = columns = 0
     for step, _ in _passes(steps, settings):
-        shares = settings.multiview_weights(step, steps, views, frames)
-        rows += sum(share < 1 for share in shares)
-        columns += frames * any(share > 0 for share in shares)
+        weights = settings.multiview_weights(step, steps, views, frames)
+        rows += sum(weight < 1 for weight in weights)
+        columns += frames * any(weight > 0 for weight in weights)
     return Evaluations(rows, columns)
 
 
@@ -82,7 +83,7 @@ def compose(
         Diffusion² (Yang et al., ICLR 2025), Algorithm 1 and Eq. 5.
     """
     expect_shape("matrix", matrix, "V F C H W")
-    expect_descending(sigmas)
+    expect_schedule(sigmas)
     if min(chunks) < 1:
         raise ValueError(f"chunks: got {chunks}. Give each denoiser at least one strip at once.")
     views, frames = matrix.shape[:2]
@@ -90,13 +91,13 @@ def compose(
     rows_first = True
     for step, again in _passes(steps, settings):
         sigma, step_to = sigmas[step], sigmas[step + 1]
-        shares = settings.multiview_weights(step, steps, views, frames)
+        weights = settings.multiview_weights(step, steps, views, frames)
         slope = torch.zeros_like(matrix)
         for by_rows in (rows_first, not rows_first):
             if by_rows:
-                _add_rows(slope, matrix, sigma, rows, [1 - share for share in shares], chunks[0])
+                _add_rows(slope, matrix, sigma, rows, [1 - weight for weight in weights], chunks[0])
             else:
-                _add_columns(slope, matrix, sigma, columns, shares, chunks[1])
+                _add_columns(slope, matrix, sigma, columns, weights, chunks[1])
         rows_first = not rows_first
         if report is not None and not again:
             report(step, torch.addcmul(matrix, slope, sigma, value=-1), matrix)
@@ -104,15 +105,6 @@ def compose(
         if again:
             matrix += _noise(matrix, generator).mul_(_repeat_noise(sigma, step_to, settings.repeat_noise))
     return matrix
-
-
-def expect_descending(sigmas: Tensor) -> None:
-    """Raise ``ValueError`` unless ``sigmas`` (N + 1,) are noise levels that fall, in one step at least."""
-    if sigmas.ndim != 1 or len(sigmas) < 2:
-        raise ValueError(f"sigmas: got {tuple(sigmas.shape)}, no step to take. Give at least two noise levels.")
-    if not bool((sigmas[:-1] > sigmas[1:]).all()) or not bool(sigmas[-1] >= 0):
-        shown = ", ".join(f"{level:.4g}" for level in sigmas[:4].tolist())
-        raise ValueError(f"sigmas: {shown}, ... do not descend to 0. Connect the sigmas of a scheduler, not flipped.")
 
 
 def _passes(steps: int, settings: CompositionSettings) -> Iterator[tuple[int, bool]]:

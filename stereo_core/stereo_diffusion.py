@@ -1,23 +1,26 @@
-"""StereoDiffusion's edits of a state between two denoising steps, for any sampler and any noise form."""
+"""StereoDiffusion: one view becomes a pair between two steps of any sampler, and the views are kept together."""
 
 from __future__ import annotations
 
-import math
+import itertools
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .checks import expect_shape
-from .latent_shift import HoleFill, warp_latent
-from .noise_forms import NoiseForm, from_vp
-from .warping import View, Warp
+from .latent_shift import HoleFill
+from .noise_forms import NoiseForm
+from .schedules import nearest_step
+from .stepping import Stepper
+from .trajectory import Trajectory
+from .view_pairs import initial_holes, renew_right, replace_left, start_pair
 
 
 class ShiftSchedule(NamedTuple):
-    """The steps before which a state is edited, counted from 0.
+    """The steps before which x is edited, counted from 0.
 
     Attributes:
         shift: before this step the one view becomes two.
@@ -33,14 +36,14 @@ class ShiftSettings:
     """When and how one view becomes a pair.
 
     Attributes:
-        shift_at: share of the schedule that the left view takes alone, 0 to 1; the paper's t', 20 %.
+        shift_at: fraction of the schedule that the left view takes alone, 0 to 1; the paper's t', 20 %.
         fill: what the holes of a new view hold.
-        mask_every: share of the schedule between two masked denoisings, 0 to 1; 0 for none. Published: 10 of 50
-            steps. A share and not a count, so that it means the same for 8 steps and for 50.
+        mask_every: fraction of the schedule between two masked denoisings, 0 to 1; 0 for none. Published: 10 of 50
+            steps. A fraction and not a count, so that it means the same for 8 steps and for 50.
         shift_both: shift each view by half, in opposite directions, instead of the right one by all.
 
     Raises:
-        ValueError: a share outside 0 to 1, or an unknown fill.
+        ValueError: a fraction outside 0 to 1, or an unknown fill.
 
     Source:
         StereoDiffusion (Wang et al., CVPRW 2024), sections 3.1 and 3.2. The published code shifts one step later
@@ -54,9 +57,9 @@ class ShiftSettings:
     shift_both: bool = False
 
     def __post_init__(self) -> None:
-        for name, share in (("shift_at", self.shift_at), ("mask_every", self.mask_every)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name}: got {share}. Give a share of the schedule, 0 to 1.")
+        for name, fraction in (("shift_at", self.shift_at), ("mask_every", self.mask_every)):
+            if not 0 <= fraction <= 1:
+                raise ValueError(f"{name}: got {fraction}. Give a fraction of the schedule, 0 to 1.")
         HoleFill(self.fill)
 
     def schedule(self, steps: int) -> ShiftSchedule:
@@ -67,10 +70,10 @@ class ShiftSettings:
         """
         if steps < 1:
             raise ValueError(f"steps: got {steps}. Sampling needs at least one step.")
-        shift = min(_nearest(self.shift_at * steps), steps - 1)
+        shift = min(nearest_step(self.shift_at, steps), steps - 1)
         if self.mask_every == 0:
             return ShiftSchedule(shift, ())
-        period = max(_nearest(self.mask_every * steps), 1)
+        period = max(nearest_step(self.mask_every, steps), 1)
         return ShiftSchedule(shift, tuple(range(shift + period, steps, period)))
 
 
@@ -91,127 +94,73 @@ PUBLISHED = {
 """StereoDiffusion's own: holes left blank, with Deblur (Eq. 8), and with both views shifted."""
 
 
-def filling(
-    state: Tensor, fill: HoleFill, sigma: Tensor, form: NoiseForm, generator: torch.Generator | None = None
+class PairPlan(NamedTuple):
+    """What happens in one run of ``sample_pair``, by its own steps.
+
+    Attributes:
+        shift: before this step the one view becomes two.
+        renew: before these the right view takes over what both views show.
+        cuts: where the pair's part of the schedule is cut, with its start and end.
+        pieces: the same for the whole run: where a sampler starts afresh.
+    """
+
+    shift: int
+    renew: tuple[int, ...]
+    cuts: tuple[int, ...]
+    pieces: tuple[int, ...]
+
+
+def plan_pair(settings: ShiftSettings, steps: int, replayed: bool) -> PairPlan:
+    """Plan a run of ``steps`` steps; a replayed left view is put back after every step of the pair.
+
+    Raises:
+        ValueError: no step at all.
+    """
+    shift, renew = settings.schedule(steps)
+    cuts = tuple(sorted({shift, *(range(shift + 1, steps) if replayed else renew), steps}))
+    return PairPlan(shift, renew, cuts, cuts if replayed or shift == 0 else (0, *cuts))
+
+
+def sample_pair(
+    run: Stepper,
+    x: Tensor,
+    sigmas: Tensor,
+    disparity: Tensor,
+    form: NoiseForm,
+    settings: ShiftSettings,
+    generator: torch.Generator | None = None,
+    trajectory: Trajectory | None = None,
 ) -> Tensor:
-    """Make what holes of a new view hold.
+    """Sample a stereo pair: one view up to the shift, then both, the right one renewed from the left now and then.
 
     Args:
-        state: (B, C, H, W) or (B, C, T, H, W), the one view.
-        fill: ``left`` is the state itself at the same place; ``zeros`` nothing; ``noise`` StereoDiffusion's Deblur
-            (Eq. 8), unit normal noise in the variance-preserving form.
-        sigma: the state's noise level, a scalar tensor.
-        form: the state's form.
-        generator: the random stream of ``noise``, on the CPU; ``None`` takes torch's own.
-
-    Returns:
-        A state of the same shape and level.
-    """
-    match HoleFill(fill):
-        case HoleFill.LEFT:
-            return state
-        case HoleFill.ZEROS:
-            return torch.zeros_like(state)
-        case HoleFill.NOISE:
-            unit = torch.randn(state.shape, generator=generator, dtype=torch.float32)  # one stream on every device
-            return from_vp(unit.to(state), sigma.to(state), form)
-
-
-def start_pair(state: Tensor, disparity: Tensor, fill: Tensor, shift_both: bool = False) -> Tensor:
-    """Make both views of a state: the Stereo Pixel Shift (Eq. 3).
-
-    Values are copied, so the result is at the state's noise level in any form; masks and noise can be shifted
-    just as well.
-
-    Args:
-        state: (B, C, H, W) or (B, C, T, H, W).
+        run: takes the steps.
+        x: (B, C, H, W) or (B, C, T, H, W) at the first noise level; not read where the left view is replayed.
+        sigmas: (N + 1,) noise levels, descending.
         disparity: (B, 1, H, W) or (B, 1, T, H, W) in whole columns of this grid, larger is nearer.
-        fill: what the holes hold; broadcasts to ``state``.
-        shift_both: the left view moves too, each by half.
+        form: of x.
+        settings: when and how the views are made and renewed.
+        generator: of the noise in holes, on the CPU; ``None`` takes torch's own.
+        trajectory: the left view's known path over these noise levels, which it then follows exactly.
 
     Returns:
-        (2B, ...): all left entries, then all right ones. Without ``shift_both`` the left ones are ``state``.
+        (2B, ...) at the last noise level, all left entries, then all right ones.
 
     Raises:
-        ValueError: a shape does not fit, or the disparity is not finite.
+        ValueError: no step, a trajectory of another shape or schedule.
+
+    Source:
+        StereoDiffusion (Wang et al., CVPRW 2024), Algorithm 1.
     """
-    to_left, to_right = _shares(disparity, shift_both)
-    views = [state if to_left is None else _filled(warp_latent(state, to_left, View.LEFT), fill)]
-    return torch.cat([*views, _filled(warp_latent(state, to_right), fill)])
-
-
-def renew_right(pair: Tensor, disparity: Tensor, shift_both: bool = False) -> Tensor:
-    """Copy to the right view what the left view shows of it: Symmetric Pixel Shift Masking Denoise (Eq. 6 and 7).
-
-    right[M] = S(left)[M], the rest stays as it was denoised. The published code, when both views are shifted,
-    shifts the already shifted left view once more; here a pixel goes from where the left view shows it to where the
-    right view shows it.
-
-    Args:
-        pair: (2B, C, H, W) or (2B, C, T, H, W), both views at one noise level.
-        disparity: as given to ``start_pair``.
-        shift_both: as given to ``start_pair``.
-
-    Returns:
-        (2B, ...), the left view untouched.
-
-    Raises:
-        ValueError: a shape does not fit.
-    """
-    if pair.shape[0] != 2 * disparity.shape[0]:
-        raise ValueError(
-            f"pair: expected twice the {disparity.shape[0]} entries of disparity, got {pair.shape[0]}. "
-            "Stack all left entries, then all right ones."
-        )
-    left, right = pair.chunk(2)
-    to_left, to_right = _shares(disparity, shift_both)
-    shifted = warp_latent(left, to_right) if to_left is None else _left_to_right(left, to_left, to_right)
-    return torch.cat([left, _filled(shifted, right)])
-
-
-def replace_left(pair: Tensor, left: Tensor) -> Tensor:
-    """Put a known state into the left view: replay.
-
-    Args:
-        pair: (2B, ...), both views.
-        left: (B, ...), the left view's own state at this noise level, any device and floating dtype.
-
-    Returns:
-        (2B, ...).
-
-    Raises:
-        ValueError: another shape.
-    """
-    axes = "B C T H W" if pair.ndim == 5 else "B C H W"
-    sizes = dict(zip(axes.split(), (pair.shape[0] // 2, *pair.shape[1:]), strict=True))
-    expect_shape("left", left, axes, **sizes)
-    return torch.cat([left.to(pair), pair.chunk(2)[1]])
-
-
-def _nearest(value: float) -> int:
-    return math.floor(value + 0.5)
-
-
-def _shares(disparity: Tensor, shift_both: bool) -> tuple[Tensor | None, Tensor]:
-    """How far the left and the right view move; whole columns split without losing one."""
-    if not shift_both:
-        return None, disparity
-    to_left = (disparity / 2).floor()
-    return to_left, disparity - to_left
-
-
-def _filled(warp: Warp, fill: Tensor) -> Tensor:
-    return torch.where(warp.filled, warp.image, fill)
-
-
-def _left_to_right(left: Tensor, to_left: Tensor, to_right: Tensor) -> Warp:
-    """Warp the left of two shifted views to the right one, by the columns of the middle one between them."""
-    width = left.shape[-1]
-    middle = torch.arange(width, dtype=torch.float32, device=left.device).expand(to_left.shape)
-    in_left = middle + to_left
-    front = warp_latent(middle.contiguous(), to_left, View.LEFT).image  # the middle column that each left column shows
-    warp = warp_latent(torch.cat([middle, in_left], dim=1), to_right)
-    owner, source = warp.image.chunk(2, dim=1)
-    index = source.clamp(0, width - 1).long()
-    seen = warp.filled & (source >= 0) & (source < width) & (front.gather(-1, index) == owner)
-    return Warp(left.gather(-1, index.expand_as(left)), seen)
+    plan = plan_pair(settings, len(sigmas) - 1, trajectory is not None)
+    make_pair = partial(start_pair, disparity=disparity, shift_both=settings.shift_both)
+    left = run.run(x, 0, plan.shift) if trajectory is None else trajectory.like(x, float(sigmas[plan.shift]))
+    pair = make_pair(left, initial_holes(left, settings.fill, sigmas[plan.shift], form, generator))
+    run.double(make_pair)
+    for first, last in itertools.pairwise(plan.cuts):
+        pair = run.run(pair, first, last)
+        if trajectory is not None:
+            pair = replace_left(pair, trajectory.like(x, float(sigmas[last])))
+        if last in plan.renew:
+            pair = renew_right(pair, disparity, settings.shift_both)
+    return pair

@@ -1,4 +1,4 @@
-"""The states of one view at every noise level of a schedule: what replay and inversion hand on."""
+"""One view's x at every noise level of a schedule: what recording and inversion hand on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 # schedule by what inversion stays below 1.
 _RELATIVE = 2e-4
 
-# A latent that went from one part of a schedule to the next through scaling, and perhaps half precision, is the same.
-_SAME_STATE = 1e-2
+# What scaling, and half precision on the way, make of one and the same latent; another noise or picture is far off.
+_SAME_LATENT = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class NoiseRecord:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """A left view's way from noise to picture.
+    """A left view's path from noise to picture.
 
     Attributes:
         sigmas: (N + 1,) noise levels, descending, in the model's own measure (sigma, or t of a flow model).
-        states: N + 1 tensors (B, C, H, W) or (B, C, T, H, W), the sampler's state x at each level, in the model's
-            latent scale; they may lie on another device, or in half precision, than the sampling that uses them.
-        noise: of the runs that made the states, in order; none for states that no sampler made.
+        states: N + 1 tensors (B, C, H, W) or (B, C, T, H, W), the sampler's x at each noise level, in the model's
+            latent scale; they may lie on another device, or be in another precision, than the run that uses them.
+        noise: what the runs that made the states drew, in order; none for states that no sampler made.
 
     Raises:
         ValueError: the counts differ, or the levels do not descend.
@@ -91,6 +91,16 @@ class Trajectory:
             )
         return nearest
 
+    def denoised(self, step: int) -> Tensor:
+        """Return the estimate of the clean x that a step was taken with: where it leads to at noise level 0.
+
+        In every noise form x runs straight in sigma. float32, for half precision does not hold the products.
+        """
+        before, after = self.sigmas[step : step + 2].tolist()
+        start, end = (state.float() for state in self.states[step : step + 2])
+        denoised: Tensor = (before * end - after * start) / (before - after)
+        return denoised
+
     def at(self, sigma: float) -> Tensor:
         """Return the state at one noise level.
 
@@ -99,8 +109,22 @@ class Trajectory:
         """
         return self.states[self.index(sigma)]
 
+    def like(self, x: Tensor, sigma: float) -> Tensor:
+        """Return the state at one noise level on the device and in the dtype of ``x``.
+
+        Raises:
+            ValueError: the trajectory was made for another schedule, or for latents of another shape than ``x``.
+        """
+        state = self.at(sigma)
+        if state.shape != x.shape:
+            raise ValueError(
+                f"trajectory: holds a latent of {tuple(state.shape)}, the one to sample has {tuple(x.shape)}. "
+                "Invert or record the same picture at the same size."
+            )
+        return state.to(x)
+
     def halved(self) -> Trajectory:
-        """Return the same way in half precision, float16, except for the last state.
+        """Return the same path in half precision, float16, except for the last state.
 
         The last state is what the view ends as, so it stays as it is; so does a state beyond float16's range.
         """
@@ -130,8 +154,7 @@ class Trajectory:
                 f"before: holds a latent of {tuple(last.shape)}, this part one of {tuple(first.shape)}. "
                 "Go on with the output of that part."
             )
-        apart = (last.float() - first.float()).abs().max() / first.float().abs().max().clamp_min(1e-12)
-        if not apart <= _SAME_STATE:
+        if not same_latent(last, first):
             raise ValueError(
                 "before: ends in another state than the one this part begins with. "
                 "Go on with the output of that part, and without new noise (Disable Noise)."
@@ -139,6 +162,15 @@ class Trajectory:
         steps = len(self.sigmas) - 1
         noise = (*self.noise, *(replace(record, first=record.first + steps) for record in later.noise))
         return Trajectory(torch.cat([self.sigmas, later.sigmas[1:]]), (*self.states, *later.states[1:]), noise)
+
+
+def same_latent(latent: Tensor, reference: Tensor, tolerance: float = _SAME_LATENT) -> bool:
+    """Tell whether two latents of one shape agree, to ``tolerance`` of the reference's largest magnitude.
+
+    The default takes latents for the same that went through a host's scaling and perhaps half precision.
+    """
+    apart = (latent.float() - reference.float()).abs().max()
+    return bool(apart <= tolerance * reference.float().abs().max())
 
 
 def _halved(state: Tensor) -> Tensor:

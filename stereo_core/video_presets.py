@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 
 
 class VideoPreset(str, Enum):
@@ -15,21 +14,12 @@ class VideoPreset(str, Enum):
     SMALL = "256x256"
 
 
-class VideoSettings(NamedTuple):
-    """What depends on the resolution.
-
-    Attributes:
-        last_warp: share of the schedule after which the right view is no longer warped, 0 to 1.
-        dissolve: recommended strength of dissolving the depth map, as a share of the schedule, 0 for none.
-    """
-
-    last_warp: float
-    dissolve: float
-
-
-PUBLISHED = {
-    VideoPreset.LARGE: VideoSettings(34 / 50, 45 / 50),
-    VideoPreset.MEDIUM: VideoSettings(44 / 50, 40 / 50),
-    VideoPreset.SMALL: VideoSettings(45 / 50, 0.0),
+LAST_WARPS = {
+    VideoPreset.LARGE: 34 / 50,
+    VideoPreset.MEDIUM: 44 / 50,
+    VideoPreset.SMALL: 45 / 50,
 }
-"""StereoCrafter-Zero (Shi et al.), section 4.1 and appendix C, in steps of 50."""
+"""The fraction of the schedule after which the right view is no longer warped.
+
+StereoCrafter-Zero (Shi et al.), section 4.1 and appendix C, in steps of 50.
+"""

@@ -25,7 +25,7 @@ _WIDER = 1.1
 
 def couple_views(
     model: ModelPatcher,
-    mode: AttentionMode,
+    mode: AttentionMode | None,
     start: float = 0.0,
     end: float = 1.0,
     blocks: str = "",
@@ -33,9 +33,19 @@ def couple_views(
 ) -> ModelPatcher:
     """Return a clone of ``model`` whose self-attention couples the views of each pair.
 
+    Args:
+        model: never changed.
+        mode: how; ``None`` not at all, and ``model`` itself is returned.
+        start: fraction of the schedule from which on it does so, 0 to 1.
+        end: fraction of the schedule before which it does so, 0 to 1.
+        blocks: which of the model's blocks, all when empty; see ``select_blocks``.
+        temporal: couple attention over time, too, where the model has it apart.
+
     Raises:
         ValueError: an unknown family, a range that ends before it starts, no such block, or no temporal attention.
     """
+    if mode is None:
+        return model
     if start > end:
         raise ValueError(
             f"start_percent {start:g} lies after end_percent {end:g}. Start the range at or before its end."

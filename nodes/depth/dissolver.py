@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from ...stereo_core.dissolving import DissolveForm, dissolve, noise_level, restore_range
 from ...stereo_core.windows import blend_windows, plan_windows
+from ..host import noise_form
 from ..sampling.pairs import mark_pair
-from ..sampling.stepwise import noise_form
 
 # Models of single pictures whose latents have a time axis all the same.
 _PICTURES_IN_TIME = (comfy.model_base.QwenImage, comfy.model_base.Anima)

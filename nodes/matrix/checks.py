@@ -6,7 +6,7 @@ import comfy.model_base
 from comfy.model_patcher import ModelPatcher
 
 from ...stereo_core.noise_forms import NoiseForm
-from ..sampling.stepwise import noise_form
+from ..host import noise_form
 from .conditioning import MatrixConditioning, Strip, refuse_fixed_orbit
 
 _ORBITS = (comfy.model_base.SV3D_u, comfy.model_base.SV3D_p)

@@ -15,14 +15,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ...stereo_core.composition_weights import CompositionSettings
-from ...stereo_core.score_composition import compose, count_evaluations, expect_descending
+from ...stereo_core.schedules import expect_schedule
+from ...stereo_core.score_composition import compose, count_evaluations
+from ...stereo_core.seeds import Stream, make_generator
 from .checks import expect_models, expect_strips
 from .conditioning import MatrixConditioning
 from .strip_denoiser import StripDenoiser, Turns
 from .view_expert import PairDenoiser, find_expert
-
-# Keeps the noise of repeats apart from the noise that the same seed starts the matrix with.
-_REPEAT_STREAM = 0x2545F491
 
 
 def sample_matrix(
@@ -52,7 +51,7 @@ def sample_matrix(
         ValueError: models or strips that do not fit each other, or a schedule without steps.
     """
     expert = find_expert(multiview)
-    expect_descending(sigmas)
+    expect_schedule(sigmas)
     expect_models(video, multiview, expert is not None)
     views, frames = expect_strips(video, multiview, conditioning, expert is not None)
     latent_format = video.get_model_object("latent_format")
@@ -74,11 +73,11 @@ def sample_matrix(
 
     def work() -> Tensor:
         at_once = (chunk, chunk) if chunk else (rows.fits(views), columns.fits(frames))
-        stream = torch.Generator().manual_seed((seed + _REPEAT_STREAM) % 2**63)
+        generator = make_generator(seed, Stream.COMPOSITION)
         at_once = (at_once[0], frames if expert else at_once[1])  # the expert's pair of clips is not to be cut
         report = watch.step if watch.shows else None
         # No name for the start: the matrix at other levels is not to be held beside the one at work.
-        return compose(start(), levels, rows, by_columns, settings, at_once, stream, report)
+        return compose(start(), levels, rows, by_columns, settings, at_once, generator, report)
 
     try:
         matrix = _prepared(used, sigmas, seed, work)

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...stereo_core.geometry import StereoGeometry
-from ...stereo_core.stereo_diffusion import renew_right
-from ..sampling.latent_geometry import latent_columns
+from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.view_pairs import renew_right
 from .strip_denoiser import StripDenoiser
 
 _KEY = "stereo_view_expert"
 
 
-@dataclass(frozen=True, slots=True)
-class ViewExpert:
-    """What ties the two views of each frame to each other.
-
-    Attributes:
-        depth: IMAGE of the left view, white near, one map for each frame or one for all.
-        geometry: how deep the stereo is.
-    """
-
-    depth: Tensor
-    geometry: StereoGeometry
-
-
-def make_expert(model: ModelPatcher, expert: ViewExpert) -> ModelPatcher:
-    """Return a clone of ``model`` that score composition takes for a view expert."""
+def make_expert(model: ModelPatcher, depth: StereoDepth) -> ModelPatcher:
+    """Return a clone of ``model`` that score composition takes for a view expert of that depth and geometry."""
     made = model.clone()
-    made.set_attachments(_KEY, expert)
+    made.set_attachments(_KEY, depth)
     return made
 
 
-def find_expert(model: ModelPatcher) -> ViewExpert | None:
-    """What makes ``model`` a view expert, if it is one."""
+def find_expert(model: ModelPatcher) -> StereoDepth | None:
+    """Return the depth that makes ``model`` a view expert, if it is one."""
     return model.get_attachment(_KEY)
 
 
@@ -51,10 +36,10 @@ class PairDenoiser:
     the left view hides) the model's own estimate of the right view, coupled to the left one by attention.
     """
 
-    def __init__(self, denoiser: StripDenoiser, expert: ViewExpert, clip: torch.Size) -> None:
+    def __init__(self, denoiser: StripDenoiser, depth: StereoDepth, clip: torch.Size) -> None:
         """Take the model over both rows of a matrix whose rows are ``clip``, (F, C, H, W)."""
         self._denoiser = denoiser
-        self._disparity = latent_columns(clip, expert.depth, expert.geometry)
+        self._disparity = depth.for_latent(clip)
 
     def __call__(self, strips: Tensor, sigma: Tensor, indices: Sequence[int]) -> Tensor:
         """Estimate all columns at once, as the pair of clips that the video model knows."""

@@ -9,12 +9,11 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from ...stereo_core.noise_forms import clean_share
-from ...stereo_core.trajectory import Trajectory
-from .stepwise import noise_form
-
-# Half precision, and the way through the host's scalings; another noise or picture differs by far more.
-_SAME_STATE = 1e-2
+from ...stereo_core.noise_forms import alpha
+from ...stereo_core.schedules import expect_steps
+from ...stereo_core.trajectory import Trajectory, same_latent
+from ..host import noise_form
+from .latents import expect_latent
 
 
 class Views(NamedTuple):
@@ -24,7 +23,7 @@ class Views(NamedTuple):
         noise: (B, ...).
         latent: (B, ...), what a mask keeps.
         mask: (B, ...) or ``None``.
-        right: (B, ...), the right view's state at the first level; ``None`` where it is to be made.
+        right: (B, ...), the right view's x at the first noise level; ``None`` where it is to be made.
     """
 
     noise: Tensor
@@ -43,18 +42,13 @@ def read_views(
     latent: Tensor,
     mask: Tensor | None,
 ) -> Views:
-    """Tell one view from two, by the trajectory's state at the first level.
+    """Tell one view from two, by the trajectory's x at the first noise level.
 
     Raises:
         ValueError: a latent that cannot be shifted, or that is neither.
     """
-    if noise.ndim not in (4, 5):
-        raise ValueError(
-            "latent_image: expected a picture latent (B, C, H, W) or a video latent (B, C, T, H, W). "
-            "Latents with several parts, as of video with sound, cannot be shifted: use a model of one part."
-        )
-    if len(sigmas) < 2:
-        raise ValueError("sigmas: the schedule has no step. Use at least 1 step, and a denoise above 0.")
+    expect_latent("latent_image", noise)
+    expect_steps(sigmas)
     left = trajectory.at(float(sigmas[0])).to(noise)
     paired = noise.shape == (2 * len(left), *left.shape[1:])
     if not paired and noise.shape != left.shape:
@@ -63,9 +57,8 @@ def read_views(
             "Record the left view at the same size and count; sample that view alone, or the pair of both."
         )
     sampling = guider.inner_model.model_sampling
-    state = sampling.noise_scaling(sigmas[0], noise, latent, sampler.max_denoise(guider, sigmas))
-    apart = (state[: len(left)].float() - left.float()).abs().max()
-    if not apart <= _SAME_STATE * left.abs().max():
+    x = sampling.noise_scaling(sigmas[0], noise, latent, sampler.max_denoise(guider, sigmas))
+    if not same_latent(x[: len(left)], left):
         raise ValueError(
             "latent_image: with its noise it is not the left view that trajectory holds at the first of these sigmas. "
             + ("A pair takes no new noise: use Disable Noise. " if paired and noise.any() else "")
@@ -74,14 +67,14 @@ def read_views(
     if not paired:
         return Views(noise, latent, mask, None)
     prepare_for_one_view(guider, noise, latent, mask, seed)
-    right = state[len(left) :]
+    right = x[len(left) :]
     if mask is None:
         return Views(torch.zeros_like(left), latent[: len(left)], None, right)
     # What a mask keeps is given as noisy as the pair is; its picture and noise are in the left view's own way.
     form = noise_form(sampling)
-    clean = straight_to_clean(trajectory, len(trajectory.states) - 2).to(left)
-    kept = (left - clean_share(sigmas[0], form) * clean) / sigmas[0]
-    return Views(kept, clean, mask[: len(left)], right)
+    denoised = trajectory.denoised(len(trajectory.states) - 2).to(left)
+    kept = (left - alpha(sigmas[0], form) * denoised) / sigmas[0]
+    return Views(kept, denoised, mask[: len(left)], right)
 
 
 def conditions_differ(conds: Mapping[str, Iterable[Mapping[str, Any]]], entries: int) -> bool:
@@ -96,13 +89,6 @@ def conditions_differ(conds: Mapping[str, Iterable[Mapping[str, Any]]], entries:
         if any(isinstance(value, Tensor) and value.ndim and len(value) > entries for value in values):
             return True
     return False
-
-
-def straight_to_clean(trajectory: Trajectory, step: int) -> Tensor:
-    """Where a step of a trajectory leads to at noise level 0; in every form a state runs straight in sigma."""
-    (before, after), states = trajectory.sigmas[step : step + 2].tolist(), trajectory.states[step : step + 2]
-    start, end = (state.float() for state in states)  # half precision does not hold the products
-    return (before * end - after * start) / (before - after)
 
 
 def prepare_for_one_view(

@@ -1,18 +1,14 @@
-"""What a sampler must be to run in pieces, and the random stream it draws from."""
+"""What a sampler of the host must be to run in pieces, and what it does with noise."""
 
 from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable
 
-import comfy.k_diffusion.sampling
 import comfy.samplers
 import torch
 from torch import Tensor
 
-# The host's functions whose own noise is a Brownian path; all others draw afresh at each step.
-_BROWNIAN = {"sample_dpmpp_sde", "sample_dpmpp_2m_sde", "sample_dpmpp_2m_sde_heun", "sample_dpmpp_3m_sde"}
 _OWN_STEPS = {"dpm_fast_function": "dpm_fast", "dpm_adaptive_function": "dpm_adaptive"}
 _TWO_STEPS = {"sample_unipc": "uni_pc", "sample_unipc_bh2": "uni_pc_bh2"}
 
@@ -71,33 +67,6 @@ def inpaint_noise(sampler: comfy.samplers.KSAMPLER, noise: Tensor, seed: int) ->
     return torch.randn(noise.shape, generator=torch.Generator().manual_seed(seed + 1)).to(noise)
 
 
-class NoiseStream:
-    """The random stream that a sampler function draws from, the host's own to the bit, and how far it is drawn.
-
-    Attributes:
-        drawn: how often it has been drawn from.
-    """
-
-    def __init__(self, sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None) -> None:
-        """For a function that takes a ``noise_sampler``, a whole schedule, and noise of the shape of ``like``."""
-        self._made_of = sampler, like, sigmas, seed
-        # A path has its noise by the level: it need not be drawn in order.
-        self._by_level = function_name(sampler).removesuffix("_gpu") in _BROWNIAN
-        self._draw, self.drawn = _host_stream(*self._made_of), 0
-
-    def __call__(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        self.drawn += 1
-        return self._draw(sigma, sigma_next)
-
-    def seek(self, drawn: int) -> None:
-        """Go to where it has been drawn from ``drawn`` times."""
-        if drawn < self.drawn:
-            self._draw, self.drawn = _host_stream(*self._made_of), 0
-        while self.drawn < drawn and not self._by_level:
-            self(self._made_of[2][0], self._made_of[2][-1])  # such a stream does not look at the levels
-        self.drawn = drawn
-
-
 def takes_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
     """Whether the function can be given its noise."""
     return "noise_sampler" in inspect.signature(sampler.sampler_function).parameters
@@ -106,16 +75,3 @@ def takes_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
 def brings_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
     """Whether whoever made the sampler gave it a random stream, which cannot be made again from a seed."""
     return sampler.extra_options.get("noise_sampler") is not None
-
-
-def _host_stream(
-    sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None
-) -> Callable[[Tensor, Tensor], Tensor]:
-    if brings_noise(sampler):
-        return sampler.extra_options["noise_sampler"]
-    name = function_name(sampler)
-    on_cpu = not name.endswith("_gpu")
-    if name.removesuffix("_gpu") in _BROWNIAN:
-        low, high = sigmas[sigmas > 0].min(), sigmas.max()
-        return comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, low, high, seed=seed, cpu=on_cpu)
-    return comfy.k_diffusion.sampling.default_noise_sampler(like, seed=seed)

@@ -1,4 +1,4 @@
-"""KSampler's run with another sampler in it, the latent it takes and the one a pair leaves."""
+"""KSampler's run with another sampler in it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,8 @@ import latent_preview
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-
-def fit_to_model(model: ModelPatcher, latent: dict[str, Any]) -> dict[str, Any]:
-    """Give an empty latent the model's channels and size, as the host's samplers do.
-
-    Raises:
-        ValueError: no latent of pictures or of one video.
-    """
-    ratios = {name: latent.get(name) for name in ("downscale_ratio_spacial", "downscale_ratio_temporal")}
-    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios.values())
-    if samples.is_nested or samples.ndim not in (4, 5):
-        raise ValueError(
-            "latent_image: expected a picture latent (B, C, H, W) or a video latent (B, C, T, H, W), got "
-            f"{'one with several parts' if samples.is_nested else tuple(samples.shape)}. "
-            "Connect the latent of VAE Encode or an empty latent; separate sound from video first."
-        )
-    return {**{name: value for name, value in latent.items() if name not in ratios}, "samples": samples}
-
-
-def pair_latent(latent: dict[str, Any], samples: Tensor) -> dict[str, Any]:
-    """Return the latent of both views, (2B, ...), from the left one's: without its mask."""
-    kept = {name: value for name, value in latent.items() if name != "noise_mask"}
-    # Entries of the same number get the same noise from the host: both eyes start alike in a further sampler.
-    batch_index = 2 * list(latent.get("batch_index", range(len(samples) // 2)))
-    return {**kept, "samples": samples, "batch_index": batch_index}
+from ...stereo_core.stereo_depth import StereoDepth
+from .latents import fit_to_model, latent_disparity
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +26,8 @@ class PlainRun:
         latent: the LATENT, as ``fit_to_model`` gives it.
         seed: of the noise.
         cfg: guidance.
-        sigmas: the schedule.
+        sampler: the one that takes the steps of the plain run.
+        sigmas: (N + 1,) the schedule, descending.
     """
 
     positive: list[Any]
@@ -56,7 +35,12 @@ class PlainRun:
     latent: dict[str, Any]
     seed: int
     cfg: float
+    sampler: comfy.samplers.KSAMPLER
     sigmas: Tensor
+
+    def disparity(self, model: ModelPatcher, depth: StereoDepth) -> Tensor:
+        """Return the disparity that the latent gets, (B, 1, H, W) or (B, 1, T, H, W) in columns."""
+        return latent_disparity(depth, self.latent["samples"].shape, model.get_model_object("latent_format"))
 
     def __call__(
         self, model: ModelPatcher, sampler: comfy.samplers.Sampler, done: int = 0, planned: int | None = None
@@ -84,13 +68,25 @@ class PlainRun:
         )
 
 
-def ksampler_sigmas(model: ModelPatcher, steps: int, sampler_name: str, scheduler: str, denoise: float) -> Tensor:
-    """Return KSampler's schedule.
+def plan_ksampler(
+    model: ModelPatcher,
+    positive: list[Any],
+    negative: list[Any],
+    latent_image: dict[str, Any],
+    seed: int,
+    steps: int,
+    cfg: float,
+    sampler_name: str,
+    scheduler: str,
+    denoise: float,
+) -> PlainRun:
+    """Return the run that KSampler makes of these widgets.
 
     Raises:
-        ValueError: no step is left to take.
+        ValueError: a latent that cannot be shifted or holds both views already, or no step to take.
     """
+    sampler = comfy.samplers.sampler_object(sampler_name)
     sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise).sigmas
     if len(sigmas) < 2:
         raise ValueError(f"denoise: {denoise} leaves no step to take. Set it above 0.")
-    return sigmas
+    return PlainRun(positive, negative, fit_to_model(model, latent_image), seed, cfg, sampler, sigmas)

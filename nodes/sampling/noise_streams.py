@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import comfy.k_diffusion.sampling
 import comfy.samplers
 from torch import Tensor
 
+from ...stereo_core.seeds import Stream, derive_seed
 from ...stereo_core.trajectory import Trajectory
-from .host_samplers import NoiseStream, brings_noise, function_name, takes_noise
+from .host_samplers import brings_noise, function_name, takes_noise
 
-# Keep the noise of repeats apart from that of the picture, and repeats apart from each other.
-_TAKE_STREAM, _STEP_STRIDE, _TAKE_STRIDE = 0x1F83D9ABF, 0x9E3779B1, 0x3C6EF372FE9
+# The host's functions whose own noise is a Brownian path; all others draw afresh at each step.
+_BROWNIAN = {"sample_dpmpp_sde", "sample_dpmpp_2m_sde", "sample_dpmpp_2m_sde_heun", "sample_dpmpp_3m_sde"}
 
 
-def take_seed(seed: int, place: int, take: int) -> int:
-    """The seed of a repeat's own noise, by the step of the whole schedule and the number of the repeat, from 1."""
-    return (seed + _TAKE_STREAM + place * _STEP_STRIDE + take * _TAKE_STRIDE) % 2**63
+class NoiseStream:
+    """The random stream that a sampler function draws from, the host's own to the bit, and how far it is drawn.
+
+    Attributes:
+        drawn: how often it has been drawn from.
+    """
+
+    def __init__(self, sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None) -> None:
+        """For a function that takes a ``noise_sampler``, a whole schedule, and noise of the shape of ``like``."""
+        self._made_of = sampler, like, sigmas, seed
+        # A path has its noise by the level: it need not be drawn in order.
+        self._by_level = function_name(sampler).removesuffix("_gpu") in _BROWNIAN
+        self._draw, self.drawn = _host_stream(*self._made_of), 0
+
+    def __call__(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        self.drawn += 1
+        return self._draw(sigma, sigma_next)
+
+    def seek(self, drawn: int) -> None:
+        """Go to where it has been drawn from ``drawn`` times."""
+        if drawn < self.drawn:
+            self._draw, self.drawn = _host_stream(*self._made_of), 0
+        while self.drawn < drawn and not self._by_level:
+            self(self._made_of[2][0], self._made_of[2][-1])  # such a stream does not look at the levels
+        self.drawn = drawn
 
 
 class NoiseStreams:
@@ -47,18 +73,19 @@ class NoiseStreams:
         self._begun: dict[int, int] = {}
         self._recorded: dict[int, NoiseStream] = {}
 
-    def at(self, step: int, take: int = 0) -> NoiseStream | None:
+    def at(self, step: int, repeat: int = 0) -> NoiseStream | None:
         """Return the stream to take ``step`` and those after it with; ``None`` where the function takes none.
 
         Args:
             step: 0 for the run's first.
-            take: 0 for the take that the run goes on from, and a number for each other one: they draw anew.
+            repeat: 0 for the take that the run goes on from; every other number draws noise of its own.
         """
         if self._own is None:
             return None
         place = self._first + step
-        if take:
-            return NoiseStream(self._sampler, self._like, self._whole, take_seed(self.seed, place, take))
+        if repeat:
+            seed = derive_seed(self.seed, Stream.REPEAT, place, repeat)
+            return NoiseStream(self._sampler, self._like, self._whole, seed)
         record = self._trajectory and self._trajectory.drawn(place, function_name(self._sampler))
         if record is None:
             self._own.seek(self._begun.setdefault(step, self._own.drawn))
@@ -77,3 +104,16 @@ class NoiseStreams:
         name = function_name(self._sampler)
         records = [self._trajectory.drawn(self._first + step, name) for step in range(steps)]
         return {step for step in range(1, steps) if records[step] is not records[step - 1]}
+
+
+def _host_stream(
+    sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None
+) -> Callable[[Tensor, Tensor], Tensor]:
+    if brings_noise(sampler):
+        return sampler.extra_options["noise_sampler"]
+    name = function_name(sampler)
+    on_cpu = not name.endswith("_gpu")
+    if name.removesuffix("_gpu") in _BROWNIAN:
+        low, high = sigmas[sigmas > 0].min(), sigmas.max()
+        return comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, low, high, seed=seed, cpu=on_cpu)
+    return comfy.k_diffusion.sampling.default_noise_sampler(like, seed=seed)

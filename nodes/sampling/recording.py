@@ -12,8 +12,10 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from ...stereo_core.schedules import expect_schedule
 from ...stereo_core.trajectory import NoiseRecord, Trajectory
-from .host_samplers import NoiseStream, brings_noise, expect_steppable, function_name, takes_noise
+from .host_samplers import brings_noise, expect_steppable, function_name, takes_noise
+from .noise_streams import NoiseStream
 from .pairs import mark_pair
 
 # SDE samplers begin a flow model's schedule this much below its first level at most, relative.
@@ -44,7 +46,8 @@ class RecordingSampler(comfy.samplers.Sampler):
     ) -> Tensor:
         """Called by the host's guiders."""
         self.trajectory = None
-        levels = expect_levels(sigmas)
+        expect_schedule(sigmas)
+        levels = sigmas.detach().to(device="cpu", copy=True).float()
         record = _Record(levels, noise.shape)
         inner = copy.copy(self.inner)
         inner.sampler_function = record.around(self.inner.sampler_function)
@@ -142,19 +145,3 @@ def _unsteady(what: str) -> ValueError:
     return ValueError(
         f"sampler: {what}, so its states cannot be told apart by noise level. Use euler, ddim or dpmpp_2m."
     )
-
-
-def expect_levels(sigmas: Tensor) -> Tensor:
-    """Return the schedule on the CPU.
-
-    Raises:
-        ValueError: no step, or levels that do not descend.
-    """
-    levels = sigmas.detach().to(device="cpu", copy=True).float()
-    if len(levels) < 2:
-        raise ValueError("sigmas: the schedule has no step. Use at least 1 step, and a denoise above 0.")
-    if not bool((levels[:-1] > levels[1:]).all()):
-        raise ValueError(
-            "sigmas: every noise level must lie below the one before. Use another scheduler or fewer steps."
-        )
-    return levels

@@ -1,4 +1,4 @@
-"""Beginning a run at a trajectory's first state, whatever noise the host was given."""
+"""Starting a run from a trajectory's first x, whatever noise the host was given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...stereo_core.trajectory import Trajectory
 
 
 class ReplayStart(comfy.samplers.Sampler):
-    """Give a sampler the noise with which its latent makes the trajectory's state at the first level."""
+    """Give a sampler the noise with which its latent makes the trajectory's x at the first noise level."""
 
     def __init__(self, sampler: comfy.samplers.Sampler, trajectory: Trajectory) -> None:
         self.inner, self.trajectory = sampler, trajectory
@@ -30,13 +30,13 @@ class ReplayStart(comfy.samplers.Sampler):
         disable_pbar: bool = False,
     ) -> Tensor:
         """Called by the host's guiders."""
-        state = self.trajectory.at(float(sigmas[0])).to(noise)
-        if state.shape == noise.shape:
+        x = self.trajectory.at(float(sigmas[0])).to(noise)
+        if x.shape == noise.shape:
             scale = model_wrap.inner_model.model_sampling.noise_scaling
             at_most = self.inner.max_denoise(model_wrap, sigmas)
             nothing = torch.zeros_like(noise)
             without = scale(sigmas[0], nothing, latent_image, at_most)
-            noise = (state - without) / scale(sigmas[0], torch.ones_like(noise), nothing, at_most)
+            noise = (x - without) / scale(sigmas[0], torch.ones_like(noise), nothing, at_most)
         return self.inner.sample(
             model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
         )

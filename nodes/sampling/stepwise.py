@@ -1,4 +1,4 @@
-"""One run of any sampler in pieces, so that its state can be edited, and doubled to a pair, between steps."""
+"""One run of any of the host's samplers in pieces, so that x can be edited, and doubled to a pair, between steps."""
 
 from __future__ import annotations
 
@@ -7,26 +7,17 @@ from typing import Any
 
 import comfy.model_base
 import comfy.model_management
-import comfy.model_sampling
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...stereo_core.noise_forms import NoiseForm
+from ...stereo_core.seeds import Stream, derive_seed
 from .control_hints import renew_control_hints
 from .host_samplers import inpaint_noise
 from .noise_streams import NoiseStreams
 from .pairs import each_view, mark_pair
-
-# Sets the seeds of the pieces apart.
-_SEED_STRIDE = 0x9E3779B1
-
-
-def noise_form(model_sampling: object) -> NoiseForm:
-    """How the states of a model hold their noise."""
-    return NoiseForm.FLOW if isinstance(model_sampling, comfy.model_sampling.CONST) else NoiseForm.VE
 
 
 def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
@@ -37,8 +28,8 @@ def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
         comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)
 
 
-class Segments:
-    """A sampler's run over one schedule, piece by piece.
+class StepwiseRun:
+    """A sampler's run over one schedule, piece by piece: the core's ``Stepper``.
 
     With the same denoiser, random stream and step numbers throughout, the pieces of a single-step method are the
     whole run to the bit; a multistep method begins anew with its first order at each cut. What the caller gave is
@@ -48,11 +39,9 @@ class Segments:
         steps: the number of steps.
         seed: of the run.
         model_sampling: the host's, for noise levels and forms.
-        repeated: how many steps have been taken more than once so far; progress counts them.
-        denoised: what the last step gave for the clean state, of the batch that the step ran on.
+        denoised: the model's estimate of the clean x in the last step, of the batch that the step ran on.
     """
 
-    repeated = 0
     denoised: Tensor | None = None
 
     def __init__(
@@ -84,24 +73,23 @@ class Segments:
         self._make_pair: Callable[[Tensor, Tensor], Tensor] | None = None
         self._left_denoised: Callable[[int], Tensor] | None = None
         self._last_report: tuple[int, Tensor, Tensor] | None = None
+        self._repeated = 0
 
     def start(self) -> Tensor:
-        """The state before the first step."""
+        """Return x before the first step."""
         at_most = self._sampler.max_denoise(self._guider, self._sigmas)
         noise, latent = self._initial_noise, self._denoiser.latent_image
         return self.model_sampling.noise_scaling(self._sigmas[0], noise, latent, at_most)
 
     def double(
-        self,
-        make_pair: Callable[[Tensor, Tensor], Tensor],
-        left_denoised: Callable[[int], Tensor] | None = None,
+        self, make_pair: Callable[[Tensor, Tensor], Tensor], left_denoised: Callable[[int], Tensor] | None = None
     ) -> None:
-        """Shift what goes with the state, from now on, as the state was shifted.
+        """Go on with two views; noise, and under inpainting the latent and the mask, are shifted as x was.
 
         Args:
-            make_pair: (B, ...) and what its holes hold to (2B, ...): noise, the latent and the mask under inpainting.
-            left_denoised: where the left view is known, its clean state at a step. The right view can then run alone,
-                and both views get the sampler's noise as it is drawn, not shifted.
+            make_pair: turns (B, ...), and what its holes hold, into (2B, ...).
+            left_denoised: where the left view is known, its estimate of the clean x at a step. The right view can then
+                run alone, and both views get the sampler's noise as it is drawn, not shifted.
         """
         if self._mask is not None:  # else nothing reads the others, and clips are large
             denoiser = self._denoiser
@@ -111,30 +99,34 @@ class Segments:
         self._make_pair, self._left_denoised = make_pair, left_denoised
         renew_control_hints(self._guider.conds)
 
-    def run(self, state: Tensor, first: int, last: int, take: int = 0) -> Tensor:
-        """Take the steps ``first`` to ``last`` - 1 from the state at level ``first``.
+    def run(self, x: Tensor, first: int, last: int, repeat: int = 0) -> Tensor:
+        """Take the steps ``first`` to ``last`` - 1; see the core's ``Stepper``.
 
-        After ``double`` a state of half the batch is the right view alone. ``take`` is the streams'.
+        Args:
+            x: (B, ...) or (2B, ...) at noise level ``first``.
+            first: 0 to N.
+            last: ``first`` to N.
+            repeat: which noise is drawn, see ``NoiseStreams.at``.
         """
         if first == last:
-            return state
+            return x
         self._last_report, self.denoised = None, None  # only the last step's are needed, and clips are large
-        alone = self._make_pair is not None and len(state) == len(self._initial_noise)
+        alone = self._make_pair is not None and len(x) == len(self._initial_noise)
         extra_args = {
             **self._extra_args,
             "denoise_mask": self._right_of(self._mask) if alone else self._mask,
-            "model_options": self._model_options(len(state), alone),
+            "model_options": self._model_options(len(x), alone),
         }
         if first > 0 and extra_args.get("seed") is not None:
             # Functions that make their own random stream would draw the same noise in each piece.
-            extra_args["seed"] = (extra_args["seed"] + first * _SEED_STRIDE) % 2**63
+            extra_args["seed"] = derive_seed(extra_args["seed"], Stream.PIECE, first)
         options = dict(self._sampler.extra_options)
-        draw = self._streams.at(first, take)
+        draw = self._streams.at(first, repeat)
         if draw is not None:
             options["noise_sampler"] = self._drawn_by(draw, alone)
         return self._sampler.sampler_function(
             self._right_denoiser() if alone else self._denoiser,
-            state,
+            x,
             self._sigmas[first : last + 1].clone(),  # some functions write into their schedule
             extra_args=extra_args,
             callback=lambda report: self._report(first + report["i"], report["denoised"], report["x"], alone),
@@ -142,26 +134,30 @@ class Segments:
             **options,
         )
 
-    def finish(self, state: Tensor) -> Tensor:
-        """Turn the state after the last step into what a sampler returns."""
+    def count_repeats(self, steps: int) -> None:
+        """Note that the next ``steps`` steps are taken once more; progress counts them."""
+        self._repeated += steps
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Turn x after the last step into what a sampler returns."""
         self._bar.close()
         if self._callback is not None and self._last_report and self._last_report[0] < self._total - 1:
             # The host's nodes keep the last denoised latent they were shown: it must be the pair, not the preview.
             self._callback(self._total - 1, *self._last_report[1:], self._total)
-        return self.model_sampling.inverse_noise_scaling(self._sigmas[-1], state)
+        return self.model_sampling.inverse_noise_scaling(self._sigmas[-1], x)
 
-    def _report(self, step: int, denoised: Tensor, state: Tensor, alone: bool) -> None:
+    def _report(self, step: int, denoised: Tensor, x: Tensor, alone: bool) -> None:
         self.denoised = denoised
-        position = step + self.repeated
+        position = step + self._repeated
         self._bar.update(position + 1 - self._bar.n)
         if self._callback is None:
             return
         if alone:
             denoised = torch.cat([self._left_denoised(step), denoised])
-        self._last_report = (position, denoised, state)
+        self._last_report = (position, denoised, x)
         if self._make_pair is not None and position < self._total - 1:
             denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry: both eyes side by side
-        self._callback(position, denoised, state, self._total)
+        self._callback(position, denoised, x, self._total)
 
     @staticmethod
     def _right_of(values: Tensor | None) -> Tensor | None:

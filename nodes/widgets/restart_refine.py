@@ -1,18 +1,13 @@
-"""The widgets of StereoCrafter-Zero's steps, the same on every node that samples a clip, and what they show."""
+"""The widgets of StereoCrafter-Zero's steps, the same on every node that samples a clip."""
 
 from __future__ import annotations
 
-from comfy_api.latest import io, ui
-from torch import Tensor
+from comfy_api.latest import io
 
-from ...stereo_core.disparity_preview import disparity_preview
-from ...stereo_core.geometry import StereoGeometry
-from ...stereo_core.iterative_refinement import RefineSettings
+from ...stereo_core.iterative_refinement import RefineForm, RefineSettings
 from ...stereo_core.latent_shift import HoleFill
 from ...stereo_core.noisy_restart import RestartForm, RestartSettings
-from ...stereo_core.video_presets import PUBLISHED, VideoPreset
-from ..host import core_to_image, depth_to_core
-from .geometry import show_geometry
+from ...stereo_core.video_presets import LAST_WARPS, VideoPreset
 from .sockets import TRAJECTORY
 
 _RESTART, _REFINE = RestartSettings(), RefineSettings()
@@ -144,14 +139,23 @@ def sampler_input() -> io.Input:
     )
 
 
-def refine_settings(preset: str, last_warp: float, **settings: float | int | str) -> RefineSettings:
-    """Put the widgets together; a preset takes the place of ``last_warp``."""
-    published = PUBLISHED.get(VideoPreset(preset))
-    return RefineSettings(last_warp=published.last_warp if published else last_warp, **settings)
+def refine_settings(
+    preset: str,
+    warp_every: float,
+    last_warp: float,
+    most_repeats: int,
+    fewest_repeats: int,
+    form: str,
+    can_be_off: bool = False,
+) -> RefineSettings | None:
+    """Put the widgets together.
 
-
-def geometry_shown(node: type[io.ComfyNode], depth: Tensor, geometry: StereoGeometry) -> ui.PreviewImage:
-    """Write the range of the shift on a node, and draw the disparity of the first frame."""
-    columns = geometry.columns(depth_to_core(depth), depth.shape[2])
-    show_geometry(node, columns, depth.shape[2])
-    return ui.PreviewImage(core_to_image(disparity_preview(columns[:1])), cls=node)
+    Args:
+        preset: takes the place of ``last_warp`` unless it is "custom".
+        warp_every, last_warp, most_repeats, fewest_repeats, form: as ``RefineSettings``.
+        can_be_off: let a custom ``last_warp`` of 0 mean no refinement at all, ``None``.
+    """
+    last = LAST_WARPS.get(VideoPreset(preset), last_warp)
+    if can_be_off and VideoPreset(preset) is VideoPreset.CUSTOM and last == 0:
+        return None
+    return RefineSettings(warp_every, last, most_repeats, fewest_repeats, RefineForm(form))

@@ -162,12 +162,12 @@ def test_progress_counts_every_step_with_its_state():
 @pytest.mark.parametrize(
     ("sigmas", "message"),
     [
-        ([], "at least two noise levels"),
-        ([1.0], "at least two noise levels"),
-        ([0.0, 1.0, 2.0], "must descend"),
-        ([2.0, 2.0, 0.0], "must descend"),
-        ([2.0, 1.0, -1.0], "not be negative"),
-        ([2.0, math.nan, 0.0], "sigmas: holds NaN"),
+        ([], "the schedule has no step"),
+        ([1.0], "the schedule has no step"),
+        ([0.0, 1.0, 2.0], "must be finite and lie below"),
+        ([2.0, 2.0, 0.0], "must be finite and lie below"),
+        ([2.0, 1.0, -1.0], "must be finite and lie below"),
+        ([2.0, math.nan, 0.0], "must be finite and lie below"),
     ],
 )
 def test_a_schedule_that_is_none_is_refused(sigmas: list[float], message: str):

@@ -8,14 +8,14 @@ import torch
 from stereo_core.iterative_refinement import (
     RefineForm,
     RefineSettings,
-    average_clean,
+    average_denoised,
     rebuild,
     renew_holes,
     renoise_holes,
 )
-from stereo_core.noise_forms import NoiseForm, alpha_bar, clean_share, magnitude
-from stereo_core.noisy_restart import ddim_deviation, deviation_ratio
-from stereo_core.video_presets import PUBLISHED, VideoPreset
+from stereo_core.noise_forms import NoiseForm, alpha, alpha_bar, magnitude
+from stereo_core.noisy_restart import ddim_std, std_ratio
+from stereo_core.video_presets import LAST_WARPS, VideoPreset
 
 LEVELS = {
     NoiseForm.VE: torch.tensor([14.6, 7.0, 2.0, 0.5, 0.0], dtype=torch.float64),
@@ -29,14 +29,14 @@ def random(count: int) -> tuple[torch.Tensor, ...]:
 
 
 def test_the_papers_warps_and_repeats():
-    settings = RefineSettings(last_warp=PUBLISHED[VideoPreset.LARGE].last_warp)
+    settings = RefineSettings(last_warp=LAST_WARPS[VideoPreset.LARGE])
     assert settings.repeats(50, 5, 50) == {5: 8, 10: 7, 15: 6, 20: 5, 25: 4, 30: 3}
 
 
-@pytest.mark.parametrize("preset", PUBLISHED)
+@pytest.mark.parametrize("preset", LAST_WARPS)
 @pytest.mark.parametrize("steps", [8, 20, 30, 50])
 def test_a_preset_holds_for_any_number_of_steps(preset: VideoPreset, steps: int):
-    share = PUBLISHED[preset].last_warp
+    share = LAST_WARPS[preset]
     repeats = RefineSettings(last_warp=share).repeats(steps, steps // 10, steps)
     warps = list(repeats)
     assert warps[0] <= 0.2 * steps and abs(warps[-1] - share * steps) <= 0.1 * steps + 1
@@ -46,9 +46,8 @@ def test_a_preset_holds_for_any_number_of_steps(preset: VideoPreset, steps: int)
 
 
 def test_presets_are_the_papers_of_50_steps():
-    assert [round(50 * settings.last_warp) for settings in PUBLISHED.values()] == [34, 44, 45]
-    assert [round(50 * settings.dissolve) for settings in PUBLISHED.values()] == [45, 40, 0]
-    assert VideoPreset.CUSTOM not in PUBLISHED and len(PUBLISHED) == len(VideoPreset) - 1
+    assert [round(50 * last) for last in LAST_WARPS.values()] == [34, 44, 45]
+    assert VideoPreset.CUSTOM not in LAST_WARPS and len(LAST_WARPS) == len(VideoPreset) - 1
 
 
 def test_the_last_warp_of_a_whole_schedule_is_its_last_step():
@@ -85,7 +84,7 @@ def test_a_schedule_without_a_warp_is_refused():
 def test_settings_are_checked(change: dict, message: str):
     with pytest.raises(ValueError, match=message):
         RefineSettings(**change)
-    assert [RefineSettings(form=form).border_share for form in RefineForm] == [1.0, 0.9]
+    assert [RefineSettings(form=form).border_weight for form in RefineForm] == [1.0, 0.9]
 
 
 @pytest.mark.parametrize("form", NoiseForm)
@@ -95,7 +94,7 @@ def test_estimates_are_averaged_in_the_holes_alone(form: NoiseForm):
     holes[..., 3:] = True
     sigma = LEVELS[form][2]
     share = float(alpha_bar(sigma, form)) ** 0.5
-    averaged = average_clean(clean, before, holes, sigma, form)
+    averaged = average_denoised(clean, before, holes, sigma, form)
     torch.testing.assert_close(averaged[..., 3:], share * clean[..., 3:] + (1 - share) * before[..., 3:])
     assert torch.equal(averaged[..., :3], before[..., :3])
 
@@ -105,7 +104,7 @@ def test_estimates_are_averaged_in_the_holes_alone(form: NoiseForm):
 def test_a_step_without_noise_is_rebuilt_from_its_own_estimate(form: NoiseForm, step: int):
     levels = LEVELS[form]
     clean, noise = random(2)
-    start, stepped = (clean_share(level, form) * clean + level * noise for level in levels[step : step + 2])
+    start, stepped = (alpha(level, form) * clean + level * noise for level in levels[step : step + 2])
     again = rebuild(start, stepped, clean, clean, levels, step, form)
     torch.testing.assert_close(again.start, start)
     torch.testing.assert_close(again.stepped, stepped)
@@ -116,7 +115,7 @@ def test_a_step_without_noise_is_rebuilt_from_its_own_estimate(form: NoiseForm, 
 def test_another_estimate_keeps_direction_and_noise(form: NoiseForm, step: int):
     levels = LEVELS[form]
     clean, other, rest = random(3)
-    c = [float(clean_share(level, form)) for level in levels]
+    c = [float(alpha(level, form)) for level in levels]
     rest = rest * levels[step + 1]
     start = c[step] * clean + levels[step] * other
     again = rebuild(start, c[step + 1] * clean + rest, clean, other, levels, step, form)
@@ -133,7 +132,7 @@ def test_the_codes_repeat_renews_the_holes_alone(form: NoiseForm):
     holes[..., 3:] = True
     again = renew_holes(start, stepped, holes, levels, 2, form)
     assert torch.equal(again[..., :3], start[..., :3])
-    factor = magnitude(levels[2], form) / magnitude(levels[3], form) * deviation_ratio(levels, 2, form)
+    factor = magnitude(levels[2], form) / magnitude(levels[3], form) * std_ratio(levels, 2, form)
     torch.testing.assert_close(again[..., 3:], stepped[..., 3:] * factor)
 
 
@@ -141,15 +140,15 @@ def test_the_codes_repeat_renews_the_holes_alone(form: NoiseForm):
 @pytest.mark.parametrize("step", [0, 2, 3])
 def test_a_step_without_noise_gets_that_of_ddim_in_its_holes(form: NoiseForm, step: int):
     levels = LEVELS[form]
-    clean, own, noise = random(3)
+    clean, averaged, own, noise = random(4)
     holes = torch.zeros(1, 1, 3, 5, dtype=torch.bool)
     holes[..., 3:] = True
-    c, sigma = clean_share(levels[step], form), levels[step]
+    c, sigma = alpha(levels[step], form), levels[step]
     start = c * clean + sigma * own
-    again = renoise_holes(start, clean, clean, holes, noise, levels, step, form)
+    again = renoise_holes(start, clean, averaged, holes, noise, levels, step, form)
     assert torch.equal(again[..., :3], start[..., :3])
-    # DDIM at eta 1: of the noise that is left after the step, this share of the deviation is new.
+    # DDIM at eta 1: of the noise that is left after the step, this fraction of the std is new.
     then = alpha_bar(levels[step + 1], form)
-    new = ddim_deviation(levels, step, form) / (1 - then).sqrt() if then < 1 else torch.tensor(1.0)
-    expected = c * clean + sigma * ((1 - new**2).sqrt() * own + new * noise)
+    new = ddim_std(levels, step, form) / (1 - then).sqrt() if then < 1 else torch.tensor(1.0)
+    expected = c * averaged + sigma * ((1 - new**2).sqrt() * own + new * noise)
     torch.testing.assert_close(again[..., 3:], expected[..., 3:], rtol=1e-4, atol=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stereo_core.noise_forms import NoiseForm, alpha_bar, clean_share, from_vp, magnitude, to_vp
+from stereo_core.noise_forms import NoiseForm, alpha, alpha_bar, from_vp, magnitude, to_vp
 
 LEVELS = {
     NoiseForm.VE: torch.tensor([0.0, 0.03, 1.0, 14.6, 700.0]),
@@ -17,7 +17,7 @@ LEVELS = {
 def test_to_vp_gives_ddims_own_sum(form: NoiseForm):
     clean, noise = torch.randn(2, 1, 4, 3, 3, generator=torch.Generator().manual_seed(1)).double()
     for sigma in LEVELS[form].double():
-        state = clean_share(sigma, form) * clean + sigma * noise
+        state = alpha(sigma, form) * clean + sigma * noise
         share = alpha_bar(sigma, form)
         torch.testing.assert_close(to_vp(state, sigma, form), share.sqrt() * clean + (1 - share).sqrt() * noise)
 

@@ -9,9 +9,9 @@ from stereo_core.noise_forms import NoiseForm
 from stereo_core.noisy_restart import (
     RestartForm,
     RestartSettings,
-    ddim_deviation,
-    deviation_ratio,
+    ddim_std,
     filling_latent,
+    std_ratio,
 )
 
 VE = torch.tensor([14.6, 7.0, 2.0, 0.5, 0.0], dtype=torch.float64)
@@ -27,20 +27,20 @@ def shares(form: NoiseForm) -> tuple[torch.Tensor, list[float], list[float]]:
 
 
 @pytest.mark.parametrize("form", NoiseForm)
-def test_the_deviation_is_ddims_at_eta_1(form: NoiseForm):
+def test_the_std_is_ddims_at_eta_1(form: NoiseForm):
     levels, _, abar = shares(form)
     for step in range(4):
         expected = ((1 - abar[step + 1]) / (1 - abar[step])) ** 0.5 * (1 - abar[step] / abar[step + 1]) ** 0.5
-        assert ddim_deviation(levels, step, form).item() == pytest.approx(expected)
-    assert ddim_deviation(levels, 3, form) == 0
+        assert ddim_std(levels, step, form).item() == pytest.approx(expected)
+    assert ddim_std(levels, 3, form) == 0
 
 
 @pytest.mark.parametrize("form", NoiseForm)
 def test_the_ratio_is_one_where_there_is_none(form: NoiseForm):
     levels, _, _ = shares(form)
-    assert deviation_ratio(levels, 0, form) == 1 == deviation_ratio(levels, 3, form)
-    expected = ddim_deviation(levels, 2, form) / ddim_deviation(levels, 1, form)
-    assert deviation_ratio(levels, 2, form) == expected
+    assert std_ratio(levels, 0, form) == 1 == std_ratio(levels, 3, form)
+    expected = ddim_std(levels, 2, form) / ddim_std(levels, 1, form)
+    assert std_ratio(levels, 2, form) == expected
 
 
 @pytest.mark.parametrize("form", NoiseForm)
@@ -50,11 +50,11 @@ def test_a_filling_is_equation_2(form: NoiseForm, published: RestartForm, step: 
     levels, size, abar = shares(form)
     stream = torch.Generator().manual_seed(0)
     stepped, noise = (torch.randn(1, 4, 3, 5, generator=stream, dtype=torch.float64) for _ in range(2))
-    a, deviation = abar[step] ** 0.5, float(ddim_deviation(levels, step, form))
+    a, std = abar[step] ** 0.5, float(ddim_std(levels, step, form))
     z = stepped / size[step + 1]
     if published is RestartForm.CODE:
-        z = z * float(deviation_ratio(levels, step, form))
-    expected = (z * (1 - a) + deviation * noise * a) * size[step]
+        z = z * float(std_ratio(levels, step, form))
+    expected = (z * (1 - a) + std * noise * a) * size[step]
     torch.testing.assert_close(filling_latent(stepped, noise, levels, step, form, published), expected)
 
 
@@ -86,4 +86,4 @@ def test_settings_are_checked():
             RestartSettings(until=share)
     with pytest.raises(ValueError, match="not a valid RestartForm"):
         RestartSettings(form="other")
-    assert [RestartSettings(form=form).border_share for form in RestartForm] == [1.0, 0.9]
+    assert [RestartSettings(form=form).border_weight for form in RestartForm] == [1.0, 0.9]

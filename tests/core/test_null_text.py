@@ -69,11 +69,13 @@ def test_guided_sampling_comes_back_to_the_picture(form: NoiseForm):
 
 def test_it_is_the_published_loop_in_the_variance_preserving_form():
     """50 steps, DDIM written in alpha, Adam at 1e-2 (1 - i / 100), 10 inner steps."""
-    trajectory = inverted(steps=50)
+    # In double precision: rounding grows along the optimisation, differently on every number of threads.
+    single = inverted(steps=50)
+    trajectory = Trajectory(single.sigmas.double(), tuple(state.double() for state in single.states))
     alphas = 1 / (1 + trajectory.sigmas**2)
     goal = [state * alpha.sqrt() for state, alpha in zip(trajectory.states, alphas, strict=True)]
 
-    blank, z, expected = torch.full((1, 2, 3), 0.1), goal[0], []
+    blank, z, expected = torch.full((1, 2, 3), 0.1).double(), goal[0], []
     for i in range(50):
         now, then = alphas[i], alphas[i + 1]
         guided = Guided()(z / now.sqrt(), trajectory.sigmas[i])
@@ -100,12 +102,11 @@ def test_it_is_the_published_loop_in_the_variance_preserving_form():
         expected.append(z)
 
     reached = []
-    optimize_null_text(
-        Guided(), torch.full((1, 2, 3), 0.1), trajectory, NoiseForm.VE, on_step=lambda *step: reached.append(step)
-    )
+    start = torch.full((1, 2, 3), 0.1).double()
+    optimize_null_text(Guided(), start, trajectory, NoiseForm.VE, on_step=lambda *step: reached.append(step))
     for i, (step, _, state) in enumerate(reached):
         assert step == i
-        torch.testing.assert_close(state * alphas[i + 1].sqrt(), expected[i], rtol=1e-4, atol=2e-4)
+        torch.testing.assert_close(state * alphas[i + 1].sqrt(), expected[i], rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_that_is_near_enough_is_improved_once():

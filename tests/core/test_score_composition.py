@@ -283,10 +283,10 @@ def test_each_step_is_reported_once_with_the_composed_estimate():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sigmas": torch.tensor([1.0, 2.0, 0.0])}, "sigmas: 1, 2, 0, ... do not descend"),
-        ({"sigmas": torch.tensor([1.0, 1.0])}, "do not descend"),
-        ({"sigmas": torch.tensor([1.0, float("nan")])}, "do not descend"),
-        ({"sigmas": torch.tensor([1.0])}, "no step to take"),
+        ({"sigmas": torch.tensor([1.0, 2.0, 0.0])}, "lie below the one before, got 1, 2, 0, ..."),
+        ({"sigmas": torch.tensor([1.0, 1.0])}, "lie below the one before"),
+        ({"sigmas": torch.tensor([1.0, float("nan")])}, "lie below the one before"),
+        ({"sigmas": torch.tensor([1.0])}, "the schedule has no step"),
         ({"matrix": torch.zeros(2, 3, 4, 4)}, r"matrix: expected \(V, F, C, H, W\)"),
         ({"chunks": (0, 1)}, "at least one strip"),
         ({"rows": lambda strips, *_: strips[:, :1]}, "estimate of the same shape"),

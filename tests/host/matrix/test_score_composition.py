@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from stereo_core.seeds import Stream, make_generator
 from tests.host.tiny.families import load
 from tools.host.in_process import pack_module
 
@@ -134,10 +135,10 @@ def estimate(model: Any, strip: Any, state: Tensor, sigma: Tensor) -> Tensor:
     return model.get_model_object("latent_format").process_in(out)
 
 
-def test_it_is_algorithm_1_on_real_networks(host, pack, models):
+def test_it_is_algorithm_1_on_real_networks(host, models):
     """Line by line, with a repeat of the first of two steps, each estimate from a run of the host's own."""
     sigmas, given = schedule(), conditioning()
-    stream = torch.Generator().manual_seed((SEED + pack("nodes.matrix.sampling")._REPEAT_STREAM) % 2**63)
+    stream = make_generator(SEED, Stream.COMPOSITION)
     matrix = noise() * (1 + sigmas[0] ** 2).sqrt()
     for i in range(2):
         for j in range(2 - i):

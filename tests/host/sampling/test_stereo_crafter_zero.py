@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stereo_core.seeds import Stream, derive_seed, make_generator
 from tests.host.tiny import sampling as tiny
 from tests.host.tiny import stereo_video as video
-from tools.host.in_process import pack_module
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -36,19 +36,17 @@ def block() -> Tensor:
 
 
 def literal(name: str, trajectory: Any, *, code: bool = False, eta: float = 0.0, **plan: Any) -> video.Literal:
-    stream = torch.Generator().manual_seed(5 + pack_module("nodes.sampling.right_view")._RESTART_STREAM)
+    stream = make_generator(5, Stream.RESTART)
     fixed = [torch.randn(video.SHAPES[name], generator=stream) for _ in range(3)]
     plan = {**(SHORT if name == "svd" else LONG), **plan}
     flow = video.family(name) == "wan"
 
     def repeated(step: int) -> torch.Generator:
-        return torch.Generator().manual_seed(5 + pack_module("nodes.sampling.right_view")._REPEAT_STREAM + step)
+        return make_generator(5, Stream.REFINE, step)
 
     def taken(step: int, repeat: int) -> torch.Generator:
         # The host's samplers seed theirs with one more.
-        return torch.Generator().manual_seed(
-            pack_module("nodes.sampling.noise_streams").take_seed(5, step, repeat + 1) + 1
-        )
+        return torch.Generator().manual_seed(derive_seed(5, Stream.REPEAT, step, repeat + 1) + 1)
 
     streams = {"fixed": fixed, "repeated": repeated, "taken": taken}
     return video.Literal(trajectory.states, block(), **plan, code=code, eta=eta, flow=flow, **streams)

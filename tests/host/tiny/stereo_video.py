@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -58,7 +58,7 @@ def both(trajectory: Any, sampler: Any = "euler", depth: Tensor | None = None, *
     """Both in one sampler, as the one-node way has it."""
     parts = [{name: value for name, value in widgets.items() if name in {*WIDGETS, *own}} for own in (RESTART, REFINE)]
     first, second = restart(trajectory, sampler, depth, **parts[0]), refine(trajectory, sampler, depth, **parts[1])
-    first.refinement, first.fill = second.refinement, second.fill
+    first.settings = replace(first.settings, refine=second.settings.refine, fill=second.settings.fill)
     return first
 
 

@@ -122,7 +122,8 @@ class Studio:
     def both(self, trajectory: Any, sampler: Any = "euler", depth_maps: Tensor | None = None, **geometry: Any) -> Any:
         """Restart and refinement in one sampler, as Stereo Video KSampler has it."""
         whole = self.restart(trajectory, sampler, depth_maps, **geometry)
-        whole.refinement = self.refine(trajectory, sampler, depth_maps, **geometry).refinement
+        refine = self.refine(trajectory, sampler, depth_maps, **geometry).settings.refine
+        whole.settings = replace(whole.settings, refine=refine)
         return whole
 
     def free(self, trajectory: Any, sampler: Any = "euler", depth_maps: Tensor | None = None, **geometry: Any) -> Any:

@@ -1,4 +1,4 @@
-"""step_ranges: each noise level in its own range, for every measure that the host's models have."""
+"""Schedules: valid ones, the step a fraction means, and a host's percent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from stereo_core.schedules import step_ranges
+from stereo_core.schedules import expect_schedule, expect_steps, nearest_step, round_half_up, step_ranges
 
 
 def exponential(percent: float) -> float:
@@ -50,3 +50,29 @@ def test_the_ranges_cover_everything_between_without_a_gap():
 def test_levels_the_model_cannot_tell_apart_are_refused(levels: list[float]):
     with pytest.raises(ValueError, match="cannot tell the noise levels"):
         step_ranges(torch.tensor(levels), exponential)
+
+
+@pytest.mark.parametrize("sigmas", [[], [1.0], [[1.0, 0.0]]])
+def test_a_schedule_without_a_step_is_refused(sigmas):
+    for expect in (expect_steps, expect_schedule):
+        with pytest.raises(ValueError, match="^sigmas: the schedule has no step. Use at least 1 step"):
+            expect(torch.tensor(sigmas))
+
+
+@pytest.mark.parametrize(
+    "sigmas", [[1.0, 2.0, 0.0], [1.0, 1.0], [1.0, -0.1], [1.0, math.nan], [math.nan, 0.0], [math.inf, 1.0, 0.0]]
+)
+def test_noise_levels_that_do_not_fall_are_refused(sigmas):
+    expect_steps(torch.tensor(sigmas))
+    with pytest.raises(ValueError, match=r"^sigmas: every noise level must be finite and lie below the one before"):
+        expect_schedule(torch.tensor(sigmas))
+
+
+def test_a_schedule_may_end_above_zero():
+    expect_schedule(torch.tensor([14.6, 3.0, 0.03]))
+    expect_schedule(torch.tensor([1.0, 0.0], dtype=torch.float16))
+
+
+def test_the_nearest_step_rounds_halves_up():
+    assert [nearest_step(fraction, 5) for fraction in (0, 0.1, 0.3, 0.5, 1)] == [0, 1, 2, 3, 5]
+    assert [round_half_up(value) for value in (0.5, 1.5, 2.5, 2.4)] == [1, 2, 3, 2]

@@ -1,4 +1,4 @@
-"""StereoDiffusion's step edits: against the paper's nested loop, and by their invariants."""
+"""Edits of a pair of views: against the paper's nested loop, and by their invariants."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from torch import Tensor
 
 from stereo_core.latent_shift import HoleFill
 from stereo_core.noise_forms import NoiseForm
-from stereo_core.stereo_diffusion import (
-    PUBLISHED,
-    ShiftPreset,
-    ShiftSettings,
-    filling,
-    renew_right,
-    replace_left,
-    start_pair,
-)
+from stereo_core.view_pairs import initial_holes, renew_right, replace_left, start_pair
 
 SHAPES = [(1, 4, 6, 9), (3, 2, 5, 16), (2, 2, 3, 4, 7)]
 
@@ -47,7 +39,7 @@ def nested_loop(source: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_right_view_is_the_nested_loops_and_the_left_one_the_source(shape: tuple[int, ...]):
     source, disparity = state(shape), columns(shape)
-    left, right = start_pair(source, disparity, torch.full_like(source, 7.0)).chunk(2)
+    left, right = start_pair(source, torch.full_like(source, 7.0), disparity).chunk(2)
     expected, seen = nested_loop(source, disparity)
     assert torch.equal(left, source)
     assert torch.equal(right, torch.where(seen, expected, torch.tensor(7.0)))
@@ -57,17 +49,26 @@ def test_the_right_view_is_the_nested_loops_and_the_left_one_the_source(shape: t
 def test_both_views_shifted_are_as_far_apart_as_one_shifted_by_all(shape: tuple[int, ...]):
     disparity = torch.full((shape[0], 1, *shape[2:]), 3.0)
     source = state(shape)
-    left, right = start_pair(source, disparity, torch.zeros_like(source), shift_both=True).chunk(2)
+    left, right = start_pair(source, torch.zeros_like(source), disparity, shift_both=True).chunk(2)
     assert torch.equal(left[..., 1:], source[..., :-1])
     assert torch.equal(right[..., :-2], source[..., 2:])
     assert not left[..., :1].any() and not right[..., -2:].any()
+
+
+@pytest.mark.parametrize(("disparity", "left", "right"), [(3, 1, 2), (-3, -2, -1), (1, 0, 1), (-1, -1, 0)])
+def test_of_an_odd_column_the_right_view_moves_further_to_the_left(disparity: int, left: int, right: int):
+    """Also behind the screen: or the surfaces on either side of it would drift apart by a column."""
+    source = torch.arange(12.0).view(1, 1, 1, 12)
+    pair = start_pair(source, torch.full_like(source, -9.0), torch.full_like(source, disparity), shift_both=True)
+    assert pair[0, 0, 0, 4:8].tolist() == [column - left for column in range(4, 8)]
+    assert pair[1, 0, 0, 4:8].tolist() == [column + right for column in range(4, 8)]
 
 
 @pytest.mark.parametrize("shift_both", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_fresh_pair_has_nothing_to_renew(shape: tuple[int, ...], shift_both: bool):
     source, disparity = state(shape), columns(shape)
-    pair = start_pair(source, disparity, state(shape, 1), shift_both)
+    pair = start_pair(source, state(shape, 1), disparity, shift_both)
     assert torch.equal(renew_right(pair, disparity, shift_both), pair)
 
 
@@ -83,7 +84,7 @@ def test_renewal_of_two_shifted_views_moves_each_pixel_from_eye_to_eye():
     source = torch.arange(10.0).view(1, 1, 1, 10)
     disparity = torch.zeros_like(source)
     disparity[..., 4:6] = 4.0
-    pair = start_pair(source, disparity, torch.full_like(source, -1.0), shift_both=True)
+    pair = start_pair(source, torch.full_like(source, -1.0), disparity, shift_both=True)
     left, right = pair.chunk(2)
     assert left.flatten().tolist() == [0, 1, 2, 3, -1, -1, 4, 5, 8, 9]
     assert right.flatten().tolist() == [0, 1, 4, 5, -1, -1, 6, 7, 8, 9]
@@ -95,45 +96,24 @@ def test_renewal_of_two_shifted_views_moves_each_pixel_from_eye_to_eye():
 @pytest.mark.parametrize("shift_both", [False, True])
 def test_without_disparity_the_views_are_equal(shift_both: bool):
     source = state((2, 4, 5, 6))
-    pair = start_pair(source, torch.zeros(2, 1, 5, 6), torch.zeros_like(source), shift_both)
+    pair = start_pair(source, torch.zeros_like(source), torch.zeros(2, 1, 5, 6), shift_both)
     assert torch.equal(pair, torch.cat([source, source]))
 
 
-@pytest.mark.parametrize(
-    ("form", "sigma", "deviation"), [(NoiseForm.VE, 3.0, 10**0.5), (NoiseForm.FLOW, 0.8, 0.68**0.5)]
-)
-def test_noise_in_holes_is_as_strong_as_a_normalised_state(form: NoiseForm, sigma: float, deviation: float):
+@pytest.mark.parametrize(("form", "sigma", "std"), [(NoiseForm.VE, 3.0, 10**0.5), (NoiseForm.FLOW, 0.8, 0.68**0.5)])
+def test_noise_in_holes_is_as_strong_as_a_normalised_state(form: NoiseForm, sigma: float, std: float):
     like = torch.zeros(1, 4, 128, 128)
-    noise = filling(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(3))
-    torch.testing.assert_close(noise.std(), torch.tensor(deviation), rtol=0.01, atol=0)
-    again = filling(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(3))
-    other = filling(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(4))
+    noise = initial_holes(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(noise.std(), torch.tensor(std), rtol=0.01, atol=0)
+    again = initial_holes(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(3))
+    other = initial_holes(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(4))
     assert torch.equal(noise, again) and not torch.equal(noise, other)
 
 
 def test_the_other_fills_are_the_state_itself_and_nothing():
     source, sigma = state((1, 4, 3, 3)), torch.tensor(2.0)
-    assert torch.equal(filling(source, HoleFill.LEFT, sigma, NoiseForm.VE), source)
-    assert not filling(source, HoleFill.ZEROS, sigma, NoiseForm.VE).any()
-
-
-@pytest.mark.parametrize(
-    ("steps", "shift", "renew"),
-    [(50, 10, (20, 30, 40)), (20, 4, (8, 12, 16)), (8, 2, (4, 6)), (4, 1, (2, 3)), (1, 0, ())],
-)
-def test_the_defaults_are_the_papers_at_any_number_of_steps(steps: int, shift: int, renew: tuple[int, ...]):
-    assert ShiftSettings().schedule(steps) == (shift, renew)
-    assert all(settings.schedule(steps) == (shift, renew) for settings in PUBLISHED.values())
-
-
-def test_the_last_step_always_sees_the_pair_and_renewal_can_be_off():
-    assert ShiftSettings(shift_at=1.0).schedule(8) == (7, ())
-    assert ShiftSettings(shift_at=0.0, mask_every=0.0).schedule(8) == (0, ())
-    assert ShiftSettings(shift_at=0.0, mask_every=0.001).schedule(4) == (0, (1, 2, 3))
-
-
-def test_every_preset_but_ones_own_is_published():
-    assert set(ShiftPreset) - set(PUBLISHED) == {ShiftPreset.CUSTOM}
+    assert torch.equal(initial_holes(source, HoleFill.LEFT, sigma, NoiseForm.VE), source)
+    assert not initial_holes(source, HoleFill.ZEROS, sigma, NoiseForm.VE).any()
 
 
 def test_replay_replaces_the_left_view_alone():
@@ -144,16 +124,8 @@ def test_replay_replaces_the_left_view_alone():
 
 def test_bad_input_is_named():
     source = state((1, 4, 3, 5))
-    with pytest.raises(ValueError, match="shift_at: got 20"):
-        ShiftSettings(shift_at=20)
-    with pytest.raises(ValueError, match="mask_every"):
-        ShiftSettings(mask_every=-0.1)
-    with pytest.raises(ValueError, match="blur"):
-        ShiftSettings(fill="blur")
-    with pytest.raises(ValueError, match="steps: got 0"):
-        ShiftSettings().schedule(0)
     with pytest.raises(ValueError, match="disparity"):
-        start_pair(source, torch.zeros(1, 1, 3, 4), source)
+        start_pair(source, source, torch.zeros(1, 1, 3, 4))
     with pytest.raises(ValueError, match="pair: expected twice the 1 entries"):
         renew_right(source, torch.zeros(1, 1, 3, 5))
     with pytest.raises(ValueError, match="left"):

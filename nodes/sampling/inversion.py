@@ -1,0 +1,136 @@
+"""DDIM inversion where the host runs a sampler: with its conditioning, its model in place and its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ...stereo_core.inversion import invert
+from ...stereo_core.noise_forms import NoiseForm
+from ...stereo_core.schedules import expect_schedule
+from ...stereo_core.trajectory import Trajectory
+from ..host import noise_form
+from .pairs import mark_pair
+
+# At noise level 1 a flow model's x is noise alone, and the host can start a sampler from noise of its own only: it
+# takes x as a latent divided by (1 - sigma).
+_LAST_FLOW_SIGMA = 0.9999
+
+
+def invert_latent(
+    model: ModelPatcher, positive: list[Any], latent: dict[str, Any], sigmas: Tensor, refine: int
+) -> tuple[dict[str, Any], Trajectory]:
+    """Invert a LATENT.
+
+    Args:
+        model: never changed.
+        positive: conditioning; inversion runs without guidance.
+        latent: of the picture or video, (B, C, H, W) or (B, C, T, H, W).
+        sigmas: (N + 1,) the schedule to sample with later, descending.
+        refine: rounds of fixed-point iteration in each step.
+
+    Returns:
+        The LATENT of the first noise level, for a sampler without new noise, and x at all noise levels.
+
+    Raises:
+        ValueError: an empty latent, one of another model, or a schedule that this model cannot be inverted on.
+    """
+    samples = _clean_latent(model, latent)
+    levels = _finite_sigmas(model, sigmas)
+    inversion = _Inversion(refine)
+    guider = comfy.samplers.CFGGuider(model)
+    guider.inner_set_conds({"positive": positive})
+    noise = guider.sample(
+        torch.zeros_like(samples),
+        samples,
+        inversion,
+        levels,
+        callback=latent_preview.prepare_callback(model, len(levels) - 1),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=0,
+    )
+    # A mask would make the sampler hold the picture's place with the noise.
+    kept = {key: value for key, value in latent.items() if key != "noise_mask"}
+    noise = noise.to(comfy.model_management.intermediate_device())
+    return {**kept, "samples": noise}, inversion.trajectory
+
+
+class _Inversion(comfy.samplers.Sampler):
+    """Inversion in a sampler's place."""
+
+    trajectory: Trajectory
+
+    def __init__(self, refine: int) -> None:
+        self.refine = refine
+
+    def sample(
+        self,
+        model_wrap: comfy.samplers.CFGGuider,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: Callable[[int, Tensor, Tensor, int], None],
+        _noise: Tensor,
+        latent_image: Tensor,
+        *_: object,
+    ) -> Tensor:
+        """Invert as the host's guiders ask: (B, ...) latent, (N + 1,) sigmas."""
+        sampling = model_wrap.inner_model.model_sampling
+        denoised = latent_image
+        options = mark_pair(extra_args["model_options"], paired=False)
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            nonlocal denoised
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            denoised = model_wrap(x, sigma.expand(len(x)), model_options=options, seed=extra_args["seed"])
+            return denoised
+
+        steps = len(sigmas) - 1
+        self.trajectory = invert(
+            denoise,
+            latent_image,
+            sigmas,
+            float(sampling.sigma_min),
+            self.refine,
+            lambda step, x: callback(step, denoised, x, steps),
+        )
+        return sampling.inverse_noise_scaling(sigmas[0], self.trajectory.states[0].to(latent_image))
+
+
+def _clean_latent(model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
+    samples = latent["samples"]
+    form = model.get_model_object("latent_format")
+    axes = f"(B, {form.latent_channels}, {'T, ' if form.latent_dimensions == 3 else ''}H, W)"
+    # The host gives a picture's latent the time axis of a video model.
+    sizes = (4, form.latent_dimensions + 2)
+    if samples.is_nested or samples.ndim not in sizes or samples.shape[1] != form.latent_channels:
+        raise ValueError(
+            f"latent: this model takes {axes}, got "
+            f"{'a latent with several parts' if samples.is_nested else tuple(samples.shape)}. "
+            "Encode the picture with the model's own VAE; separate sound from video first."
+        )
+    if not samples.count_nonzero():
+        raise ValueError("latent: is empty, there is no picture to invert. Connect VAE Encode.")
+    return comfy.sample.fix_empty_latent_channels(model, samples)
+
+
+def _finite_sigmas(model: ModelPatcher, sigmas: Tensor) -> Tensor:
+    """Return the schedule with a flow model's first noise level below 1."""
+    expect_schedule(sigmas)
+    levels = sigmas.float().cpu().clone()
+    if noise_form(model.get_model_object("model_sampling")) is NoiseForm.FLOW:
+        levels[0] = levels[0].clamp_max(_LAST_FLOW_SIGMA)
+        if levels[1] >= levels[0]:
+            raise ValueError(
+                f"sigmas: the second noise level, {float(levels[1]):.6g}, is not below {_LAST_FLOW_SIGMA}, where "
+                "inversion of this model stops. Use fewer steps or a smaller shift."
+            )
+    return levels

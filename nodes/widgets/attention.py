@@ -1,0 +1,42 @@
+"""The widget that says how the views see each other, and what each of its values means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from comfy_api.latest import io
+
+from ...stereo_core.attention import AttentionMode
+
+_UNCOUPLED = "none"
+
+_MEANINGS = {
+    AttentionMode.LEFT_KV: "both views read the left one; costs nothing",
+    AttentionMode.JOINT: "both read both; alters the left view and takes twice as long",
+    AttentionMode.RIGHT_JOINT: "the right view reads both, the left only itself",
+    AttentionMode.LEFT_QUERY: "the left view's queries read the right view's own content",
+}
+
+
+def attention_input(
+    name: str, about: str, default: AttentionMode, modes: Iterable[AttentionMode] = AttentionMode, optional: bool = True
+) -> io.Combo.Input:
+    """Return the widget.
+
+    Args:
+        name: of the input.
+        about: what is coupled; begins the tooltip.
+        default: its default.
+        modes: which are offered.
+        optional: whether "none" is offered, too, first.
+    """
+    meanings = {mode.value: _MEANINGS[mode] for mode in modes}
+    if optional:
+        meanings = {_UNCOUPLED: "not at all", **meanings}
+    lines = [about, *(f"{value}: {meaning}." for value, meaning in meanings.items())]
+    return io.Combo.Input(name, options=list(meanings), default=default.value, tooltip="\n".join(lines))
+
+
+def chosen_mode(value: str) -> AttentionMode | None:
+    """Return the mode that the widget says; ``None`` for none."""
+    return None if value == _UNCOUPLED else AttentionMode(value)

@@ -1,0 +1,133 @@
+"""Edits of a pair of views between two steps of a sampler: both made from one, the right renewed, the left replaced."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .checks import expect_shape
+from .latent_shift import HoleFill, warp_latent
+from .noise_forms import NoiseForm, from_vp
+from .warping import View, Warp
+
+
+def initial_holes(
+    x: Tensor, fill: HoleFill, sigma: Tensor, form: NoiseForm, generator: torch.Generator | None = None
+) -> Tensor:
+    """Return what the holes of a new view start from.
+
+    Args:
+        x: (B, C, H, W) or (B, C, T, H, W), the one view.
+        fill: ``left`` is x itself at the same place; ``zeros`` nothing; ``noise`` StereoDiffusion's Deblur (Eq. 8),
+            unit normal noise in the variance-preserving form.
+        sigma: the noise level of x, a scalar tensor.
+        form: of x.
+        generator: of ``noise``, on the CPU; ``None`` takes torch's own.
+
+    Returns:
+        Values of the same shape and noise level.
+    """
+    match HoleFill(fill):
+        case HoleFill.LEFT:
+            return x
+        case HoleFill.ZEROS:
+            return torch.zeros_like(x)
+        case HoleFill.NOISE:
+            unit = torch.randn(x.shape, generator=generator, dtype=torch.float32)  # the same on every device
+            return from_vp(unit.to(x), sigma.to(x), form)
+
+
+def start_pair(x: Tensor, holes: Tensor, disparity: Tensor, shift_both: bool = False) -> Tensor:
+    """Make both views of x: the Stereo Pixel Shift (Eq. 3).
+
+    Values are copied, so the result is at the noise level of x in any form; masks and noise can be shifted just as
+    well.
+
+    Args:
+        x: (B, C, H, W) or (B, C, T, H, W).
+        holes: what the holes hold; broadcasts to ``x``.
+        disparity: (B, 1, H, W) or (B, 1, T, H, W) in whole columns of this grid, larger is nearer.
+        shift_both: the left view moves too, each by half.
+
+    Returns:
+        (2B, ...): all left entries, then all right ones. Without ``shift_both`` the left ones are ``x``.
+
+    Raises:
+        ValueError: a shape does not fit, or the disparity is not finite.
+    """
+    to_left, to_right = _both_ways(disparity, shift_both)
+    left = x if to_left is None else _filled(warp_latent(x, to_left, View.LEFT), holes)
+    return torch.cat([left, _filled(warp_latent(x, to_right), holes)])
+
+
+def renew_right(pair: Tensor, disparity: Tensor, shift_both: bool = False) -> Tensor:
+    """Copy to the right view what the left view shows of it: Symmetric Pixel Shift Masking Denoise (Eq. 6 and 7).
+
+    right[M] = S(left)[M], the rest stays as it was denoised. The published code, when both views are shifted,
+    shifts the already shifted left view once more; here a pixel goes from where the left view shows it to where the
+    right view shows it.
+
+    Args:
+        pair: (2B, C, H, W) or (2B, C, T, H, W), both views at one noise level.
+        disparity: as given to ``start_pair``.
+        shift_both: as given to ``start_pair``.
+
+    Returns:
+        (2B, ...), the left view untouched.
+
+    Raises:
+        ValueError: a shape does not fit.
+    """
+    if pair.shape[0] != 2 * disparity.shape[0]:
+        raise ValueError(
+            f"pair: expected twice the {disparity.shape[0]} entries of disparity, got {pair.shape[0]}. "
+            "Stack all left entries, then all right ones."
+        )
+    left, right = pair.chunk(2)
+    to_left, to_right = _both_ways(disparity, shift_both)
+    shifted = warp_latent(left, to_right) if to_left is None else _left_to_right(left, to_left, to_right)
+    return torch.cat([left, _filled(shifted, right)])
+
+
+def replace_left(pair: Tensor, left: Tensor) -> Tensor:
+    """Put the known x of the left view into its place: replay.
+
+    Args:
+        pair: (2B, ...), both views.
+        left: (B, ...), the left view's own x at this noise level, any device and floating dtype.
+
+    Returns:
+        (2B, ...).
+
+    Raises:
+        ValueError: another shape.
+    """
+    axes = "B C T H W" if pair.ndim == 5 else "B C H W"
+    sizes = dict(zip(axes.split(), (pair.shape[0] // 2, *pair.shape[1:]), strict=True))
+    expect_shape("left", left, axes, **sizes)
+    return torch.cat([left.to(pair), pair.chunk(2)[1]])
+
+
+def _both_ways(disparity: Tensor, shift_both: bool) -> tuple[Tensor | None, Tensor]:
+    """How far the left and the right view move; whole columns split without losing one."""
+    if not shift_both:
+        return None, disparity
+    to_left = (disparity / 2).floor()
+    return to_left, disparity - to_left
+
+
+def _filled(warp: Warp, holes: Tensor) -> Tensor:
+    return torch.where(warp.filled, warp.image, holes)
+
+
+def _left_to_right(left: Tensor, to_left: Tensor, to_right: Tensor) -> Warp:
+    """Warp the left of two shifted views to the right one, by the columns of the middle one between them."""
+    width = left.shape[-1]
+    middle = torch.arange(width, dtype=torch.float32, device=left.device).expand(to_left.shape)
+    in_left = middle + to_left
+    front = warp_latent(middle.contiguous(), to_left, View.LEFT).image  # the middle column that each left column shows
+    warp = warp_latent(torch.cat([middle, in_left], dim=1), to_right)
+    owner, source = warp.image.chunk(2, dim=1)
+    index = source.clamp(0, width - 1).long()
+    seen = warp.filled & (source >= 0) & (source < width) & (front.gather(-1, index) == owner)
+    return Warp(left.gather(-1, index.expand_as(left)), seen)

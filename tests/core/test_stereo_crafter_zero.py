@@ -1,0 +1,188 @@
+"""StereoCrafter-Zero's loop on a closed-form denoiser, against the paper written out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from stereo_core.borders import border_columns
+from stereo_core.iterative_refinement import RefineForm, RefineSettings
+from stereo_core.latent_shift import HoleFill, warp_latent
+from stereo_core.noise_forms import NoiseForm, alpha, alpha_bar
+from stereo_core.noisy_restart import RestartForm, RestartSettings, filling_latent
+from stereo_core.right_view import LeftView
+from stereo_core.seeds import Stream, make_generator
+from stereo_core.stereo_crafter_zero import CrafterSettings, plan_crafter, sample_right
+from stereo_core.trajectory import Trajectory
+from tests.core.closed_form import SIGMAS, EulerStepper, euler_step, gaussian_denoiser, normal
+
+SHAPE, SEED = (1, 4, 3, 6, 16), 5
+
+
+def disparity_of(near: int = 3) -> Tensor:
+    """A block at ``near`` columns before a background that lies one column behind the screen."""
+    disparity = torch.full((1, 1, *SHAPE[2:]), -1.0, dtype=torch.float64)
+    disparity[..., 1:4, 5:9] = near
+    return disparity
+
+
+def record(form: NoiseForm) -> Trajectory:
+    sigmas, run = SIGMAS[form], EulerStepper(SIGMAS[form], form)
+    states = [normal(*SHAPE) * sigmas[0]]
+    for step in range(len(sigmas) - 1):
+        states.append(run.run(states[-1], step, step + 1))
+    return Trajectory(sigmas, tuple(states))
+
+
+def sample(form: NoiseForm, settings: CrafterSettings, disparity: Tensor, pair: bool = False):
+    trajectory, sigmas = record(form), SIGMAS[form]
+    left = LeftView(trajectory, sigmas, trajectory.states[0], disparity, form)
+    plan = plan_crafter(settings, left.steps, left.first, [pair] * 10)
+    run = EulerStepper(sigmas, form)
+    return sample_right(run, left, plan, settings, SEED), run, plan, trajectory
+
+
+def mirrored(left: Tensor, warped: Tensor, filled: Tensor) -> Tensor:
+    """Appendix C.4, column by column: no value twice side by side."""
+    out, width = left.clone(), left.shape[-1]
+    for t, y, x in torch.cartesian_prod(*(torch.arange(n) for n in left.shape[2:])).tolist():
+        own = left[0, :, t, y, x]
+        before = x > 0 and filled[0, 0, t, y, x - 1] and torch.equal(warped[0, :, t, y, x - 1], own)
+        after = x < width - 1 and filled[0, 0, t, y, x + 1] and torch.equal(warped[0, :, t, y, x + 1], own)
+        if before or after:
+            out[0, :, t, y, x] = left[0, :, t, y, (x - 1 if before else x + 1) % width]
+    return out
+
+
+def literal(form: NoiseForm, settings: CrafterSettings, disparity: Tensor) -> Tensor:
+    """Sections 3.1 and 3.2 with Euler's method: every iteration, warp and repeat in turn."""
+    trajectory, sigmas = record(form), SIGMAS[form]
+    holes = ~warp_latent(trajectory.states[0], disparity).filled
+    border = border_columns(~holes)
+
+    def composed(step: int, x: Tensor, weight: float) -> Tensor:
+        left = trajectory.states[step]
+        warp = warp_latent(left, disparity)
+        if weight:
+            x = torch.where(border, weight * mirrored(left, warp.image, warp.filled) + (1 - weight) * x, x)
+        return torch.where(warp.filled, warp.image, x)
+
+    def stepped(x: Tensor, step: int) -> Tensor:
+        return euler_step(x, gaussian_denoiser(x, sigmas[step], form), sigmas[step], sigmas[step + 1])
+
+    first = trajectory.states[0]
+    warp = warp_latent(first, disparity)
+    x = mirrored(first, warp.image, warp.filled)
+    restart, refine = settings.restart, settings.refine
+    begun = 0
+    if restart is not None:
+        begun = round(restart.until * 10)
+        fillings: list[Tensor | None] = [x, *[None] * (begun - 1)]
+        for _ in range(restart.iterations):
+            generator = make_generator(SEED, Stream.RESTART)
+            for step in range(begun):
+                held = fillings[step] if fillings[step] is not None else x
+                x = stepped(composed(step, held, restart.border_weight), step)
+                noise = torch.randn(x.shape, generator=generator).to(x)
+                fillings[step] = filling_latent(x, noise, sigmas, step, form, restart.form)
+    else:
+        x = composed(0, x, 0.0)
+    repeats = {} if refine is None else refine.repeats(10, begun, 10)
+    for step in range(begun, 10):
+        if step not in repeats:
+            x = stepped(x, step)
+            continue
+        now, then, generator = sigmas[step], sigmas[step + 1], make_generator(SEED, Stream.REFINE, step)
+        start, average = composed(step, x, refine.border_weight), None
+        for count in range(repeats[step]):
+            denoised = gaussian_denoiser(start, now, form)
+            weight = alpha_bar(now, form).sqrt()
+            average = (
+                denoised if average is None else torch.where(holes, weight * denoised + (1 - weight) * average, average)
+            )
+            rest = euler_step(start, denoised, now, then) - alpha(then, form) * denoised
+            x = alpha(then, form) * average + rest
+            if count == repeats[step] - 1:
+                break
+            # Euler draws no noise, so the holes get DDIM's.
+            fresh = (1 - alpha_bar(now, form) / alpha_bar(then, form)) / (1 - alpha_bar(now, form))
+            noise = torch.randn(x.shape, generator=generator).to(x)
+            own = start - alpha(now, form) * denoised
+            again = alpha(now, form) * average + (1 - fresh).sqrt() * own + fresh.sqrt() * now * noise
+            start = torch.where(holes, again, start)
+    return x
+
+
+RESTART = RestartSettings(3, 0.3)
+REFINE = RefineSettings(0.2, 0.8, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CrafterSettings(restart=RESTART),
+        CrafterSettings(refine=REFINE),
+        CrafterSettings(RESTART, REFINE),
+        CrafterSettings(RestartSettings(2, 0.3, RestartForm.CODE)),
+    ],
+    ids=["restart", "refine", "both", "code"],
+)
+@pytest.mark.parametrize("form", NoiseForm)
+def test_the_loop_is_the_papers(form: NoiseForm, settings: CrafterSettings):
+    right, *_ = sample(form, settings, disparity_of())
+    torch.testing.assert_close(right, literal(form, settings, disparity_of()), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", NoiseForm)
+def test_without_disparity_the_right_view_is_the_left_one(form: NoiseForm):
+    right, _, _, trajectory = sample(form, CrafterSettings(RESTART, REFINE), torch.zeros(1, 1, *SHAPE[2:]))
+    torch.testing.assert_close(right, trajectory.states[-1], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_the_steps_taken_are_the_plan(pair: bool):
+    settings = CrafterSettings(RESTART, REFINE)
+    right, run, plan, _ = sample(NoiseForm.VE, settings, disparity_of(), pair)
+    assert (plan.restarted, plan.repeats) == (3, {4: 3, 6: 3, 8: 2})
+    assert plan.again == run.again == 2 * 3 + 2 + 2 + 1
+    assert sum(last - first for first, last, *_ in run.pieces) == 10 + plan.again
+    assert {entries for *_, entries in run.pieces} == {2 if pair else 1}
+    # Every take that goes on draws as the plain run does; the others have noise of their own.
+    assert [repeat for first, _, repeat, _ in run.pieces if first == 4] == [1, 2, 0]
+    alone, *_ = sample(NoiseForm.VE, settings, disparity_of())
+    torch.testing.assert_close(right, alone, rtol=1e-12, atol=1e-12)
+
+
+def test_the_code_form_of_a_repeat_differs_and_stays_finite():
+    forms = [CrafterSettings(refine=RefineSettings(0.2, 0.8, 3, 2, form)) for form in RefineForm]
+    paper, code = (sample(NoiseForm.FLOW, settings, disparity_of())[0] for settings in forms)
+    assert code.isfinite().all() and not torch.equal(paper, code)
+
+
+def test_noise_is_a_fill_by_the_seed():
+    settings = CrafterSettings(RESTART, fill=HoleFill.NOISE)
+    left, noise = (sample(NoiseForm.VE, each, disparity_of())[0] for each in (CrafterSettings(RESTART), settings))
+    assert not torch.equal(left, noise)
+    assert torch.equal(noise, sample(NoiseForm.VE, settings, disparity_of())[0])
+
+
+def test_a_run_on_a_part_of_the_schedule_goes_by_the_whole():
+    form, settings = NoiseForm.VE, CrafterSettings(refine=REFINE)
+    trajectory, sigmas, disparity = record(form), SIGMAS[form], disparity_of()
+    whole, *_ = sample(form, settings, disparity)
+    x = None
+    for first, last in ((0, 5), (5, 10)):
+        part = sigmas[first : last + 1]
+        left = LeftView(trajectory, part, trajectory.states[0], disparity, form)
+        # The first part ends before the last warp, which the settings are checked against.
+        each = settings if first else CrafterSettings(refine=RefineSettings(0.2, 0.4, 3, 3))
+        plan = plan_crafter(each, left.steps, left.first, [False] * (last - first))
+        x = sample_right(EulerStepper(part, form), left, plan, each, SEED, x)
+    assert x is not None and x.shape == whole.shape and x.isfinite().all()
+
+
+def test_a_schedule_that_skips_recorded_levels_is_refused():
+    trajectory = record(NoiseForm.VE)
+    with pytest.raises(ValueError, match="sigmas: skip noise levels that trajectory holds"):
+        LeftView(trajectory, trajectory.sigmas[::2], trajectory.states[0], disparity_of(), NoiseForm.VE)

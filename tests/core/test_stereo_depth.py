@@ -1,0 +1,64 @@
+"""Depth with its geometry: the disparity of every grid that is shifted."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stereo_core.geometry import StereoGeometry
+from stereo_core.stereo_depth import StereoDepth, one_for_each
+
+
+def ramp(maps: int = 1, height: int = 32, width: int = 64) -> torch.Tensor:
+    return torch.linspace(0, 1, width).expand(maps, 1, height, width)
+
+
+def test_a_map_gives_the_disparity_of_its_own_grid():
+    depth = StereoDepth(ramp(2), StereoGeometry(10, 0.5))
+    torch.testing.assert_close(depth.disparity(), (ramp(2) - 0.5) * 6.4)
+    torch.testing.assert_close(depth.for_pictures(2), depth.disparity())
+    assert StereoDepth(ramp(), StereoGeometry()).for_pictures(3).shape == (3, 1, 32, 64)
+
+
+def test_a_latent_gets_whole_columns_of_its_own():
+    disparity = StereoDepth(ramp(), StereoGeometry(50, 0.0)).for_latent((2, 4, 4, 8))
+    assert disparity.shape == (2, 1, 4, 8) and disparity.dtype == torch.float32
+    assert torch.equal(disparity, disparity.round()) and disparity.max() == 3
+
+
+@pytest.mark.parametrize("maps", [1, 3, 9])
+def test_a_video_latent_takes_a_map_for_each_frame_of_either_clip(maps: int):
+    frames = torch.linspace(0.1, 0.9, maps).view(-1, 1, 1, 1).expand(-1, -1, 8, 16)
+    disparity = StereoDepth(frames, StereoGeometry(100, 0.0)).for_latent((1, 16, 3, 8, 16), time_ratio=4)
+    assert disparity.shape == (1, 1, 3, 8, 16)
+    taken = {1: [0, 0, 0], 3: [0, 1, 2], 9: [0, 2, 6]}[maps]
+    assert disparity[0, 0, :, 0, 0].tolist() == [float(int(frames[k, 0, 0, 0] * 16)) for k in taken]
+
+
+def test_another_number_of_maps_is_refused():
+    depth = StereoDepth(ramp(2, 8, 16), StereoGeometry())
+    with pytest.raises(ValueError, match="^depth holds 2 maps for 3 pictures. Give one for each"):
+        depth.for_pictures(3)
+    with pytest.raises(ValueError, match="^depth holds 2 maps for 4 pictures"):
+        depth.for_latent((4, 4, 8, 16))
+    with pytest.raises(ValueError, match=r"2 maps for a clip of 9 frames \(3 in its latent\)"):
+        depth.for_latent((1, 16, 3, 8, 16), time_ratio=4)
+    with pytest.raises(ValueError, match="depth: 2 maps do not fit 3 frames"):
+        depth.for_latent((1, 16, 3, 8, 16))
+
+
+@pytest.mark.parametrize(("height", "width", "fits"), [(8, 16, True), (8, 17, True), (8, 20, False), (16, 8, False)])
+def test_a_map_of_another_shape_is_refused(height: int, width: int, fits: bool):
+    depth = StereoDepth(ramp(), StereoGeometry())
+    if fits:
+        assert depth.for_latent((1, 4, height, width)).shape == (1, 1, height, width)
+        return
+    with pytest.raises(ValueError, match=f"depth is 64x32, of another shape than the latent of {width} columns"):
+        depth.for_latent((1, 4, height, width))
+
+
+def test_maps_are_shared_out_without_a_copy():
+    maps = ramp(1)
+    assert one_for_each(maps, 3).data_ptr() == maps.data_ptr()
+    with pytest.raises(ValueError, match=r"inverse_depth: expected \(N, 1, H, W\)"):
+        StereoDepth(torch.zeros(2, 3), StereoGeometry())
