@@ -127,6 +127,27 @@ def test_the_model_is_not_changed(host, pack, svd):
     assert pack("nodes.matrix.view_expert").find_expert(svd) is None
 
 
+def test_the_network_that_both_share_knows_which_of_them_is_at_work(host, svd):
+    """Else the hooks and callbacks of one model would run at the other's evaluations."""
+    from comfy.patcher_extension import CallbacksMP
+
+    prepared: list[str] = []
+    evaluated: list[tuple[str, str]] = []
+
+    def noted(model: Any, name: str) -> Any:
+        def evaluate(apply: Any, args: dict[str, Any]) -> Tensor:
+            evaluated.append((name, prepared[-1]))
+            return apply(args["input"], args["timestep"], **args["c"])
+
+        model = model.clone()
+        model.add_callback(CallbacksMP.ON_PREPARE_STATE, lambda *_: prepared.append(name))
+        model.set_model_unet_function_wrapper(evaluate)
+        return model
+
+    run(host, noted(svd, "video"), noted(expert(host, svd), "expert"))
+    assert set(evaluated) == {("video", "video"), ("expert", "expert")}
+
+
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [

@@ -61,7 +61,7 @@ def _sd2_v() -> tuple[Weights, Metadata]:
 def clip_vision() -> SimpleNamespace:
     """What Wan's image-to-video takes from a vision encoder."""
     stream = torch.Generator().manual_seed(21)
-    return SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280, generator=stream))
+    return SimpleNamespace(penultimate_hidden_states=torch.randn(1, 9, 1280, generator=stream))
 
 
 FAMILIES = {
