@@ -3,7 +3,6 @@
 python tools/demo.py                               the Middlebury pair of scikit-image, with its true disparity
 python tools/demo.py --image A.jpg --depth B.png   your picture and its depth map (white is near)
 python tools/demo.py --workflow NAME --image A.jpg another of the shipped workflows
-python tools/demo.py --paint meadow                a pair that the small model of tools/toy paints
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tools.host import workflow_file  # noqa: E402
 from tools.setup import environment  # noqa: E402
 
-WORKFLOWS = environment.ROOT / "workflows"
 OUTPUT = environment.ROOT / "output"
 DEFAULT_WORKFLOW = "image_depth_to_stereo"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line and check what can be checked before anything is set up or started."""
-    names = sorted(file.stem for file in WORKFLOWS.glob("*.json"))
+    names = workflow_file.names()
     parser = argparse.ArgumentParser(
         prog="python tools/demo.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -34,19 +33,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--video", type=Path, metavar="FILE", help="the clip, for the video workflows")
     parser.add_argument("--max-disparity", type=float, metavar="PERCENT", help="of the nearest point, of the width")
     parser.add_argument("--workflow", metavar="NAME", default=DEFAULT_WORKFLOW, help=f"one of: {', '.join(names)}")
-    parser.add_argument("--paint", metavar="KIND", help="paint a scene of this kind with the small model")
-    parser.add_argument("--seed", type=int, default=0, help="of what --paint paints; default 0")
     parser.add_argument("--output", type=Path, metavar="FOLDER", default=OUTPUT, help="default: output, in the clone")
     options = parser.parse_args(arguments)
     if options.workflow not in names:
-        parser.error(f"there is no workflow {options.workflow}; shipped are: {', '.join(names) or 'none'}")
+        parser.error(f"there is no workflow {options.workflow}; shipped are: {', '.join(names)}")
     for file in (options.image, options.depth, options.video):
         if file is not None and not file.is_file():
             parser.error(f"there is no file {file}")
-    if options.paint is not None and (options.image or options.depth or options.video):
-        parser.error("--paint makes its own picture; leave out --image, --depth and --video")
-    if options.seed < 0:
-        parser.error("--seed is 0 or more")
     if options.depth is not None and options.image is None:
         parser.error("--depth needs --image, the picture it belongs to")
     if options.workflow == DEFAULT_WORKFLOW and options.image is not None and options.depth is None:
@@ -62,19 +55,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then, too
 
     from tools import demo_run
-    from tools.host import workflow_file
-    from tools.host.server import Interrupted, ServerError
+    from tools.host.server import ServerError
 
     start = time.perf_counter()
     try:
-        if options.paint is not None:
-            demo_run.paint(options)
-        else:
-            demo_run.run(options)
+        demo_run.run(options)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-    except (ServerError, Interrupted, workflow_file.WorkflowError, environment.SetupError) as error:
+    except (ServerError, demo_run.WorkflowError, environment.SetupError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except OSError as error:

@@ -17,23 +17,24 @@ from tools.benchmarks.middlebury import Pair, motorcycle, save_depth
 from tools.host import workflow_file
 from tools.host.progress import Bar
 from tools.host.server import OutputFile, Server
-from tools.host.workflow_file import Prompt, WorkflowError, nodes_of
-from tools.setup import environment
+from tools.host.workflow_file import Prompt, nodes_of
+
+
+class WorkflowError(Exception):
+    """The workflow cannot be run as asked; the message says what to do."""
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the demo: the Middlebury pair, or the files that the options name."""
-    workflow = workflow_file.load(environment.ROOT / "workflows" / f"{options.workflow}.json")
+    workflow, prompt = workflow_file.load(options.workflow), workflow_file.load_prompt(options.workflow)
     print("Starting ComfyUI", flush=True)
     with Server() as server, tempfile.TemporaryDirectory() as folder:
-        info = server.object_info()
-        for model in workflow_file.missing_models(workflow, info):
+        for model in workflow_file.missing_models(workflow, server.object_info()):
             place = server.base / "models" / model["directory"]
             raise WorkflowError(
                 f"The workflow {options.workflow} needs the model {model['name']}. Put it into {place}, or name the "
                 "ComfyUI that has it with COMFYUI_PATH."
             )
-        prompt = workflow_file.to_prompt(workflow, info)
         truth = fill(server, prompt, options, Path(folder))
         if options.max_disparity is not None:
             set_widgets(prompt, max_disparity=options.max_disparity)
@@ -47,22 +48,6 @@ def run(options: argparse.Namespace) -> None:
     if truth is not None and "right" in saved:
         print(compare(saved["right"], truth))
     print(f"{seconds:.1f} seconds for the workflow")
-
-
-def paint(options: argparse.Namespace) -> None:
-    """Paint a pair with the small model instead of taking a picture.
-
-    Raises:
-        WorkflowError: the kind is unknown, or the weights are not there.
-    """
-    from tools.toy import paint
-
-    try:
-        files = paint.run(options.paint, options.seed, options.output)
-    except (ValueError, FileNotFoundError) as error:
-        raise WorkflowError(str(error)) from error
-    for name, path in files.items():
-        print(f"  {name:<16} {path}")
 
 
 def fill(server: Server, prompt: Prompt, options: argparse.Namespace, folder: Path) -> Pair | None:

@@ -1,4 +1,4 @@
-"""The benchmark and the painter of the small model, on weights that were never trained."""
+"""The benchmark of the small model, on weights that were never trained."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from tools.benchmarks import toy
-from tools.toy import paint, weights
+from tools.toy import weights
 from tools.toy.training import Settings, Trainer
 
 
@@ -55,20 +54,3 @@ def test_generated_pairs_are_measured(bench: toy.Bench):
 def test_without_weights_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert toy.main(tmp_path) == 1
     assert "tools/toy/train.py" in capsys.readouterr().out
-
-
-def test_a_painted_pair_is_saved(bench: toy.Bench, tmp_path: Path):
-    scene = paint.layout("snow", 1, size=64)
-    assert paint.KINDS[scene.label] == "snow"
-    views = paint.paint(bench.host, bench.toy, "dusk", scene, seed=3, steps=3)
-    assert views.shape == (2, 64, 64, 3) and views.isfinite().all()
-    assert not torch.equal(views, paint.paint(bench.host, bench.toy, "night", scene, seed=3, steps=3))
-    files = paint.save(bench.host, views, tmp_path, "pair")
-    assert [Image.open(file).size for file in files.values()] == [(128, 64), (64, 64)]
-
-
-def test_painting_refuses_what_it_cannot(tmp_path: Path):
-    with pytest.raises(ValueError, match="no kind of scene jungle. Name one of: meadow, "):
-        paint.run("jungle", 0, tmp_path)
-    with pytest.raises(FileNotFoundError, match="train.py"):
-        paint.run("snow", 0, tmp_path, folder=tmp_path)

@@ -35,19 +35,23 @@ def motorcycle() -> Pair:
 
 
 def fill_unknown(disparity: np.ndarray) -> np.ndarray:
-    """Fill NaN and infinite pixels with the smaller, farther one of their known neighbours in the row.
+    """Give pixels of unknown disparity (0 or not finite) that of the farther known neighbour of their row.
+
+    What a stereo camera could not match is mostly hidden from the other view, so it belongs to the
+    background side. A row with nothing known takes the nearest row that has something.
 
     Args:
         disparity: (H, W) columns.
     """
-    known = np.isfinite(disparity)
+    known = np.isfinite(disparity) & (disparity > 0)
+    rows = np.flatnonzero(known.any(1))
+    nearest_row = rows[np.abs(np.arange(len(disparity))[:, None] - rows).argmin(1)]
+    disparity, known = disparity[nearest_row], known[nearest_row]
     columns = np.arange(disparity.shape[1])
     before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
     after = np.minimum.accumulate(np.where(known, columns, columns.size)[:, ::-1], axis=1)[:, ::-1]
     padded = np.pad(np.where(known, disparity, np.inf), ((0, 0), (1, 1)), constant_values=np.inf)
-    sides = [np.take_along_axis(padded, side + 1, axis=1) for side in (before, after)]
-    filled = np.minimum(*sides)
-    return np.where(np.isfinite(filled), filled, 0).astype(disparity.dtype)  # a row with nothing known lies far
+    return np.minimum(*(np.take_along_axis(padded, side + 1, axis=1) for side in (before, after)))
 
 
 def save_depth(disparity: np.ndarray, file: Path) -> None:

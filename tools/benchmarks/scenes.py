@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .middlebury import fill_unknown, motorcycle
+
 STEREO_DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "stereo"
 
 # The value of one column in the stored disparity map, by scene.
@@ -28,35 +30,13 @@ class Scene(NamedTuple):
 
 def load_scenes(size: int = 512, names: Iterable[str] = tuple(_DISPARITY_SCALES)) -> list[Scene]:
     """Load Motorcycle, and those of ``names`` that lie beside the project."""
-    from skimage.data import stereo_motorcycle
-
-    scenes = [_scene("Motorcycle", *stereo_motorcycle(), size=size)]
+    scenes = [_scene("Motorcycle", *motorcycle(), size=size)]
     for name in names:
         folder = STEREO_DATA / name
         if folder.is_dir():
             disparity = _read(next(folder.glob("disp_left.*"))).astype(np.float32) / _DISPARITY_SCALES[name]
             scenes.append(_scene(name, _read(folder / "left.png"), _read(folder / "right.png"), disparity, size=size))
     return scenes
-
-
-def fill_unknown(disparity: np.ndarray) -> np.ndarray:
-    """Give pixels of unknown disparity (0 or not finite) that of the farther known neighbour of their row.
-
-    What a stereo camera could not match is mostly hidden from the other view, so it belongs to the
-    background side. A row with nothing known takes the nearest row that has something.
-    """
-    known = np.isfinite(disparity) & (disparity > 0)
-    rows = np.flatnonzero(known.any(1))
-    nearest_row = rows[np.abs(np.arange(len(disparity))[:, None] - rows).argmin(1)]
-    disparity, known = disparity[nearest_row], known[nearest_row]
-    column = np.arange(disparity.shape[1])
-    before = np.maximum.accumulate(np.where(known, column, -1), axis=1)
-    after = np.minimum.accumulate(np.where(known, column, len(column))[:, ::-1], axis=1)[:, ::-1]
-    sides = [
-        np.where(inside, np.take_along_axis(disparity, np.where(inside, at, 0), 1), np.inf)
-        for at, inside in ((before, before >= 0), (after, after < len(column)))
-    ]
-    return np.where(known, disparity, np.minimum(*sides)).astype(np.float32)
 
 
 def _read(path: Path) -> np.ndarray:

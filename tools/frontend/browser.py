@@ -30,22 +30,27 @@ def missing() -> str | None:
     return None
 
 
-def browse(url: str, job: dict[str, Any], timeout: float = 400) -> dict[str, Any]:
-    """Have the browser do one job on the frontend at ``url``; `frontend.mjs` lists the jobs.
+def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 600) -> list[dict[str, Any]]:
+    """Have the browser open workflows one after another in the frontend at ``url``.
+
+    Args:
+        url: of a running server.
+        jobs: what to do, and what is answered, is described in `frontend.mjs`.
+        timeout: of all together, in seconds.
 
     Raises:
-        BrowserError: with what the script said.
+        BrowserError: with what the script said of the first one that failed.
     """
     variables = {**child_variables(), "LATENT_STEREO_NODE_MODULES": str(MODULES / "anchor.js")}
     result = subprocess.run(
         [shutil.which("node") or "node", str(SCRIPT), url],
-        input=json.dumps(job).encode(),
+        input=json.dumps(jobs).encode(),
         capture_output=True,
         env=variables,
         timeout=timeout,
     )
-    lines = result.stdout.decode(errors="replace").strip().splitlines()
-    answer = json.loads(lines[-1]) if lines else {"failed": result.stderr.decode(errors="replace")[-2000:]}
-    if "failed" in answer:
-        raise BrowserError(answer["failed"])
-    return answer
+    answers = [json.loads(line) for line in result.stdout.decode(errors="replace").splitlines()]
+    if len(answers) != len(jobs) or "failed" in answers[-1]:
+        said = answers[-1].get("failed") if answers else None
+        raise BrowserError(said or result.stderr.decode(errors="replace")[-2000:])
+    return answers

@@ -1,9 +1,12 @@
-// The real ComfyUI frontend in a headless browser: one job in, one JSON line out.
+// The real ComfyUI frontend in a headless browser: workflows in, one JSON line out for each, in the same order.
 //
-//   node frontend.mjs BASE_URL < job.json
+//   node frontend.mjs BASE_URL < jobs.json
 //
-// {"action": "open", "workflow": {...}, "screenshot": "a.png"}  -> {missing, errors, prompt, workflow}
-// {"action": "build", "description": {...}, "screenshot": ...}  -> the same, for a graph made from a description
+// [{"name": "a", "workflow": {...}, "screenshot": "a.png", "queue": true}, ...]
+//   -> {missing, errors, prompt, workflow}, ...
+//
+// The answer holds the workflow as the frontend saves it and its API form; both are taken before anything runs.
+// "queue" presses Run and waits until it is done. The first failure ends it all: {failed}.
 //
 // LATENT_STEREO_CHROMIUM names another Chromium or Chrome to use.
 import fs from 'node:fs';
@@ -12,14 +15,15 @@ import { pathToFileURL } from 'node:url';
 
 // The packages lie where the set-up put them, not beside this file.
 const require = createRequire(process.env.LATENT_STEREO_NODE_MODULES ?? import.meta.url);
-const load = async name => (await import(pathToFileURL(require.resolve(name)).href)).default;
+const packaged = async name => (await import(pathToFileURL(require.resolve(name)).href)).default;
 
-const job = JSON.parse(fs.readFileSync(0, 'utf8'));
-const puppeteer = await load('puppeteer-core');
+const jobs = JSON.parse(fs.readFileSync(0, 'utf8'));
+const pause = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
+const puppeteer = await packaged('puppeteer-core');
 let executablePath = process.env.LATENT_STEREO_CHROMIUM;
 let args = ['--disable-gpu', '--no-sandbox'];
 if (!executablePath) {
-  const chromium = await load('@sparticuz/chromium');
+  const chromium = await packaged('@sparticuz/chromium');
   executablePath = await chromium.executablePath();
   args = [...chromium.args, ...args];
 }
@@ -29,25 +33,30 @@ const browser = await puppeteer.launch({
   args: [...args, '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'],
 });
 
-async function session() {
+async function open() {
   const page = await browser.newPage();
-  await page.setViewport({ width: job.width ?? 1600, height: job.height ?? 1000 });
-  const errors = [];
-  page.on('pageerror', error => errors.push(String(error).slice(0, 300)));
+  await page.setViewport({ width: 1600, height: 1000 });
   await page.goto(process.argv[2], { waitUntil: 'domcontentloaded', timeout: 120000 });
   const ready = () => window.app?.graph && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 500;
   await page.waitForFunction(ready, { timeout: 120000 });
   await settle(page);
-  const result = await page.evaluate(job.action === 'build' ? build : open, job.description ?? job.workflow);
-  const expected = Object.keys((job.description ?? job.workflow).nodes).length;
-  if (result.workflow.nodes.length !== expected)
-    throw new Error(`the graph has ${result.workflow.nodes.length} nodes, not ${expected}: the page replaced it`);
+  return page;
+}
+
+async function work(page, job) {
+  const errors = [];
+  const listen = error => errors.push(String(error).slice(0, 300));
+  page.on('pageerror', listen);
+  const result = await page.evaluate(load, job);
+  const [found, expected] = [result.workflow.nodes.length, job.workflow.nodes.length];
+  if (found !== expected) throw new Error(`the graph has ${found} nodes, not ${expected}: the page replaced it`);
   if (job.queue) await run(page);
   if (job.screenshot) {
-    await page.evaluate(fit);
-    await new Promise(resolve => setTimeout(resolve, 1500));
+    await page.setViewport(await page.evaluate(show));
+    await pause(500);
     await page.screenshot({ path: job.screenshot });
   }
+  page.off('pageerror', listen);
   return { ...result, errors };
 }
 
@@ -58,13 +67,13 @@ async function settle(page) {
     const now = await count();
     still = now === last && (now > 0 || waited > 20) ? still + 1 : 0;
     last = now;
-    await new Promise(resolve => setTimeout(resolve, 500));
+    await pause(500);
   }
 }
 
-// Runs in the page: load a workflow as a user does who drops the file on the window.
-async function open(workflow) {
-  await window.app.loadGraphData(workflow, true, false);
+// Runs in the page: load a workflow as a user does who drops the file on the window, and save it.
+async function load({ name, workflow }) {
+  await window.app.loadGraphData(workflow, true, false, name);
   await new Promise(resolve => setTimeout(resolve, 500));
   const types = window.LiteGraph.registered_node_types;
   const missing = window.app.graph.nodes.filter(node => !types[node.type] && !node.subgraph).map(node => node.type);
@@ -72,62 +81,18 @@ async function open(workflow) {
   return { missing, prompt, workflow: saved };
 }
 
-// Runs in the page: make a graph from {nodes: {key: {...}}, groups: [...]} and save it.
-async function build(description) {
-  const graph = window.app.graph;
-  graph.clear();
-  const made = {};
-  const missing = [];
-  for (const [key, spec] of Object.entries(description.nodes)) {
-    const node = window.LiteGraph.createNode(spec.type);
-    if (!node) {
-      missing.push(spec.type);
-      continue;
-    }
-    graph.add(node);
-    made[key] = node;
-    for (const [name, value] of Object.entries(spec.widgets ?? {})) {
-      const widget = node.widgets?.find(candidate => candidate.name === name);
-      if (!widget) throw new Error(`${spec.type} has no widget ${name}, only ${node.widgets?.map(known => known.name)}`);
-      widget.value = value;
-      widget.callback?.(value);
-    }
-    Object.assign(node.properties, spec.properties ?? {});
-    node.pos = spec.pos;
-    const [width, height] = node.computeSize();
-    node.setSize([spec.size?.[0] ?? Math.max(width, node.size[0]), spec.size?.[1] ?? Math.max(height, node.size[1])]);
-    if (spec.color) [node.color, node.bgcolor] = spec.color;
-  }
-  for (const [key, spec] of Object.entries(description.nodes)) {
-    for (const [input, [from, output]] of Object.entries(spec.inputs ?? {})) {
-      const slot = made[from].outputs.findIndex(candidate => candidate.name === output);
-      const target = made[key].inputs.findIndex(candidate => candidate.name === input);
-      if (slot < 0 || target < 0) throw new Error(`no link from ${from}.${output} to ${key}.${input}`);
-      made[from].connect(slot, made[key], target);
-    }
-  }
-  for (const spec of description.groups ?? []) {
-    const group = new window.LiteGraph.LGraphGroup(spec.title);
-    group.color = spec.color;
-    group.pos = spec.box.slice(0, 2);
-    group.size = spec.box.slice(2);
-    graph.add(group);
-  }
-  await new Promise(resolve => setTimeout(resolve, 500));
-  const { workflow, output: prompt } = await window.app.graphToPrompt();
-  return { missing, prompt, workflow };
-}
-
-// Runs in the page: show the whole graph.
-function fit() {
+// Runs in the page: put the whole graph below and beside the page's bars, at a scale at which its text is still drawn.
+// Returns the size of the window that it needs.
+function show() {
   const { graph, canvas } = window.app;
   const boxes = [...graph.nodes, ...graph.groups].map(item => item.boundingRect ?? item._bounding);
   const left = Math.min(...boxes.map(box => box[0])), top = Math.min(...boxes.map(box => box[1]));
   const right = Math.max(...boxes.map(box => box[0] + box[2])), bottom = Math.max(...boxes.map(box => box[1] + box[3]));
-  const scale = Math.min(window.innerWidth / (right - left + 160), window.innerHeight / (bottom - top + 220));
+  const [scale, beside, below] = [0.75, 80, 220];
   canvas.ds.scale = scale;
-  canvas.ds.offset = [-left + 100, -top + 120];
+  canvas.ds.offset = [beside / scale - left, below / scale - top];
   canvas.setDirty(true, true);
+  return { width: Math.ceil((right - left) * scale) + 2 * beside, height: Math.ceil((bottom - top) * scale) + below + 40 };
 }
 
 // Press Run and wait until the queue is empty again.
@@ -142,16 +107,17 @@ async function run(page) {
     },
     { timeout: 300000, polling: 500 },
   );
-  await new Promise(resolve => setTimeout(resolve, 2000));
+  await pause(2000);
 }
 
 let status = 0;
 try {
-  process.stdout.write(JSON.stringify(await session()) + '\n');
+  const page = await open();
+  for (const job of jobs) process.stdout.write(JSON.stringify(await work(page, job)) + '\n');
 } catch (error) {
   process.stdout.write(JSON.stringify({ failed: String(error.stack ?? error) }) + '\n');
   status = 1;
 }
 // Chromium has been seen not to close: never wait for it longer than this.
-await Promise.race([browser.close().catch(() => {}), new Promise(resolve => setTimeout(resolve, 5000))]);
+await Promise.race([browser.close().catch(() => {}), pause(5000)]);
 process.exit(status);
