@@ -1,4 +1,4 @@
-"""The edge between the host and the core: tensors, noise form, memory, progress, text on a node."""
+"""The edge between the host and the core: images, noise form, memory, progress, text on a node."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ _OVERSHOOT = 0.1
 
 
 def image_to_core(image: Tensor, name: str) -> Tensor:
-    """Turn a host IMAGE (B, H, W, 1, 3 or 4) into (B, 3, H, W); alpha is dropped, grey repeated.
+    """Turn a host IMAGE into (B, 3, H, W); an alpha channel is dropped, grey is repeated.
+
+    Args:
+        image: (B, H, W, C) in [0, 1], C being 1, 3 or 4.
+        name: of the input, for messages.
 
     Raises:
-        ValueError: no picture at all, or another number of channels.
+        ValueError: an empty batch, or another number of channels.
     """
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
         raise ValueError(
@@ -35,7 +39,7 @@ def image_to_core(image: Tensor, name: str) -> Tensor:
 
 
 def core_to_image(image: Tensor) -> Tensor:
-    """Turn (B, C, H, W) into a host IMAGE (B, H, W, C) where the host keeps values between nodes."""
+    """Turn (B, C, H, W) into a host IMAGE (B, H, W, C), on the device where the host keeps values between nodes."""
     return (
         image.movedim(1, -1)
         .to(device=comfy.model_management.intermediate_device(), dtype=comfy.model_management.intermediate_dtype())
@@ -44,10 +48,14 @@ def core_to_image(image: Tensor) -> Tensor:
 
 
 def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
-    """Turn a depth IMAGE (T, H, W, C), white near, into inverse depth (T, 1, H, W) in [0, 1].
+    """Turn a depth IMAGE into inverse depth (T, 1, H, W) in [0, 1].
+
+    Args:
+        depth: (T, H, W, C) in [0, 1], white is near.
+        name: of the input, for messages.
 
     Raises:
-        ValueError: empty, not finite, or outside [0, 1].
+        ValueError: an empty batch, or values that are not finite or lie outside [0, 1].
     """
     grey = image_to_core(depth, name).float().mean(dim=1, keepdim=True)
     expect_finite(name, grey)
@@ -61,7 +69,7 @@ def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
 
 
 def expect_size_of_image(depth: Tensor, image: Tensor) -> None:
-    """Raise ``ValueError`` unless the two IMAGEs ``depth`` and ``image`` have the same rows and columns."""
+    """Raise ``ValueError`` unless the IMAGEs ``depth`` and ``image``, (B, H, W, C), have the same height and width."""
     if depth.shape[1:3] != image.shape[1:3]:
         raise ValueError(
             f"depth is {depth.shape[2]}x{depth.shape[1]} and image is {image.shape[2]}x{image.shape[1]}. "
@@ -70,31 +78,38 @@ def expect_size_of_image(depth: Tensor, image: Tensor) -> None:
 
 
 def noise_form(model_sampling: object) -> NoiseForm:
-    """Tell how x holds its noise, from a model's ``model_sampling``."""
+    """Return the form in which x holds its noise, from a model's ``model_sampling``."""
     return NoiseForm.FLOW if isinstance(model_sampling, comfy.model_sampling.CONST) else NoiseForm.VE
 
 
 def compute_device() -> torch.device:
-    """Where the host wants work done."""
+    """Return the device on which the host wants work done."""
     return comfy.model_management.get_torch_device()
 
 
-def refuse_beyond_memory(needed: int, what: str) -> None:
-    """Raise before the work starts when ``needed`` bytes are not free on the device that would do it.
+def expect_memory_for_views(node: str, source: Tensor, working: int) -> None:
+    """Raise before the work starts unless there is memory to make both views of a clip and their holes.
+
+    Args:
+        node: display name of the node, for the message.
+        source: (B, C, H, W), the clip; each view is as large.
+        working: bytes that are needed besides, for one frame at a time.
 
     Raises:
-        ValueError: with both amounts and what to do.
+        ValueError: with the memory that is needed and free, in GiB, and what to do.
     """
+    frames, channels, height, width = source.shape
+    needed = working + source.element_size() * frames * 2 * (channels + 1) * height * width
     free = comfy.model_management.get_free_memory(compute_device())
     if needed > free:
         raise ValueError(
-            f"{what} needs about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free. "
+            f"{node} at {width}x{height} needs about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free. "
             "Use a smaller picture or fewer frames at once."
         )
 
 
 def each_frame(frames: int) -> Iterator[int]:
-    """Count through a clip with progress on the node, stopping at once when the user interrupts."""
+    """Count the frames of a clip, showing progress on the node; stops at once when the user interrupts."""
     progress = comfy.utils.ProgressBar(frames)
     for frame in range(frames):
         comfy.model_management.throw_exception_if_processing_interrupted()
@@ -103,6 +118,6 @@ def each_frame(frames: int) -> Iterator[int]:
 
 
 def show_text(node: type[io.ComfyNode], text: str) -> None:
-    """Show a line of text on the node in the graph editor; needs ``io.Hidden.unique_id`` in the schema."""
+    """Show text on the node in the graph editor; needs ``io.Hidden.unique_id`` in the schema."""
     if node.hidden is not None and node.hidden.unique_id:
         PromptServer.instance.send_progress_text(text, node.hidden.unique_id)

@@ -11,9 +11,9 @@ from .host import (
     compute_device,
     core_to_image,
     each_frame,
+    expect_memory_for_views,
     expect_size_of_image,
     image_to_core,
-    refuse_beyond_memory,
 )
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
@@ -85,28 +85,40 @@ class ImageStereoShift(io.ComfyNode):
         source = image_to_core(image, "image")
         frames, channels, height, width = source.shape
         expect_size_of_image(depth, image)
-        kept = source.element_size() * frames * 2 * (channels + 1) * height * width
-        refuse_beyond_memory(
-            kept + working_bytes(height, width, channels, Quality(quality)), f"Image Stereo Shift at {width}x{height}"
-        )
+        working = working_bytes(height, width, channels, Quality(quality))
+        expect_memory_for_views("Image Stereo Shift", source, working)
         disparity = read_geometry(depth, max_disparity, convergence, exponent).for_pictures(frames)
         shown = show_disparity(cls, disparity)
+        fractions = {View.LEFT: balance, View.RIGHT: 1 - balance}
+        images, holes = _render_views(source, disparity, fractions, Quality(quality), edge_growth)
+        left, right = (core_to_image(images[view]) for view in fractions)
+        return io.NodeOutput(left, right, holes[View.RIGHT], holes[View.LEFT], ui=shown)
 
-        views = {View.LEFT: balance, View.RIGHT: 1 - balance}
-        images = {view: source if fraction == 0 else torch.empty_like(source) for view, fraction in views.items()}
-        holes = {view: torch.zeros(frames, height, width) for view in views}
-        for frame in each_frame(frames):
-            one = slice(frame, frame + 1)
-            picture, shift = source[one].to(compute_device()), disparity[one].to(compute_device())
-            for view, fraction in views.items():
-                if fraction:
-                    rendered = render_view(picture, shift * fraction, Quality(quality), view, edge_growth)
-                    images[view][one] = rendered.image
-                    holes[view][one] = rendered.hole[:, 0]
-        return io.NodeOutput(
-            core_to_image(images[View.LEFT]),
-            core_to_image(images[View.RIGHT]),
-            holes[View.RIGHT],
-            holes[View.LEFT],
-            ui=shown,
-        )
+
+def _render_views(
+    source: Tensor, disparity: Tensor, fractions: dict[View, float], quality: Quality, edge_growth: int
+) -> tuple[dict[View, Tensor], dict[View, Tensor]]:
+    """Render a clip frame by frame, so that only one frame at a time takes memory to work in.
+
+    Args:
+        source: (B, 3, H, W) in [0, 1].
+        disparity: (B, 1, H, W) in columns.
+        fractions: for each view, how much of the disparity it is shifted by, 0 to 1; at 0 it is ``source`` itself.
+        quality: of the rendering.
+        edge_growth: pixels by which near things grow before the shift.
+
+    Returns:
+        For each view its pictures (B, 3, H, W), and its holes (B, H, W), 1 where the source shows nothing.
+    """
+    frames, _, height, width = source.shape
+    images = {view: torch.empty_like(source) if fraction else source for view, fraction in fractions.items()}
+    holes = {view: torch.zeros(frames, height, width) for view in fractions}
+    for frame in each_frame(frames):
+        one = slice(frame, frame + 1)
+        picture, shift = source[one].to(compute_device()), disparity[one].to(compute_device())
+        for view, fraction in fractions.items():
+            if fraction:
+                rendered = render_view(picture, shift * fraction, quality, view, edge_growth)
+                images[view][one] = rendered.image
+                holes[view][one] = rendered.hole[:, 0]
+    return images, holes

@@ -1,4 +1,4 @@
-"""StereoComposite: the original where the right eye shows it, a generated view where it does not."""
+"""StereoComposite: the original's pixels where the right eye sees them, a generated view's where it does not."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .host import (
     compute_device,
     core_to_image,
     each_frame,
+    expect_memory_for_views,
     expect_size_of_image,
     image_to_core,
-    refuse_beyond_memory,
 )
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
-# Rows or columns by which a generated view may miss the picture's shape: what autoencoders cut off at the edges.
+# Rows or columns by which a generated view may differ from the picture's shape: autoencoders crop that much.
 _ROUNDING = 16
 
 
@@ -99,9 +99,8 @@ class StereoComposite(io.ComfyNode):
         frames, channels, height, width = source.shape
         expect_size_of_image(depth, image)
         generated = _right_views(image_to_core(diffusion, "diffusion"), frames, (height, width))
-        kept = source.element_size() * frames * 2 * (channels + 1) * height * width
         working = working_bytes(height, width, channels, Quality(quality)) + 16 * channels * height * width
-        refuse_beyond_memory(kept + working, f"Stereo Composite at {width}x{height}")
+        expect_memory_for_views("Stereo Composite", source, working)
         disparity = read_geometry(depth, max_disparity, convergence, exponent).for_pictures(frames)
         show_disparity(cls, disparity)
         right, holes = _render(
@@ -116,17 +115,23 @@ class StereoComposite(io.ComfyNode):
 
 
 def _right_views(diffusion: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
-    """The generated right views, one for each frame."""
+    """Return the generated right views, one for each frame.
+
+    Args:
+        diffusion: (B, 3, h, w), the right views alone, or all left views and then all right ones.
+        frames: of the clip.
+        size: (H, W) of the clip.
+    """
     (height, width), (rows, columns) = size, diffusion.shape[-2:]
     if abs(columns * height / width - rows) > _ROUNDING and abs(rows * width / height - columns) > _ROUNDING:
         raise ValueError(
-            f"diffusion is {columns}x{rows}, of another shape than image with {width}x{height}. "
-            "Make it from this image; scale the image by one factor for both sides before VAE Encode."
+            f"diffusion is {columns}x{rows}, of another shape than image, which is {width}x{height}. "
+            "Make it from this image; scale width and height by the same factor before VAE Encode."
         )
     if len(diffusion) not in (frames, 2 * frames):
         raise ValueError(
             f"diffusion holds {len(diffusion)} pictures and image {frames}. "
-            "Give one right view for each, or both views in one batch, all left ones first."
+            "Give one right view for each picture, or both views in one batch, all left ones first."
         )
     return diffusion[-frames:]
 
@@ -134,7 +139,19 @@ def _right_views(diffusion: Tensor, frames: int, size: tuple[int, int]) -> Tenso
 def _render(
     source: Tensor, disparity: Tensor, generated: Tensor, quality: Quality, match: ColorMatch, feather: float
 ) -> tuple[Tensor, Tensor]:
-    """Right views (B, C, H, W) and holes (B, 1, H, W): once over the clip to warp and measure, once to fill."""
+    """Go over the clip twice: once to warp it and compare colours, once to fill the holes.
+
+    Args:
+        source: (B, 3, H, W) in [0, 1].
+        disparity: (B, 1, H, W) in columns.
+        generated: (B, 3, h, w) in [0, 1], the right views that fill the holes.
+        quality: of the warp.
+        match: how colours are matched.
+        feather: width of the soft rim of the holes, in pixels.
+
+    Returns:
+        Right views (B, 3, H, W), and holes (B, 1, H, W), boolean.
+    """
     device, size, frames = compute_device(), source.shape[-2:], len(source)
     right, holes = torch.empty_like(source), torch.empty_like(disparity, dtype=torch.bool)
     steps, fits = each_frame(2 * frames), []

@@ -1,1 +1,1 @@
-"""Cross-view attention on the host's models: putting it on, evaluating it, and where each family attends."""
+"""Cross-view attention on the host's models: patching a model, evaluating it, and where each family attends."""

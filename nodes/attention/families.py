@@ -1,4 +1,4 @@
-"""Which models the cross-view attention knows, and where their self-attention is."""
+"""The model families that cross-view attention knows, and where their self-attention is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanModel
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
-# The host's exact classes, not their descendants: those arrange their attention in ways of their own.
-# Each with its lists of blocks by the name that a selection gives them.
+# The host's exact classes, not their subclasses, which arrange their attention differently. For each, its lists of
+# blocks, by the name that users select them with.
 _TEXT_INSIDE = {
     OpenAISignatureMMDITWrapper: {"block": "joint_blocks"},
     Flux: {"double": "double_blocks", "single": "single_blocks"},
@@ -38,9 +38,9 @@ class Family:
 
     Attributes:
         blocks: the numbers of the blocks with self-attention, by part.
-        unet: a U-Net; else a transformer.
-        temporal: the batch axis holds frames, and each spatial attention is followed by one over time.
-        text_apart: a block attends to the text after, not within, its self-attention.
+        unet: whether it is a U-Net; otherwise it is a transformer.
+        temporal: whether the batch axis holds frames, and each spatial attention is followed by one over time.
+        text_apart: whether a block attends to the text after its self-attention instead of within it.
     """
 
     blocks: dict[str, tuple[int, ...]]
@@ -50,10 +50,10 @@ class Family:
 
 
 def find_family(model: ModelPatcher) -> Family:
-    """Tell how ``model`` attends.
+    """Return how ``model`` attends.
 
     Raises:
-        ValueError: a model of another kind; the message names it.
+        ValueError: a model of another family; the message names it.
     """
     network = model.get_model_object("diffusion_model")
     kind = type(network)
@@ -65,7 +65,7 @@ def find_family(model: ModelPatcher) -> Family:
             return Family(blocks, text_apart=text_apart)
     family = type(model.model.model_config).__name__
     raise ValueError(
-        f"model: {family} ({kind.__name__}) is a family that Cross-View Attention does not know. "
+        f"model: {family} ({kind.__name__}) is a family that Cross-View Attention does not support. "
         f"Use a model of {_KNOWN}, or sample without this node."
     )
 

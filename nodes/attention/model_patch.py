@@ -1,4 +1,4 @@
-"""Cross-view attention put on a model, and what the host calls around every evaluation of it."""
+"""A model patched with cross-view attention, and the wrappers that the host calls around every evaluation of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .unet import mark_unet
 
 _KEY = "stereo_cross_view_attention"
 
-# Keys and values once more are 4 to 11 percent of what the host reckons for these models' activations.
+# Doubled keys and values add 4 to 11 percent to the memory that the host estimates for these models' activations.
 _WIDER = 1.1
 
 
@@ -35,11 +35,11 @@ def couple_views(
 
     Args:
         model: never changed.
-        mode: how; ``None`` not at all, and ``model`` itself is returned.
-        start: fraction of the schedule from which on it does so, 0 to 1.
-        end: fraction of the schedule before which it does so, 0 to 1.
-        blocks: which of the model's blocks, all when empty; see ``select_blocks``.
-        temporal: couple attention over time, too, where the model has it apart.
+        mode: how they are coupled; with ``None`` they are not, and ``model`` itself is returned.
+        start: fraction of the schedule at which coupling starts, 0 to 1.
+        end: fraction of the schedule at which coupling ends, 0 to 1.
+        blocks: which of the model's blocks are coupled, all when empty; see ``select_blocks``.
+        temporal: couple attention over time as well, where the model has it in layers of its own.
 
     Raises:
         ValueError: an unknown family, a range that ends before it starts, no such block, or no temporal attention.
@@ -63,7 +63,13 @@ def couple_views(
 
 
 def couples_views(model_options: dict[str, Any], sigmas: Tensor, step: int) -> bool:
-    """Tell whether a model's attention couples the views in one step of a schedule, at either end of it."""
+    """Tell whether a model's attention couples the views at the start or the end of a step.
+
+    Args:
+        model_options: of the model.
+        sigmas: (N + 1,) noise levels, descending.
+        step: 0 to N - 1.
+    """
     wrappers = get_wrappers_with_key(WrappersMP.APPLY_MODEL, _KEY, model_options, is_model_options=True)
     ends = [{"sigmas": sigma[None], "sample_sigmas": sigmas} for sigma in sigmas[step : step + 2]]
     return any(wrapper.__self__.active(end) for wrapper in wrappers for end in ends)
@@ -71,15 +77,15 @@ def couples_views(model_options: dict[str, Any], sigmas: Tensor, step: int) -> b
 
 @dataclass(frozen=True, slots=True)
 class Coupling:
-    """Cross-view attention in a part of the schedule and of the blocks.
+    """Cross-view attention in part of the schedule and in some of the blocks.
 
     Attributes:
         family: how the model attends.
         mode: how the views are coupled.
-        start: fraction of the schedule from which it is active.
-        end: fraction at which it no longer is.
+        start: fraction of the schedule at which it becomes active.
+        end: fraction of the schedule at which it stops being active.
         blocks: (part, number) of the blocks that are coupled.
-        temporal: couple temporal attention too.
+        temporal: whether temporal attention is coupled too.
     """
 
     family: Family
@@ -100,7 +106,24 @@ class Coupling:
         transformer_options: dict[str, Any] | None = None,
         **conds: Any,
     ) -> Tensor:
-        """Evaluate the model with its attention coupled (wrapper ``APPLY_MODEL``)."""
+        """Evaluate the model with its attention coupled (wrapper ``APPLY_MODEL``).
+
+        Args:
+            executor: the evaluation that is wrapped.
+            x: (chunks * B, ...), at the noise level of this evaluation; B is a batch of pairs.
+            t: (chunks * B,) noise levels.
+            c_concat: the model's extra channels, (chunks * B, ...), if any.
+            c_crossattn: embeddings of the text, (chunks * B, tokens, width), if any.
+            control: what ControlNets add.
+            transformer_options: the host's; a copy of it tells the blocks what to couple.
+            conds: all other conditions.
+
+        Returns:
+            The denoised estimate, (chunks * B, ...).
+
+        Raises:
+            ValueError: a batch that does not consist of pairs.
+        """
         options = dict(transformer_options or {})
         if options.get("stereo_pair") is not False:
             chunks = len(options.get("cond_or_uncond", (0,)))
@@ -114,7 +137,7 @@ class Coupling:
     def prepare_sampling(
         executor: Callable[..., Any], model: Any, noise_shape: Any, conds: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        """Reckon with the memory of wider keys and values (wrapper ``PREPARE_SAMPLING``)."""
+        """Allow for the memory of wider keys and values (wrapper ``PREPARE_SAMPLING``)."""
         wider = [*noise_shape[:-1], math.ceil(noise_shape[-1] * _WIDER)]
         return executor(model, wider, conds, *args, **kwargs)
 
@@ -122,27 +145,35 @@ class Coupling:
         window = options.get("context_window")
         if window is not None and window.dim == 0:
             raise ValueError(
-                "Cross-View Attention: context windows cut through the batch, where the views of a pair lie. "
+                "Cross-View Attention: context windows cut through the batch, which holds the two views of each pair. "
                 "Remove the context windows from this model."
             )
         if frames and entries % (2 * frames):
             raise ValueError(
-                f"Cross-View Attention: {entries} latents of a model with {frames} frames in the batch are no pair of "
-                "clips. Sample with Stereo Shift Sampler, which makes the pair where the model keeps them apart."
+                f"Cross-View Attention: a batch of {entries} latents does not hold a left and a right clip of {frames} "
+                "frames each. Sample with Stereo Shift Sampler, which makes the pair for models like this one."
             )
         if not frames and entries % 2:
             raise ValueError(
-                f"Cross-View Attention: a batch of {entries} is no batch of pairs. Connect the latent of Latent Stereo "
-                "Shift, or sample with Stereo Shift Sampler."
+                f"Cross-View Attention: a batch of {entries} cannot be split into left and right views. Connect the "
+                "latent of Latent Stereo Shift, or sample with Stereo Shift Sampler."
             )
 
     def active(self, options: Mapping[str, Any]) -> bool:
-        """Tell whether the range holds the level ``sigmas`` of the schedule ``sample_sigmas``."""
+        """Tell whether coupling is active at an evaluation.
+
+        Args:
+            options: the host's transformer options: ``sigmas`` (B,), the noise level of the evaluation, and
+                ``sample_sigmas`` (N + 1,), the schedule.
+
+        Raises:
+            ValueError: a range is set, and the sampler does not give its schedule.
+        """
         if (self.start, self.end) == (0, 1):
             return True
         if "sample_sigmas" not in options:
             raise ValueError(
-                "start_percent and end_percent: this sampler does not tell its schedule. Set them to 0 and 1."
+                "start_percent and end_percent: this sampler does not report its schedule. Set them to 0 and 1."
             )
         return self.start <= schedule_position(float(options["sigmas"][0]), options["sample_sigmas"]) < self.end
 

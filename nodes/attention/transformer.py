@@ -1,4 +1,4 @@
-"""Marking the self-attention of a diffusion transformer's blocks for one evaluation."""
+"""Marks the self-attention in the blocks of a diffusion transformer, for one evaluation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Block = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 def mark_transformer(
     options: dict[str, Any], evaluation: Evaluation, blocks: frozenset[tuple[str, int]], text_apart: bool
 ) -> None:
-    """Add to a copied ``options`` what marks the self-attention of ``blocks``.
+    """Add to ``options`` what marks the self-attention of ``blocks``.
 
-    Attention outside any block, such as a refiner's of text tokens, stays as it is.
+    Attention outside these blocks, such as that of a text refiner, stays as it is.
 
     Args:
-        options: the host's transformer options; its dictionaries are replaced, never changed.
-        evaluation: told before each block what runs.
+        options: a copy of the host's transformer options; dictionaries in it are replaced, never changed.
+        evaluation: learns before each block which layer runs.
         blocks: (part, number) of the blocks that are coupled.
-        text_apart: whether a block attends to the text in a call of its own, after its self-attention.
+        text_apart: whether a block attends to the text in a separate call after its self-attention.
     """
     replace = options.get("patches_replace", {})
     dit = dict(replace.get("dit", {}))

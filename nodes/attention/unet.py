@@ -1,4 +1,4 @@
-"""Marking the self-attention of a U-Net's blocks for one evaluation."""
+"""Marks the self-attention in the blocks of a U-Net, for one evaluation."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .evaluation import Evaluation, SelfAttention
 def mark_unet(
     options: dict[str, Any], evaluation: Evaluation, blocks: frozenset[tuple[str, int]], frames: int, temporal: bool
 ) -> None:
-    """Add to a copied ``options`` what marks the spatial, or also the temporal, self-attention of ``blocks``.
+    """Add to ``options`` what marks the self-attention of ``blocks``.
 
     Args:
-        options: the host's transformer options; its dictionaries are replaced, never changed.
-        evaluation: told before each self-attention what runs.
+        options: a copy of the host's transformer options; dictionaries in it are replaced, never changed.
+        evaluation: learns before each self-attention which layer runs.
         blocks: (part, number) of the blocks that are coupled.
         frames: frames of a clip in the batch axis, 0 for a model without temporal attention.
-        temporal: couple temporal attention too.
+        temporal: whether temporal attention is marked as well as spatial.
     """
     calls: Counter[tuple[Any, ...]] = Counter()
 
     def mark(n: Tensor, context: Tensor, value: Tensor, extra: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
         place = (*extra["block"], extra["block_index"])
         calls[place] += 1
-        # With frames in the batch, each spatial attention is followed by its temporal one; their shapes can be equal.
+        # With frames in the batch, each spatial attention is followed by a temporal one, perhaps of the same shape.
         in_time = frames > 0 and calls[place] % 2 == 0
         evaluation.layer = None
         if place[:2] in blocks and (temporal or not in_time):
@@ -37,7 +37,7 @@ def mark_unet(
             evaluation.layer = SelfAttention(image_tokens=context.shape[1], queries=n.shape[1])
         return n, context, value
 
-    # Last, to see what other patches left; the host projects the result and attends right after.
+    # Last, so as to see what other patches made of the tokens; the host projects and attends right after it.
     patches = options.get("patches", {})
     options["patches"] = {**patches, "attn1_patch": [*patches.get("attn1_patch", []), mark]}
     replace = options.get("patches_replace", {})
@@ -59,11 +59,11 @@ def _refuse_rearranged(
     moved = n.shape[1] != frames if in_time else n.shape[0] != extra["activations_shape"][0]
     if moved or context.shape[0] != n.shape[0]:
         raise ValueError(
-            f"Cross-View Attention: another patch has cut the tokens into {n.shape[0]} groups, so that the views "
-            "cannot be told apart. Remove it (HyperTile does so) from this model."
+            f"Cross-View Attention: another patch has cut the tokens into {n.shape[0]} groups, so the views cannot be "
+            "told apart. Remove that patch from this model; HyperTile is one that does this."
         )
     if mode is AttentionMode.LEFT_QUERY and n.shape[1] != context.shape[1]:
         raise ValueError(
-            f"mode: left_query needs the tokens of both views at the same places, and another patch has merged "
-            f"{context.shape[1]} of them into {n.shape[1]}. Use left_kv, or remove that patch (token merging does so)."
+            f"mode: left_query needs the tokens of both views in the same places, and another patch has merged "
+            f"{context.shape[1]} of them into {n.shape[1]}. Use left_kv, or remove that patch, such as token merging."
         )

@@ -222,12 +222,12 @@ def test_a_batch_of_pairs_needs_no_sampler_of_ours(loaded, couple):
 
 @pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
 def test_an_odd_batch_is_refused(loaded, couple, name: str):
-    with pytest.raises(ValueError, match=r"a batch of 3 is no batch of pairs\. Connect"):
+    with pytest.raises(ValueError, match=r"a batch of 3 cannot be split into left and right views\. Connect"):
         plain_sampling(couple(loaded(name), "left_kv"), FAMILIES[name], 3)
 
 
 def test_one_clip_is_not_taken_for_a_pair(loaded, couple):
-    with pytest.raises(ValueError, match="4 latents of a model with 4 frames .* Stereo Shift Sampler"):
+    with pytest.raises(ValueError, match="batch of 4 latents .* right clip of 4 frames each.* Stereo Shift Sampler"):
         plain_sampling(couple(loaded("svd"), "left_kv"), SVD, 4)
 
 
