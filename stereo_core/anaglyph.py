@@ -1,4 +1,4 @@
-"""Anaglyphs: both views in one picture, told apart by coloured glasses."""
+"""Anaglyphs: both views in one picture, separated by coloured glasses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Anaglyph(str, Enum):
 
 _Matrix = tuple[tuple[float, float, float], ...]
 
-# Rows are output red, green, blue; columns are input red, green, blue; left view, then right view.
-# Least-squares projections onto what a viewer sees through each filter, for sRGB primaries, linear light.
+# Matrices for the left and the right view: rows are output red, green, blue, columns input red, green, blue.
+# Least-squares projections onto what a viewer sees through each filter, for sRGB primaries in linear light.
 _DUBOIS: dict[Anaglyph, tuple[_Matrix, _Matrix]] = {
     Anaglyph.RED_CYAN_DUBOIS: (
         ((0.437, 0.449, 0.164), (-0.062, -0.062, -0.024), (-0.048, -0.050, -0.017)),
@@ -44,7 +44,7 @@ _LUMA = (0.299, 0.587, 0.114)
 _NONE = (0.0, 0.0, 0.0)
 _RED, _GREEN, _BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 
-# The plain mixes are defined on the display's own values, as they were when screens did them channel by channel.
+# The plain mixes are defined on encoded values, as on the screens that made them channel by channel.
 _PLAIN: dict[Anaglyph, tuple[_Matrix, _Matrix]] = {
     Anaglyph.RED_CYAN_COLOR: ((_RED, _NONE, _NONE), (_NONE, _GREEN, _BLUE)),
     Anaglyph.RED_CYAN_HALF_COLOR: ((_LUMA, _NONE, _NONE), (_NONE, _GREEN, _BLUE)),
@@ -56,9 +56,9 @@ def mix_anaglyph(left: Tensor, right: Tensor, kind: Anaglyph = Anaglyph.RED_CYAN
     """Mix both views into one anaglyph.
 
     The Dubois kinds project the pair onto what reaches the eyes through the filters, in linear light: the values
-    are decoded from sRGB, mixed, clipped and encoded again. Both views' terms are summed before they are clipped,
-    so that one view's negative share takes away the other's ghost and equal views keep a grey grey. The plain kinds
-    copy channels, or the Rec. 601 luma, of the encoded values.
+    are decoded from sRGB, mixed, clipped and encoded again. The terms of both views are summed before they are clipped,
+    so that the negative terms of one view cancel the ghost of the other, and grey stays grey where the views are equal.
+    The plain kinds copy channels, or the Rec. 601 luma, of the encoded values.
 
     Args:
         left: (B, 3, H, W) sRGB in [0, 1], any floating dtype.
@@ -72,15 +72,15 @@ def mix_anaglyph(left: Tensor, right: Tensor, kind: Anaglyph = Anaglyph.RED_CYAN
         ValueError: a shape does not fit, or the kind is unknown.
 
     Source:
-        E. Dubois, "A projection method to generate anaglyph stereo images", ICASSP 2001, with the matrices he
-        publishes for commercial red/cyan, green/magenta and amber/blue glasses on an sRGB screen.
+        E. Dubois, "A projection method to generate anaglyph stereo images", ICASSP 2001, with the matrices that he
+        publishes for commercial red/cyan, green/magenta and amber/blue glasses and an sRGB screen.
     """
     kind = Anaglyph(kind)
     expect_shape("left", left, "B 3 H W")
     batch, _, height, width = left.shape
     expect_shape("right", right, "B 3 H W", B=batch, H=height, W=width)
     mixed = torch.empty_like(left)
-    for index in range(batch):  # one frame at a time: a clip may be larger than what is free beside it
+    for index in range(batch):  # one frame at a time: memory may not hold another clip
         one, two = left[index].float(), right[index].float()
         if kind in _PLAIN:
             mixed[index] = _mix(one, two, _PLAIN[kind]).clamp_(0, 1)

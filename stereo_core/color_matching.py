@@ -1,4 +1,4 @@
-"""Matching the colours of a generated view to the view it has to fit, steady over a clip."""
+"""Matching the colours of a generated view to the view that it has to fit, without flicker over a clip."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch.nn import functional
 
 from .checks import expect_shape
 
-# The fit sees means over blocks, so many along the longer side and none smaller than so many pixels, so that detail
-# and a shift of a few columns between the two views do not matter.
+# Colours are fitted on means over blocks, so many along the longer side and each at least so many pixels wide: neither
+# detail nor a shift of a few columns between the views matters then.
 _BLOCKS, _BLOCK_PIXELS = 64, 8
-# Standard deviations of normal noise from a median absolute deviation, and Tukey's constant for his biweight
-# (95 % efficient on normal noise); Huber, "Robust Statistics", 1981.
-_DEVIATION, _TUKEY = 1.4826, 4.685
+# The std of normal noise over its median absolute deviation, and Tukey's constant for his biweight (95 % efficient on
+# normal noise); Huber, "Robust Statistics", 1981.
+_STD_OF_MEDIAN, _TUKEY = 1.4826, 4.685
 _ROUNDS = 15
 _LARGEST_GAIN = 2.0
-# A value this close to black or white may have been cut off and says little; it counts a hundredth.
-_CUT_OFF, _CUT_OFF_WEIGHT = 1 / 255, 0.01
-# The local match follows what changes over this share of the longer side.
-_REACH = 1 / 12
-# Frames on either side that say what a frame's fit should be about, and those that it is averaged with where they
-# agree with that to within this difference of black and white.
+# One step of an 8-bit picture. A value closer than that to black or white may have been clipped and counts for little.
+_STEP, _CLIPPED_WEIGHT = 1 / 255, 0.01
+# The std of the local match's low-pass, as a fraction of the longer side.
+_LOW_PASS = 1 / 12
+# Frames on either side that form the median at a frame, frames on either side that may enter its mean, and how far what
+# these make of black and white may lie from that median.
 _NEIGHBOURS, _AVERAGED, _AGREEMENT = 2, 4, 0.03
 
 
@@ -42,7 +42,7 @@ class ColorFit(NamedTuple):
 
     Attributes:
         ends: (2, C) float32, what black and white become: offset, and gain + offset.
-        residual: (C, h, w) float32 on a coarse grid of the frame, to be added; zeros for ``gain``.
+        residual: (C, h, w) float32 on a coarse grid over the frame, to be added; zeros for ``gain``.
     """
 
     ends: Tensor
@@ -82,26 +82,26 @@ class ColorCorrection:
 
 
 def fit_colors(result: Tensor, target: Tensor, visible: Tensor, match: ColorMatch = ColorMatch.LOCAL) -> ColorFit:
-    r"""Find what makes the colours of ``result`` those of ``target`` where both show the same.
+    r"""Find the correction that gives ``result`` the colours of ``target`` where both show the same.
 
-    ``gain`` gives each channel the target's mean and standard deviation (the transfer of Reinhard et al., "Color
-    Transfer between Images", 2001, here in RGB, for a cast of the generator is one of its channels),
+    ``gain`` gives each channel the target's mean and std (the transfer of Reinhard et al., "Color Transfer between
+    Images", 2001, but in RGB, since a generator's colour cast is a cast of its channels),
 
     .. math:: x' = \frac{\sigma_t}{\sigma_r}\,(x - \mu_r) + \mu_t
 
-    over block means, with Tukey's biweight of each block's residual, so that what differs in content does not pull;
-    unlike a least-squares slope the ratio of deviations does not shrink when the views are a few columns apart.
-    ``local`` then adds the low-pass of what is left, by normalised convolution over the visible blocks (Knutsson
-    and Westin, 1993); it fades to zero far from every visible block.
+    over block means, each block weighted by Tukey's biweight of its residual, so that differences in content do not
+    bias it; unlike a least-squares slope, the ratio of stds does not shrink when the views are a few columns apart.
+    ``local`` then adds a low-pass of the rest, by normalised convolution over the visible blocks (Knutsson and
+    Westin, 1993); it fades to zero far from every visible block.
 
     Args:
         result: (1, C, H, W) in [0, 1], the generated view.
         target: (1, C, H, W) in [0, 1], the view to match.
         visible: (1, 1, H, W) bool, where ``target`` counts.
-        match: how.
+        match: none, gain alone, or gain and what changes slowly over the picture.
 
     Returns:
-        The correction of this frame; none where ``match`` is ``none`` or nothing is visible.
+        The correction of this frame; it changes nothing if ``match`` is ``none`` or nothing is visible.
 
     Raises:
         ValueError: a shape does not fit, or ``match`` is unknown.
@@ -126,16 +126,16 @@ def fit_colors(result: Tensor, target: Tensor, visible: Tensor, match: ColorMatc
     ends = torch.stack([offset, gain + offset])
     if match is ColorMatch.GAIN:
         return ColorFit(ends, unchanged.residual)
-    left = y - (gain.view(-1, 1, 1) * x + offset.view(-1, 1, 1))
-    return ColorFit(ends, _low_pass(left, weight.view_as(left)))
+    rest = y - (gain.view(-1, 1, 1) * x + offset.view(-1, 1, 1))
+    return ColorFit(ends, _low_pass(rest, weight.view_as(rest)))
 
 
 def steady(fits: list[ColorFit], scene_starts: Tensor) -> ColorCorrection:
-    """Hold the corrections of a clip still, within its scenes.
+    """Steady the corrections of a clip within its scenes.
 
-    A frame takes the mean over its neighbours, but only over those that agree with the median of the five about it:
-    the step at the first frame of a new chunk, whose colours really differ, is kept sharp; the noise of each fit is
-    averaged; one or two frames in a row that were fitted badly are dropped.
+    A frame takes the mean over its neighbours, but only over those that agree with the median of the five around it.
+    So the step at the first frame of a new chunk, whose colours really differ, stays sharp; the noise of the single
+    fits is averaged out; and one or two bad fits in a row are dropped.
 
     Args:
         fits: one for each of T frames.
@@ -145,7 +145,7 @@ def steady(fits: list[ColorFit], scene_starts: Tensor) -> ColorCorrection:
         The corrections of the clip, on the device of the fits.
 
     Raises:
-        ValueError: no frame, or another number of frames.
+        ValueError: there is no frame, or ``scene_starts`` has another number of frames.
     """
     expect_shape("scene_starts", scene_starts, "T", T=len(fits))
     ends, residual = torch.stack([fit.ends for fit in fits]), torch.stack([fit.residual for fit in fits])
@@ -155,9 +155,9 @@ def steady(fits: list[ColorFit], scene_starts: Tensor) -> ColorCorrection:
     for end in bounds:
         for frame in range(first, end):
             reach = min(_NEIGHBOURS, frame - first, end - 1 - frame)
-            center = ends[frame - reach : frame + reach + 1].median(dim=0).values
+            middle = ends[frame - reach : frame + reach + 1].median(dim=0).values
             near = slice(max(first, frame - _AVERAGED), min(end, frame + _AVERAGED + 1))
-            agree = (ends[near] - center).abs().amax((1, 2)) <= _AGREEMENT
+            agree = (ends[near] - middle).abs().amax((1, 2)) <= _AGREEMENT
             if agree.any():
                 steady_ends[frame], steady_residual[frame] = ends[near][agree].mean(0), residual[near][agree].mean(0)
         first = end
@@ -168,12 +168,14 @@ def _block_means(
     result: Tensor, target: Tensor, visible: Tensor, grid: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weighted means (C, h, w) of both views over blocks, and each block's weight."""
-    whole = (result > _CUT_OFF) & (result < 1 - _CUT_OFF)
-    weight = torch.where(whole, 1.0, _CUT_OFF_WEIGHT) * visible
-    share = functional.adaptive_avg_pool2d(weight, grid)
-    some = share.clamp_min(torch.finfo(share.dtype).tiny)
-    mean_result, mean_target = (functional.adaptive_avg_pool2d(view * weight, grid) / some for view in (result, target))
-    return mean_result, mean_target, share
+    unclipped = (result > _STEP) & (result < 1 - _STEP)
+    weight = torch.where(unclipped, 1.0, _CLIPPED_WEIGHT) * visible
+    mean_weight = functional.adaptive_avg_pool2d(weight, grid)
+    divisor = mean_weight.clamp_min(torch.finfo(mean_weight.dtype).tiny)
+    mean_result, mean_target = (
+        functional.adaptive_avg_pool2d(view * weight, grid) / divisor for view in (result, target)
+    )
+    return mean_result, mean_target, mean_weight
 
 
 def _fit_line(x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,16 +185,16 @@ def _fit_line(x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Ten
     robust = weight
     for _ in range(_ROUNDS):
         error = y - (gain.unsqueeze(1) * x + offset.unsqueeze(1))
-        scale = (_DEVIATION * _median(error.abs(), counts)).clamp_min(_CUT_OFF).unsqueeze(1)
+        scale = (_STD_OF_MEDIAN * _median(error.abs(), counts)).clamp_min(_STEP).unsqueeze(1)
         robust = weight * (1 - (error / (_TUKEY * scale)) ** 2).clamp_min(0) ** 2
         total = robust.sum(1).clamp_min(torch.finfo(x.dtype).tiny)
         mean_x, mean_y = (robust * x).sum(1) / total, (robust * y).sum(1) / total
-        deviation_x, deviation_y = (
+        std_x, std_y = (
             ((robust * (values - mean.unsqueeze(1)) ** 2).sum(1) / total).sqrt()
             for values, mean in ((x, mean_x), (y, mean_y))
         )
-        gain = (deviation_y / deviation_x.clamp_min(_CUT_OFF)).clamp(1 / _LARGEST_GAIN, _LARGEST_GAIN)
-        gain = torch.where(torch.minimum(deviation_x, deviation_y) < _CUT_OFF, 1.0, gain)  # a flat view has no contrast
+        gain = (std_y / std_x.clamp_min(_STEP)).clamp(1 / _LARGEST_GAIN, _LARGEST_GAIN)
+        gain = torch.where(torch.minimum(std_x, std_y) < _STEP, 1.0, gain)  # a flat view has no contrast to match
         offset = mean_y - gain * mean_x
     return gain, offset, robust
 
@@ -202,8 +204,8 @@ def _median(values: Tensor, counts: Tensor) -> Tensor:
 
 
 def _low_pass(values: Tensor, weight: Tensor) -> Tensor:
-    """Normalised Gaussian smoothing of (C, h, w), pulled to zero where there is no weight near by."""
-    sigma = max(1.0, _REACH * max(values.shape[-2:]))
+    """Normalised Gaussian smoothing of (C, h, w), drawn to zero where there is no weight nearby."""
+    sigma = max(1.0, _LOW_PASS * max(values.shape[-2:]))
     both = torch.cat([values * weight, weight]).unsqueeze(1)  # (2C, 1, h, w)
     for axis in (-1, -2):
         radius = min(int(3 * sigma), both.shape[axis] - 1)

@@ -1,4 +1,4 @@
-"""The finished view: what the source shows from the warp, what it does not show from a generated view."""
+"""The finished view: from the warp what the source shows, from a generated view what it does not."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def composite(rendered: RenderedView, result: Tensor, feather: float = 0.0) -> T
     Args:
         rendered: image (B, C, H, W) and hole (B, 1, H, W) of the warped source.
         result: (B, C, H, W), the generated view at that size.
-        feather: width of the transition in pixels, 0 or more. It lies inside the hole, where it leads from the
-            fill of the rendered view to ``result``.
+        feather: width of the transition in pixels, 0 or more. It lies inside the hole and leads from the fill
+            of the rendered view to ``result``.
 
     Returns:
         (B, C, H, W) in the dtype of the rendered image, and equal to it, bit for bit, outside the hole.
@@ -36,7 +36,7 @@ def composite(rendered: RenderedView, result: Tensor, feather: float = 0.0) -> T
 
 
 def feather_weight(hole: Tensor, feather: float) -> Tensor:
-    """Rise linearly from the rim of a hole, over ``feather`` pixels, to 1 inside it.
+    """Weigh a generated view: from 0 at the rim of a hole, rising linearly over ``feather`` pixels, to 1 inside it.
 
     Args:
         hole: (B, 1, H, W) bool.
@@ -44,7 +44,7 @@ def feather_weight(hole: Tensor, feather: float) -> Tensor:
 
     Returns:
         (B, 1, H, W) float32: 0 outside the hole; inside, the Euclidean distance to the nearest pixel outside it,
-        over ``feather + 1``, at most 1. The picture's border is no rim.
+        divided by ``feather + 1``, at most 1. The border of the picture is not a rim.
 
     Raises:
         ValueError: the shape does not fit, or ``feather`` is below 0.
@@ -54,7 +54,7 @@ def feather_weight(hole: Tensor, feather: float) -> Tensor:
         raise ValueError(f"feather: got {feather}. Give a width of 0 or more.")
     reach = feather + 1
     squared = _distance_in_row(hole).clamp_max(reach) ** 2
-    # The distance is the least over the rows near by, by Pythagoras; only those up to ``reach`` away matter.
+    # By Pythagoras, the least over the rows nearby; rows more than ``reach`` away cannot matter.
     rows = min(math.ceil(reach) - 1, hole.shape[-2] - 1)
     padded = functional.pad(squared, (0, 0, rows, rows), value=reach**2)
     nearest = squared.clone()
@@ -65,14 +65,14 @@ def feather_weight(hole: Tensor, feather: float) -> Tensor:
 
 
 def resize_view(view: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring a view to another size, bicubic up and antialiased down.
+    """Resize a view with a bicubic filter, antialiased when it becomes smaller.
 
     Args:
         view: (B, C, h, w) in [0, 1], any floating dtype.
         size: (H, W) of the result.
 
     Returns:
-        (B, C, H, W) in [0, 1], the same dtype; ``view`` itself when it has that size.
+        (B, C, H, W) in [0, 1], the same dtype; ``view`` itself if it has that size already.
 
     Raises:
         ValueError: the shape does not fit.
@@ -85,7 +85,7 @@ def resize_view(view: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _distance_in_row(hole: Tensor) -> Tensor:
-    """Columns to the nearest pixel of the row that is no hole, (B, 1, H, W) float32; inf where there is none."""
+    """Columns to the nearest pixel of the row that is not in a hole, (B, 1, H, W) float32; inf if there is none."""
     column = torch.arange(hole.shape[-1], dtype=torch.float32, device=hole.device).expand(hole.shape)
     before = column.masked_fill(hole, -torch.inf).cummax(-1).values
     after = column.masked_fill(hole, torch.inf).flip(-1).cummin(-1).values.flip(-1)

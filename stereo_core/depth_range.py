@@ -1,4 +1,4 @@
-"""Raw depth maps to inverse depth in [0, 1] whose range holds still over a clip."""
+"""From raw depth maps to inverse depth in [0, 1] whose range holds still over a clip."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .checks import expect_finite, expect_shape
 
 # Percentiles are taken over about this many pixels of a frame.
 _SAMPLES = 1 << 16
-# What a map without any depth becomes: the middle, which the default convergence puts on the screen.
+# What a map without any depth becomes: the middle, which the default convergence places on the screen.
 _FLAT = 0.5
 
 
 class DepthRange(str, Enum):
-    """What shares one range, and so keeps its depth relations: a scene, the whole clip, or each image by itself."""
+    """What is given one range, within which depths keep their relations: a scene, the whole clip, or a single image."""
 
     SCENE = "scene"
     CLIP = "clip"
@@ -29,11 +29,11 @@ def inverse_depth_from_metric(depth: Tensor) -> Tensor:
 
     Args:
         depth: (B, 1, H, W) in metres, far is large, any floating dtype. Infinity is the sky. Zero, negative values
-            and NaN are what sensors and models write where they know no depth.
+            and NaN stand for unknown depth, as sensors and models write them.
 
     Returns:
-        (B, 1, H, W) float32, finite and not negative: 0 for the sky and where depth is unknown, which so stays in
-        the background.
+        (B, 1, H, W) float32, finite and not negative: 0 for the sky, and for unknown depth, which thus stays in the
+        background.
 
     Raises:
         ValueError: the shape does not fit.
@@ -54,20 +54,20 @@ def normalize_inverse_depth(
 ) -> Tensor:
     """Normalise relative inverse depth to [0, 1] with one range for each scene, clip or image.
 
-    Every frame's low and high percentile is found; a single frame's outlier is dropped by the temporal median of
-    three; the range goes from the lowest low to the highest high of the scene, and values beyond it are clamped.
-    So frames keep their depth relative to each other: a near object that enters does not push the background away.
+    A low and a high percentile is taken of every frame; a median over three frames drops outliers of single frames;
+    the range goes from the lowest low to the highest high of the scene, and values beyond it are clamped. So frames
+    keep their depth relative to each other: a near object that enters does not push the background away.
 
     Args:
         raw: (B, 1, H, W), larger is nearer, any scale and shift, any floating dtype; B are the frames of a clip.
-        range: what shares one range. A scene cut starts a new one under ``scene``.
+        range: what is given one range; with ``scene``, every cut starts a new one.
         scene_starts: (B,) bool, true where a scene starts, as :func:`scenes.find_scene_starts` gives them; ``None``
             is one scene.
-        percentile: how much is clipped at either end of a frame, in percent, 0 to below 50.
+        percentile: how much of a frame is clipped at either end, in percent, from 0 to below 50.
 
     Returns:
-        (B, 1, H, W) in [0, 1], the dtype of ``raw``. A scene that is flat within rounding (but for the clipped
-        share) becomes 0.5.
+        (B, 1, H, W) in [0, 1], the dtype of ``raw``. A scene that is flat to within rounding, apart from what is
+        clipped, becomes 0.5.
 
     Raises:
         ValueError: a shape does not fit, values are not finite, or an option is out of its range.
@@ -97,9 +97,9 @@ def _frame_bounds(frame: Tensor, percentile: float) -> Tensor:
     """Low and high percentile of one frame (1, H, W), on an even grid of its pixels."""
     expect_finite("raw", frame)
     step = math.ceil(math.sqrt(frame.numel() / _SAMPLES))
-    share = frame.new_tensor([percentile / 100, 1 - percentile / 100], dtype=torch.float32)
+    quantiles = frame.new_tensor([percentile / 100, 1 - percentile / 100], dtype=torch.float32)
     start = min(step // 2, min(frame.shape[1:]) - 1)
-    return frame[0, start::step, start::step].float().flatten().quantile(share)
+    return frame[0, start::step, start::step].float().flatten().quantile(quantiles)
 
 
 def _scene_bounds(bounds: Tensor) -> tuple[float, float]:
@@ -109,7 +109,7 @@ def _scene_bounds(bounds: Tensor) -> tuple[float, float]:
 
 
 def _spans(range: DepthRange, frames: int, scene_starts: Tensor | None) -> list[tuple[int, int]]:
-    """First frame and end of everything that shares a range."""
+    """First frame and end of every group of frames with a range of its own."""
     if range is DepthRange.IMAGE:
         cuts = torch.arange(1, frames).tolist()
     elif range is DepthRange.CLIP or scene_starts is None:

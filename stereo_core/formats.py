@@ -1,4 +1,4 @@
-"""Stereo formats: both views packed into one picture or clip, and taken out again."""
+"""Stereo formats: both views packed into one picture or clip, and unpacked again."""
 
 from __future__ import annotations
 
@@ -62,25 +62,25 @@ def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Ten
     """Pack both views into one picture.
 
     - ``full_sbs`` left | right, ``cross_eyed`` right | left, both 2W wide; ``full_tb`` left above right, 2H high.
-    - ``half_sbs`` and ``half_tb``: each view squeezed to half by area averaging. An odd width or height is rounded
-      up, so that the picture becomes one column or row larger.
+    - ``half_sbs`` and ``half_tb``: each view squeezed to half its width or height by area averaging. An odd size is
+      rounded up, so that the picture becomes one column wider or one row higher.
     - ``anaglyph_*``: see :mod:`anaglyph`; the left eye looks through red, green or amber.
     - ``interlaced_rows``, ``interlaced_columns``: the left view on even lines, the right view on odd ones, counted
-      from 0; ``checkerboard``: the left view where row + column is even. Pixels are taken as they are.
+      from 0; ``checkerboard``: the left view where row + column is even. Pixels are copied, not filtered.
     - ``rgb_depth``: the left view | its depth as grey.
-    - ``wiggle``: left and right as frames in turn.
+    - ``wiggle``: left and right as alternating frames.
 
     Args:
         left: (B, C, H, W) in [0, 1], any floating dtype; anaglyphs need C = 3.
         right: the same shape and dtype; unused, and may be ``None``, for ``rgb_depth``.
         format: one of :class:`StereoFormat`.
-        depth: (B, 1, H, W) in [0, 1], white near; for ``rgb_depth`` only.
+        depth: (B, 1, H, W) in [0, 1], 1 nearest; for ``rgb_depth`` only.
 
     Returns:
         (B, C, H, W), (B, C, H, 2W), (B, C, 2H, W), or (2B, C, H, W) for ``wiggle``; the dtype of ``left``.
 
     Raises:
-        ValueError: an unknown format, a view or depth that is missing, or sizes that do not fit.
+        ValueError: the format is unknown, a view or the depth is missing, or sizes do not fit.
     """
     format = StereoFormat(format)
     expect_shape("left", left, "B C H W")
@@ -115,9 +115,9 @@ def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Ten
 def split(image: Tensor, layout: StereoFormat) -> tuple[Tensor, Tensor]:
     """Take both views out of a packed picture, the inverse of :func:`combine`.
 
-    ``full_sbs``, ``cross_eyed``, ``full_tb`` and ``wiggle`` come back to the bit. Half formats are scaled back to
-    full size. In interlaced formats and the checkerboard every pixel of the view's own comes back to the bit, and
-    those between are the mean of the same view's next neighbours.
+    From ``full_sbs``, ``cross_eyed``, ``full_tb`` and ``wiggle`` they come back bit for bit. Half formats are scaled
+    back to full size. From interlaced formats and the checkerboard a view's own pixels come back bit for bit, and each
+    pixel between them is the mean of the view's own pixels next to it.
 
     Args:
         image: (B, C, H, W) in [0, 1], any floating dtype.
@@ -127,7 +127,7 @@ def split(image: Tensor, layout: StereoFormat) -> tuple[Tensor, Tensor]:
         The left and the right view, in the dtype of ``image``.
 
     Raises:
-        ValueError: a format that keeps less than both views, or a size that cannot hold two views of one size.
+        ValueError: the format does not keep both views, or the size cannot hold two views of equal size.
     """
     layout = StereoFormat(layout)
     expect_shape("image", image, "B C H W")
@@ -172,7 +172,7 @@ def _halve(view: Tensor, axis: int) -> Tensor:
 
 
 def _double(view: Tensor, axis: int) -> Tensor:
-    # Of the usual filters bicubic gives back most of what area averaging took; its overshoot is cut off.
+    # Of the usual filters bicubic restores most of what area averaging removed; its overshoot is clamped.
     size = list(view.shape[-2:])
     size[axis] *= 2
     return functional.interpolate(view.float(), size=size, mode="bicubic").clamp_(0, 1).to(view.dtype)
@@ -206,14 +206,14 @@ def _interpolate(image: Tensor, known: Tensor) -> Tensor:
     """Fill pixels that are not ``known`` (H, W) with the mean of the known ones above, below, left and right."""
     count = _sum_of_neighbours(known.float()).clamp_(min=1)
     filled = image.clone()
-    for frame in filled:  # one at a time: a clip may be larger than what is free beside it
+    for frame in filled:  # one frame at a time: memory may not hold another clip
         mean = _sum_of_neighbours(frame.float() * known) / count
         frame.copy_(torch.where(known, frame, mean.to(frame.dtype)))
     return filled
 
 
 def _sum_of_neighbours(values: Tensor) -> Tensor:
-    """Sum of the four pixels beside each one, none beyond the border; (..., H, W)."""
+    """Sum of the four pixels next to each one, zero beyond the border; (..., H, W)."""
     padded = functional.pad(values, (1, 1, 1, 1))
     rows = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
     return rows + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]

@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 class HoleEdges(NamedTuple):
-    """For each of N hole pixels, in row-major order, where its row is covered again; all (N,) int64.
+    """For each of N hole pixels, in row-major order, where the surface behind it starts; all (N,) int64.
 
     Attributes:
         pixel: flat index of the hole pixel in (H, W).
-        edge: flat index of the covered pixel at the farther (smaller disparity) end of its run;
-            the pixel itself in a row without any.
+        edge: flat index of the covered pixel at the farther (smaller disparity) end of its run; the pixel
+            itself if its row has no covered pixel.
     """
 
     pixel: Tensor
@@ -23,11 +23,11 @@ class HoleEdges(NamedTuple):
 
 
 def find_hole_edges(hole: Tensor, disparity: Tensor) -> HoleEdges:
-    """Find for every hole pixel the end of its run that belongs to the surface behind.
+    """Find, for every hole pixel, the end of its run that belongs to the surface behind.
 
     Args:
         hole: (H, W) bool.
-        disparity: (H, W) float32 of the warped view, read at covered pixels only.
+        disparity: (H, W) float32 of the warped view; only covered pixels are read.
 
     Returns:
         The hole pixels and their edges.
@@ -51,49 +51,52 @@ def find_hole_edges(hole: Tensor, disparity: Tensor) -> HoleEdges:
 
 
 def stretch(image: Tensor, edges: HoleEdges) -> None:
-    """Copy to every hole pixel of ``image`` (C, H, W), in place, the colour of its edge."""
+    """Copy the colour of its edge to every hole pixel of ``image`` (C, H, W), in place."""
     flat = image.view(image.shape[0], -1)
     flat.index_copy_(1, edges.pixel, flat.index_select(1, edges.edge))
 
 
 class _Cells(NamedTuple):
-    """A view reduced to cells that hold only the farthest surface in them, each (..., h, w)."""
+    """A view reduced to cells that hold only the farthest surface in them, each (..., h, w).
+
+    ``known`` is the fraction of a cell's pixels that are on that surface and not in a hole.
+    """
 
     colour: Tensor
     known: Tensor
     disparity: Tensor
 
 
-SURFACE = 4.0
-"""Disparities that differ by less, in columns of a 512 wide view, are one surface to the fill."""
+# Disparities that differ by less, in columns of a 512 wide view, belong to one surface.
+_SURFACE = 4.0
+# A cell of which no more than this fraction is known is filled.
+_KNOWN = 0.1
 
-KNOWN = 0.1
-"""A cell of which no more than this fraction is usable is filled."""
-
-# What a step is worth: the loss of PSNR without it, over Motorcycle and seven older Middlebury pairs at 512 x 512.
-_REACH = 20  # cells to one side, few holes are wider; 5 loses 0.17 dB, and no blur along columns 0.05 dB
-_RELAXATIONS = 60  # 0 loses 0.21 dB
-_EDGE_FADE = 1.5  # cells over which the edge's own colour fades to 1/e; without it 0.09 dB
+# What the stages are worth in PSNR (mean over eight Middlebury pairs at 512 x 512): with a reach of 5 cells 0.17 dB are
+# lost, without the blur along columns 0.05 dB, without relaxation 0.21 dB, without the edge's own colour 0.09 dB.
+_REACH = 20  # cells in one direction; few holes are wider
+_RELAXATIONS = 60  # steps
+_EDGE_FADE = 1.5  # cells over which the edge's own colour fades to 1/e
 
 
 def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdges) -> None:
     """Fill the holes of ``image``, in place, from the surface behind them, smoother with the distance.
 
-    Squared error favours the mean of what may be there, and the less is known the farther the edge
-    lies. On cells of 1/170 of the width: the row's mean on the edge's surface, over twice as many cells
-    as the edge is away; a vertical blur with twice that distance as its deviation, on the same surface;
-    then relaxation of the Laplace equation without flow from nearer surfaces. Close to the edge the
-    edge's own colour takes over, so that lines go on.
+    The mean of what may be there has the least squared error, and the farther away the edge lies the less
+    is known. On cells of 1/170 of the width: the mean of the row along the edge's surface, over twice as many
+    cells as the edge is away; a vertical blur on the same surface, with twice that distance as its std;
+    then relaxation of the Laplace equation without flow from nearer surfaces. Close to the edge its own
+    colour takes over, so that lines continue.
 
     Args:
         image: (C, H, W) float32, written at hole pixels.
-        disparity: (H, W) float32 of the warped view; in holes that of the edge.
+        disparity: (H, W) float32 of the warped view; in a hole, that of its edge.
         hole: (H, W) bool.
         edges: the hole pixels and their edges.
     """
     width = image.shape[-1]
     size = max(1, width // 170)
-    tolerance = SURFACE * width / 512
+    tolerance = _SURFACE * width / 512
     cells = _reduce(image, disparity, hole, size, tolerance)
     colour = _relax(_spread(cells, tolerance), cells, tolerance)
     pixel, edge = edges
@@ -118,10 +121,10 @@ def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance
 
 
 def _spread(cells: _Cells, tolerance: float) -> Tensor:
-    """Fill unknown cells from their row's known ones, then blur along columns with the distance."""
+    """Fill unknown cells from the known ones of their row, then blur along columns, more the farther these are."""
     colour, known, disparity = cells
     height, width = known.shape
-    hole = known <= KNOWN
+    hole = known <= _KNOWN
     edge = find_hole_edges(hole, disparity)
     column = torch.arange(width, device=known.device)
     source = column.repeat(height, 1)
@@ -161,7 +164,7 @@ def _relax(colour: Tensor, cells: _Cells, tolerance: float) -> Tensor:
     windows = [(slice(y, y + height), slice(x, x + width)) for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
     flows = torch.stack([disparity[window] - cells.disparity < tolerance for window in windows]).float()
     inflow = flows.sum(0)
-    free = (cells.known <= KNOWN) & (inflow > 0)
+    free = (cells.known <= _KNOWN) & (inflow > 0)
     flows = flows * free / inflow.clamp(min=1)
     for _ in range(_RELAXATIONS):
         padded = F.pad(colour, (1, 1, 1, 1))
@@ -173,7 +176,7 @@ def _relax(colour: Tensor, cells: _Cells, tolerance: float) -> Tensor:
 
 
 def _sample(colour: Tensor, near: Tensor, disparity: Tensor, pixel: Tensor, size: int, tolerance: float) -> Tensor:
-    """Read cells at pixels, linearly between the cells of the pixel's own surface; (C, N)."""
+    """Read cells at pixels, interpolating linearly between the cells of the pixel's own surface; (C, N)."""
     height, width = near.shape
     columns = disparity.shape[-1]
     y, x = ((at.float() + 0.5) / size - 0.5 for at in (pixel // columns, pixel % columns))
@@ -183,11 +186,11 @@ def _sample(colour: Tensor, near: Tensor, disparity: Tensor, pixel: Tensor, size
     count = colour.new_zeros(len(pixel))
     for down in (0, 1):
         for right in (0, 1):
-            share = (1 - (y - top - down).abs()) * (1 - (x - left - right).abs())
+            bilinear = (1 - (y - top - down).abs()) * (1 - (x - left - right).abs())
             row, column = (top + down).clamp_(0, height - 1), (left + right).clamp_(0, width - 1)
             cell = (row * width + column).long()
-            # A trace of every cell keeps the sum from being empty.
-            weight = share * ((near.flatten()[cell] - own).abs_() <= tolerance).float().add_(1e-3)
+            # A trace of every cell keeps the sum above zero.
+            weight = bilinear * ((near.flatten()[cell] - own).abs_() <= tolerance).float().add_(1e-3)
             total += colour.flatten(1)[:, cell] * weight
             count += weight
     return total / count

@@ -1,4 +1,4 @@
-"""How good a view is: against a true one, against the other eye, and over time."""
+"""How good a view is: compared with a true one, with the other view, and over time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from .checks import expect_finite, expect_shape
 # SSIM's window and constants (Wang et al., 2004, section III.C).
 _WINDOW, _SIGMA = 11, 1.5
 _K1, _K2 = 0.01, 0.03
-# A pixel is seen by both eyes when no surface nearer by more than this, in columns, lands beside its target.
+# A pixel is seen by both eyes if no surface that is nearer by more than this, in columns, lands next to its target.
 _OCCLUSION = 1.0
+# A pixel stood still between two frames if no channel of it changed by more than this.
+_STILL = 2 / 255
 
 
 class Consistency(NamedTuple):
@@ -23,7 +25,7 @@ class Consistency(NamedTuple):
     Attributes:
         psnr: (B,) dB on the co-visible pixels.
         ssim: (B,) on the co-visible pixels.
-        visible: (B,) the share of the left view's pixels that the right view shows, 0 to 1.
+        visible: (B,) the fraction of the left view's pixels that the right view shows.
     """
 
     psnr: Tensor
@@ -51,10 +53,10 @@ def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Measure the structural similarity of values in [0, 1].
+    """Measure the structural similarity (SSIM) of values in [0, 1].
 
-    Gaussian window of 11 x 11, sigma 1.5, K1 = 0.01, K2 = 0.03. The image border, where the window does not fit,
-    does not count.
+    Gaussian window of 11 x 11, sigma 1.5, K1 = 0.01, K2 = 0.03. The border of the image, where the window does not
+    fit, does not count.
 
     Args:
         a: (B, C, H, W) in [0, 1], at least 11 x 11, any floating dtype.
@@ -80,10 +82,10 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def consistency(left: Tensor, right: Tensor, disparity: Tensor) -> Consistency:
-    """Measure how well the right view shows what the left view and its disparity say.
+    """Measure how well the right view agrees with the left view and its disparity.
 
-    The right view is sampled (bilinearly) at x - d and compared with the left view where both eyes see the point:
-    its target lies inside the frame, and no other pixel of its row that is nearer lands within half a column.
+    The right view is sampled (linearly) at x - d and compared with the left view where both eyes see the point: where
+    its target lies inside the frame, and no nearer pixel of its row lands within half a column of it.
 
     Args:
         left: (B, C, H, W) in [0, 1], any floating dtype.
@@ -91,7 +93,7 @@ def consistency(left: Tensor, right: Tensor, disparity: Tensor) -> Consistency:
         disparity: (B, 1, H, W) of the left view, in columns, larger is nearer.
 
     Returns:
-        PSNR, SSIM and the visible share, one each for every pair.
+        PSNR, SSIM and the visible fraction of every pair.
 
     Raises:
         ValueError: a shape does not fit, the disparity is not finite, or the images are smaller than 11 x 11.
@@ -107,22 +109,21 @@ def consistency(left: Tensor, right: Tensor, disparity: Tensor) -> Consistency:
     return Consistency(psnr(sampled, left, visible), ssim(sampled, left, visible), visible.float().mean(dim=(1, 2, 3)))
 
 
-def flicker(frames: Tensor, source: Tensor, tolerance: float = 2 / 255) -> Tensor:
-    """Measure how much a clip changes over time where the clip it was made from stood still.
+def flicker(frames: Tensor, source: Tensor) -> Tensor:
+    """Measure how much a clip changes over time where the clip that it was made from stands still.
 
-    A pixel stands still between two frames when no channel of ``source`` changes by more than ``tolerance``. The
-    flicker between these frames is the mean absolute change of ``frames`` over such pixels and all channels.
+    A pixel stands still between two frames if no channel of ``source`` changes by more than 2/255. The flicker
+    between these frames is the mean absolute change of ``frames`` over such pixels and all channels.
 
     Args:
-        frames: (T, C, H, W), T at least 2: views, or depth, or disparity, in its own unit.
-        source: (T, C', H, W) in [0, 1], the clip it was made from.
-        tolerance: what counts as no change, 0 to 1.
+        frames: (T, C, H, W), T at least 2: views, depth or disparity, in their own unit.
+        source: (T, C', H, W) in [0, 1], the clip that they were made from.
 
     Returns:
-        (T - 1,) float32, in the unit of ``frames``; NaN where nothing stood still.
+        (T - 1,) float32, in the unit of ``frames``; NaN where nothing stands still.
 
     Raises:
-        ValueError: a shape does not fit, or there is one frame only.
+        ValueError: a shape does not fit, or there is only one frame.
     """
     expect_shape("frames", frames, "T C H W")
     count, _, height, width = frames.shape
@@ -131,14 +132,16 @@ def flicker(frames: Tensor, source: Tensor, tolerance: float = 2 / 255) -> Tenso
         raise ValueError("frames: flicker needs at least 2 frames, got 1. Give a clip.")
     changes = []
     for index in range(1, count):
-        still = ((source[index].float() - source[index - 1].float()).abs() <= tolerance).all(dim=0)
+        still = ((source[index].float() - source[index - 1].float()).abs() <= _STILL).all(dim=0)
         change = (frames[index].float() - frames[index - 1].float()).abs().mean(dim=0)
         changes.append(_masked_means([change], still[None, None]))
     return torch.cat(changes)
 
 
 def lpips(a: Tensor, b: Tensor) -> Tensor:
-    """Measure the learned perceptual distance (AlexNet, version 0.1); the package fetches its weights at first use.
+    """Measure the learned perceptual distance LPIPS (AlexNet, version 0.1).
+
+    The package downloads AlexNet's weights when it is first used.
 
     Args:
         a: (B, 3, H, W) in [0, 1], any floating dtype.
@@ -183,7 +186,7 @@ def _masked_means(maps: list[Tensor], mask: Tensor | None) -> Tensor:
 
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM index map of two frames (C, H, W), mean of their channels, without the border of half a window."""
+    """SSIM map of two frames (C, H, W), the mean over their channels, without a border of half a window."""
     mean_a, mean_b = _blur(a), _blur(b)
     var_a = _blur(a * a) - mean_a * mean_a
     var_b = _blur(b * b) - mean_b * mean_b
@@ -195,25 +198,25 @@ def _similarity(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _blur(frame: Tensor) -> Tensor:
-    """Gaussian window over every channel of (C, H, W), without the border where it does not fit."""
+    """Mean over a Gaussian window, of every channel of (C, H, W), without the border where it does not fit."""
     offset = torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2
     kernel = (-offset.square() / (2 * _SIGMA**2)).exp()
-    shares = (kernel / kernel.sum()).tolist()
-    # Sums of shifted copies, not a convolution: GPUs round those to ten bits by default.
+    weights = (kernel / kernel.sum()).tolist()
+    # Sums of shifted copies rather than a convolution, which GPUs round to ten bits by default.
     for axis in (-1, -2):
         size = frame.shape[axis] - _WINDOW + 1
         total = torch.zeros_like(frame.narrow(axis, 0, size))
-        for start, share in enumerate(shares):
-            total.add_(frame.narrow(axis, start, size), alpha=share)
+        for start, weight in enumerate(weights):
+            total.add_(frame.narrow(axis, start, size), alpha=weight)
         frame = total
     return frame
 
 
 def _occluded(near: Tensor, target: Tensor) -> Tensor:
-    """True where a nearer surface lands within half a column, beside (and so in front of) the pixel's own target."""
+    """True where a nearer surface lands within half a column of the pixel's own target, and so in front of it."""
     width = near.shape[-1]
     nearest = near.new_full((*near.shape[:-1], width + 2), -torch.inf)
-    # Every pixel covers the two columns its target lies between; columns -1 and W collect what leaves the frame.
+    # Every pixel covers the two columns that its target lies between; columns -1 and W collect what leaves the frame.
     column = target.floor().clamp(-1, width - 1).long() + 1
     for index in (column, column + 1):
         nearest.scatter_reduce_(-1, index, near, "amax")

@@ -1,4 +1,4 @@
-"""Where every pixel of a frame goes in the next one: dense optical flow without a network."""
+"""Where every pixel of a frame moves to in the next one: dense optical flow without a network."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch.nn import functional
 
 from .checks import expect_finite, expect_shape
 
-# Chosen on seven Middlebury pairs, clean, and with noise and a change of exposure: the weight of the data against the
-# total variation; pyramid factor, and the shorter side of its top; per level: linearisations, primal-dual steps for
-# each, and median filters after each.
+# Chosen on seven Middlebury pairs, as they are and with noise and a change of exposure: the weight of the data term
+# against the total variation; the factor between the levels of the pyramid, and the shorter side of its top; per level
+# the linearisations, and for each of these the primal-dual steps and the median filters after them.
 _DATA_WEIGHT = 30.0
 _FACTOR, _TOP = 0.7, 8
 _WARPS, _STEPS, _MEDIANS = 4, 20, 2
-# Share of the local mean that is taken out of the grey values, and the radius of the window it is the mean of.
-_TAKEN_OUT, _WINDOW = 0.9, 4
-# Primal and dual step of the primal-dual scheme: their product times the squared norm of the gradient, 8, is 1.
+# The fraction of the local mean that is subtracted from the grey values, and the radius of that mean's window.
+_SUBTRACTED, _RADIUS = 0.9, 4
+# The primal and the dual step: their product times the squared norm of the gradient, which is 8, is 1.
 _STEP = 1 / math.sqrt(8)
 _TINY = 1e-6
-# Exchanges that bring the median of nine values to place 4 (Paeth, "Median finding on a 3x3 grid", Graphics Gems,
+# Exchanges that bring the median of nine values to index 4 (Paeth, "Median Finding on a 3x3 Grid", Graphics Gems,
 # 1990).
 _MEDIAN_OF_NINE = (
     *((1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3)),
@@ -34,19 +34,19 @@ def optical_flow(first: Tensor, second: Tensor) -> Tensor:
 
     .. math:: \min_F \sum_x \|\nabla F\| + \lambda\, |I_2(x + F(x)) - I_1(x)|
 
-    coarse to fine, linearised anew several times on each level, each time solved by a first-order primal-dual scheme
-    and median-filtered. :math:`I` is the texture part of the grey values, so that a change of exposure or of light
-    does not count as motion. Equal pictures give exactly zero.
+    from coarse to fine. On each level the data term is linearised several times; each time the problem is solved by a
+    first-order primal-dual scheme and the flow is median-filtered. :math:`I` is the texture part of the grey values,
+    so that a change of exposure or light does not count as motion. Equal pictures give exactly zero.
 
     Limits: a thin object that moves by much more than its width is lost on the coarse levels; surfaces without
-    texture take the motion around them. A trained network (RAFT) is better at both.
+    texture take on the motion around them. A trained network (RAFT) is better at both.
 
     Args:
         first: (B, 3, H, W) in [0, 1], any floating dtype.
         second: the same shape.
 
     Returns:
-        (B, 2, H, W) float32, columns (to the right) then rows (down), in pixels.
+        (B, 2, H, W) float32 in pixels: columns, positive to the right, then rows, positive downwards.
 
     Raises:
         ValueError: a shape does not fit, or values are not finite.
@@ -73,14 +73,14 @@ def optical_flow(first: Tensor, second: Tensor) -> Tensor:
 
 
 def sample_along(values: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-    """Read ``values`` at x + F(x), bilinearly; where F is zero, to the bit.
+    """Read ``values`` at x + F(x), bilinearly; where F is zero they come back bit for bit.
 
     Args:
         values: (B, C, H, W) float32.
         flow: (B, 2, H, W) float32 in pixels.
 
     Returns:
-        (B, C, H, W), repeated from the border outside the frame; and (B, 1, H, W) bool, true where x + F(x) is inside.
+        (B, C, H, W), outside the frame repeated from its border; and (B, 1, H, W) bool, true where x + F(x) is inside.
     """
     height, width = flow.shape[-2:]
     column = torch.arange(width, device=flow.device) + 0.5
@@ -88,14 +88,14 @@ def sample_along(values: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     across = (column + flow[:, 0]) * (2 / width) - 1
     down = (row[:, None] + flow[:, 1]) * (2 / height) - 1
     inside = ((across.abs() <= 1) & (down.abs() <= 1)).unsqueeze(1)
-    # Held between the centres of the outermost pixels, as border padding would, which not every device has.
+    # Clamped to the centres of the outermost pixels, as border padding would do, which not every device offers.
     grid = torch.stack([across.clamp(1 / width - 1, 1 - 1 / width), down.clamp(1 / height - 1, 1 - 1 / height)], dim=-1)
     read = functional.grid_sample(values, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return torch.where((flow == 0).all(dim=1, keepdim=True), values, read), inside
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring a flow (B, 2, h, w) in pixels to another grid (H, W), and its vectors to the pixels of that grid."""
+    """Resize a flow (B, 2, h, w) in pixels to another grid (H, W) and scale its vectors to the pixels of that grid."""
     height, width = flow.shape[-2:]
     if (height, width) == size:
         return flow
@@ -109,16 +109,16 @@ def _grey(image: Tensor) -> Tensor:
 
 
 def _texture(grey: Tensor) -> Tensor:
-    return grey - _TAKEN_OUT * _box(_box(grey))
+    return grey - _SUBTRACTED * _box(_box(grey))
 
 
 def _box(grey: Tensor) -> Tensor:
-    padded = functional.pad(grey, (_WINDOW,) * 4, mode="replicate")
-    return functional.avg_pool2d(padded, 2 * _WINDOW + 1, stride=1)
+    padded = functional.pad(grey, (_RADIUS,) * 4, mode="replicate")
+    return functional.avg_pool2d(padded, 2 * _RADIUS + 1, stride=1)
 
 
 def _refine(flow: Tensor, one: Tensor, two: Tensor) -> Tensor:
-    """Improve ``flow`` (B, 2, h, w) between the textures ``one`` and ``two``, (B, 1, h, w) each."""
+    """Refine ``flow`` (B, 2, h, w) between the textures ``one`` and ``two``, (B, 1, h, w) each."""
     slope_one = _slope(one)
     dual_across, dual_down = torch.zeros_like(flow), torch.zeros_like(flow)
     texture_and_slope = torch.cat([two, _slope(two)], dim=1)
@@ -127,15 +127,16 @@ def _refine(flow: Tensor, one: Tensor, two: Tensor) -> Tensor:
         slope = (read[:, 1:] + slope_one) / 2 * inside
         steep = slope.square().sum(dim=1, keepdim=True).add_(_TINY)
         constant = (read[:, :1] - one) * inside - (slope * flow).sum(dim=1, keepdim=True)
-        move, most = slope / steep, steep * (_STEP * _DATA_WEIGHT)
+        step, most = slope / steep, steep * (_STEP * _DATA_WEIGHT)
         ahead = flow
         for _ in range(_STEPS):
             dual_across, dual_down = _shorten(
-                dual_across.add(_step_across(ahead), alpha=_STEP), dual_down.add(_step_down(ahead), alpha=_STEP)
+                dual_across.add(_difference_across(ahead), alpha=_STEP),
+                dual_down.add(_difference_down(ahead), alpha=_STEP),
             )
             free = flow.add(_divergence(dual_across, dual_down), alpha=_STEP)
             error = constant + (slope * free).sum(dim=1, keepdim=True)
-            closer = free.sub_(move * torch.clamp(error, -most, most))
+            closer = free.sub_(step * torch.clamp(error, -most, most))
             ahead, flow = 2 * closer - flow, closer
         for _ in range(_MEDIANS):
             flow = _median(flow)
@@ -143,21 +144,21 @@ def _refine(flow: Tensor, one: Tensor, two: Tensor) -> Tensor:
 
 
 def _shorten(across: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
-    """Shorten vectors of more than length 1 to it."""
+    """Shorten vectors longer than 1 to length 1."""
     length = torch.hypot(across, down).clamp_(min=1)
     return across.div_(length), down.div_(length)
 
 
-def _step_across(values: Tensor) -> Tensor:
+def _difference_across(values: Tensor) -> Tensor:
     return functional.pad(values[..., 1:] - values[..., :-1], (0, 1))
 
 
-def _step_down(values: Tensor) -> Tensor:
+def _difference_down(values: Tensor) -> Tensor:
     return functional.pad(values[..., 1:, :] - values[..., :-1, :], (0, 0, 0, 1))
 
 
 def _divergence(across: Tensor, down: Tensor) -> Tensor:
-    """The negative adjoint of the two steps; the last column and row of the duals are zero."""
+    """The negative adjoint of the two differences; the last column and row of the duals are zero."""
     total = across + down
     total[..., 1:] -= across[..., :-1]
     total[..., 1:, :] -= down[..., :-1, :]
@@ -173,7 +174,7 @@ def _slope(texture: Tensor) -> Tensor:
 
 
 def _median(values: Tensor) -> Tensor:
-    """Median of 3 x 3 neighbours, each channel by itself."""
+    """Median over 3 x 3 pixels, of each channel by itself."""
     height, width = values.shape[-2:]
     padded = functional.pad(values, (1, 1, 1, 1), mode="replicate")
     nine = [padded[..., row : row + height, column : column + width] for row in range(3) for column in range(3)]

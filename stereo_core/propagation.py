@@ -1,4 +1,4 @@
-"""Depth carried along the motion of a clip, so that every frame's map is a mean over many frames."""
+"""Depth carried along the motion of a clip, so that every frame's map becomes a mean over many frames."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch.nn import functional
 from .checks import expect_finite, expect_shape
 from .optical_flow import resize_flow, sample_along
 
-# What is carried at once, in bytes; a longer reach is worked off in several rounds.
+# The most that is carried at once, in bytes; beyond that a limited reach takes several rounds.
 _CARRIED = 256 * 2**20
-# Standard deviation, in pixels of the flow, of the gap between a pixel and where the way there and back ends at which
-# what is carried still counts for 0.6: 0.3 and more lets errors add up over many frames, 0.2 drops good pixels.
+# How far, in pixels of the flow, the way there and back may end from its start for what is carried to count for 0.6
+# still: at 0.3 and more errors add up over many frames, at 0.2 good pixels are dropped.
 _GAP = 0.25
 
 
 class Averaging(str, Enum):
-    """What counts in the mean: every carried map alike, or each as far as its flows agree on the way."""
+    """What counts in the mean: every carried map alike, or each by how well its flows agree on the way."""
 
     MEAN = "mean"
     CONSISTENT = "consistent"
@@ -47,29 +47,30 @@ def propagate(
     device: torch.device | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> Tensor:
-    r"""Replace every frame's depth by the mean of its own and what the other frames' depth becomes along the flow.
+    r"""Replace every frame's depth by the mean over its own and the other frames' depth, carried to it along the flow.
 
-    From every frame s the depth is carried frame by frame, forward in time by
+    From every frame s the depth is carried from frame to frame, forward in time by
 
     .. math:: D^s_{t+1}(x) = D^s_t(x + F_{t+1 \to t}(x))
 
-    and backward likewise with :math:`F_{t \to t+1}`. Both flows are measured; the paper writes :math:`F_{t \to t+1}`
-    in the forward step and takes one flow for the negative of the other, which holds only where the flow is uniform.
-    What comes from outside the frame does not count. ``consistent`` (ours) also weighs what is carried, at every step,
-    by how well the two flows agree: what was hidden on the way does not count, nor does what a wrong flow brings.
+    and backward in time likewise with :math:`F_{t \to t+1}`. Both flows are measured; the paper has
+    :math:`F_{t \to t+1}` in the forward step and takes one flow for the negative of the other, which holds only where
+    the flow is uniform. What comes from outside the frame does not count. ``consistent`` (ours) also weighs what is
+    carried, at every step, by how well the two flows agree: what was hidden on the way does not count, nor does what
+    a wrong flow brings.
 
-    Carrying is linear in the depth: with no limit of reach the sum over all sources is carried as one map, at the cost
-    of two warps a frame in each direction. A frame to which nothing is carried keeps its depth, and so does, to the
-    bit, a clip in which nothing moves and no depth changes.
+    Carrying is linear in the depth: with an unlimited reach, the sum over all source frames is carried as one map, and
+    two maps (it and its weight) are warped per frame and direction. A frame to which nothing is carried keeps its
+    depth, and a clip in which nothing moves and no depth changes comes back bit for bit.
 
     Args:
         depth: (T, 1, H, W), any floating dtype.
-        flows: T - 1 flows between the neighbouring frames, of any size of the same shape; ``None`` at a cut, across
-            which nothing is carried.
-        averaging: what the mean is over.
-        reach: over how many frames, to either side, a frame's depth is carried; 0 is the whole scene, as in the paper.
+        flows: T - 1 flows between neighbouring frames, of any size with the aspect ratio of the depth; ``None`` at a
+            cut, across which nothing is carried.
+        averaging: what counts in the mean.
+        reach: how many frames, in either direction, a frame's depth is carried; 0 is the whole scene, as in the paper.
         device: where to compute; ``None`` is where ``depth`` is.
-        on_step: called after every step from a frame to its neighbour.
+        on_step: called after every step from one frame to its neighbour.
 
     Returns:
         (T, 1, H, W), the dtype and device of ``depth``.
@@ -84,9 +85,9 @@ def propagate(
     expect_shape("depth", depth, "T 1 H W")
     expect_finite("depth", depth)
     if len(flows) != len(depth) - 1:
-        raise ValueError(f"flows: got {len(flows)} for {len(depth)} maps. Give one between every two neighbours.")
+        raise ValueError(f"flows: got {len(flows)} for {len(depth)} maps. Give one for every two neighbouring frames.")
     if reach < 0:
-        raise ValueError(f"reach: got {reach}. Give a number of frames, or 0 for all.")
+        raise ValueError(f"reach: got {reach}. Give a number of frames, or 0 for the whole scene.")
     for flow in flows:
         for name, part in zip(PairFlow._fields, flow or (), strict=False):
             expect_shape(name, part, "2 h w")
@@ -102,9 +103,9 @@ def propagate(
 
 
 class _Carried(NamedTuple):
-    """S maps carried to one frame: what each differs from that frame's depth, times its weight, and that weight.
+    """S maps carried to one frame: how each differs from that frame's depth, times its weight, and that weight.
 
-    Differences, not depth: they are exactly zero where nothing moves or changes. Both (S, H, W).
+    Differences rather than depth, since they are exactly zero where nothing moves or changes. Both (S, H, W).
     """
 
     difference: Tensor
@@ -121,7 +122,7 @@ class _Scene:
         self.device = device or depth.device
 
     def change(self, reach: int, on_step: Callable[[], None] | None) -> Tensor:
-        """What is to be added to every map to make it the mean, (T, 1, H, W)."""
+        """What has to be added to every map to make it the mean, (T, 1, H, W)."""
         difference = torch.zeros(self.depth.shape, device=self.depth.device)
         weight = torch.ones_like(difference)
         for order in (range(len(self.depth)), range(len(self.depth) - 1, -1, -1)):
@@ -133,7 +134,7 @@ class _Scene:
         return difference.div_(weight).to(self.depth.dtype)
 
     def _carry(self, order: range, reach: int) -> Iterator[tuple[int, _Carried]]:
-        """What is carried to each frame along ``order``, in one round or, for the sake of memory, several."""
+        """What is carried to each frame along ``order``, in one round or, to save memory, in several."""
         if reach == 0 or reach >= len(order) - 1:
             yield from self._walk(order, sources=len(order), reach=0)
             return
@@ -143,7 +144,7 @@ class _Scene:
             yield from self._walk(order[start : start + sources + reach], sources, reach)
 
     def _walk(self, order: range, sources: int, reach: int) -> Iterator[tuple[int, _Carried]]:
-        """Carry the first ``sources`` frames of ``order``: all added up (reach 0), or each as far as ``reach``."""
+        """Carry the first ``sources`` frames of ``order``: summed up (reach 0), or each of them as far as ``reach``."""
         before, oldest = self._map(order[0]), 0
         carried = _Carried(torch.zeros_like(before), torch.ones_like(before))
         for index, (previous, frame) in enumerate(zip(order, order[1:], strict=False), start=1):
@@ -180,16 +181,16 @@ class _Scene:
 
 
 def consistency(flow: Tensor, back: Tensor) -> Tensor:
-    r"""Weigh every pixel by how near the way along ``flow`` and back along ``back`` ends to its start.
+    r"""Weigh every pixel by how close to its start the way along ``flow`` and back along ``back`` ends.
 
     .. math:: \exp(-\|F(x) + B(x + F(x))\|^2 / 2\sigma^2), \quad \sigma = 0.25
 
     Args:
-        flow: F, (B, 2, H, W) float32 in pixels, from one frame to another.
+        flow: F, (B, 2, H, W) float32 in pixels, from this frame to another.
         back: B, the same shape, from the other frame to this one.
 
     Returns:
-        (B, 1, H, W) float32, 0 to 1; near 0 where something hides, in the other frame, what this frame shows.
+        (B, 1, H, W) float32, 0 to 1; near 0 where what this frame shows is hidden in the other frame.
     """
     returned, _ = sample_along(back, flow)
     gap = (flow + returned).square().sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Removal of the scale and shift jitter that frame-by-frame depth models have."""
+"""Removal of the jitter in scale and shift that frame-by-frame depth models show."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from .checks import expect_finite, expect_shape
 
 # Fits are made on an even grid of at most this many rows and columns.
 _GRID = 160
-# A neighbourhood of this many grid points can show whether anything moved when its grey values differ by so much
-# (values in [0, 1]); it stood still when no colour in it changed by more than that.
+# A neighbourhood of this many grid points in each direction shows whether anything moved if its grey values (in [0, 1])
+# differ by more than _TEXTURE; it stood still if none of its colours changed by more than _SAME_COLOUR.
 _NEIGHBOURHOOD = 5
 _TEXTURE = 0.1
 _SAME_COLOUR = 0.02
-# The camera stood still when at least this share of the textured points did: 0.85 and more in locked-off shots,
-# below 0.3 under the slowest pans and dollies tried. And a fit needs this share of all points.
-_STILL_SHARE = 0.5
+# The camera stood still if at least this fraction of the textured points did: 0.85 and more in locked-off shots, below
+# 0.3 in the slowest pans and dollies tried. A fit also needs this fraction of all points.
+_STILL_FRACTION = 0.5
 _ENOUGH = 0.01
-# One frame's correction may scale by this at most against the one before, and by its third power in all.
+# From one frame to the next the scale may change by this factor at most, and by its third power in all.
 _MAX_SCALE = 2.0
 _ROUNDS = 10
 
 
 class _Correction(NamedTuple):
-    """corrected = raw + gain * raw + offset; both exactly 0 where nothing is to be done."""
+    """corrected = raw + gain * raw + offset; both are exactly 0 where nothing is to be corrected."""
 
     gain: float = 0.0
     offset: float = 0.0
@@ -37,22 +37,22 @@ class _Correction(NamedTuple):
 
 
 def stabilize(raw: Tensor, images: Tensor, scene_starts: Tensor | None = None) -> Tensor:
-    """Take out of a clip the scale and shift that a frame-by-frame depth model gives each frame anew.
+    """Remove from a clip the changes of scale and shift that a frame-by-frame depth model makes between frames.
 
     Within a scene every frame's inverse depth is fitted, by a robust affine map, to the corrected frame before it,
-    over the points that did not move: whose textured neighbourhood kept its colour. With less than half of the
-    textured points still, as under a moving camera, the correction before is carried on. The fit is symmetric
-    (reduced major axis: the ratio of the deviations), so that noise does not flatten the depth over a long clip as
-    least squares would, and is weighted against points that move in depth alone. A scene's first frame stays as it
-    is, and so do the frames after it, to the bit, while neither picture nor depth changes.
+    over the points that did not move: those whose textured neighbourhood kept its colour. If fewer than half of the
+    textured points stood still, as under a moving camera, the correction of the frame before is kept. The fit is
+    symmetric (reduced major axis: the ratio of the stds), so that noise does not flatten the depth over a long clip,
+    as it would with least squares, and its weights reject points that move in depth alone. A scene's first frame
+    stays as it is, and so do the frames after it, bit for bit, as long as neither picture nor depth changes.
 
     Limits: jitter that is not affine stays, and so does jitter while the camera moves or in a picture without
-    texture; under a camera so slow that neighbouring frames look alike (about a thousandth of the width a frame), a
+    texture; under a camera so slow that neighbouring frames look alike (about a thousandth of the width per frame), a
     true change of scale is taken for jitter.
 
     Args:
         raw: (B, 1, h, w) relative inverse depth, any scale and shift for each frame, any floating dtype.
-        images: (B, C, H, W) in [0, 1], the frames that it was made from, of any size of the same shape.
+        images: (B, C, H, W) in [0, 1], the frames that it was made from, of any size with the same aspect ratio.
         scene_starts: (B,) bool, true where a scene starts; ``None`` is one scene.
 
     Returns:
@@ -91,7 +91,7 @@ def stabilize(raw: Tensor, images: Tensor, scene_starts: Tensor | None = None) -
 
 
 def _still_points(before: Tensor, now: Tensor) -> Tensor | None:
-    """(1, 1, h, w) bool, true where a textured neighbourhood kept its colour; ``None`` if the camera moved."""
+    """(1, 1, h, w) bool, true where a textured neighbourhood kept its colour; ``None`` if too few did."""
     pad = _NEIGHBOURHOOD // 2
     grey = now.mean(dim=1, keepdim=True)
     high = functional.max_pool2d(grey, _NEIGHBOURHOOD, 1, pad)
@@ -100,25 +100,25 @@ def _still_points(before: Tensor, now: Tensor) -> Tensor | None:
     textured = high - low > _TEXTURE
     still = textured & (change < _SAME_COLOUR)
     points = still.sum().item()
-    if points < _STILL_SHARE * textured.sum().item() or points < max(_ENOUGH * still.numel(), 2):
+    if points < _STILL_FRACTION * textured.sum().item() or points < max(_ENOUGH * still.numel(), 2):
         return None
     return still
 
 
 def _follow(target: Tensor, points: Tensor, correction: _Correction) -> _Correction:
-    """Refine ``correction`` so that it takes ``points`` (N,) to ``target`` (N,); keep it if the fit is not sane."""
+    """Refine ``correction`` so that it takes ``points`` (N,) to ``target`` (N,); keep it if the fit is implausible."""
     expected = correction.apply(points)
     scale, shift = _fit(expected, target)
     gain = scale * (1 + correction.gain) - 1
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE or not _MAX_SCALE**-3 <= 1 + gain <= _MAX_SCALE**3:
         return correction
-    if scale == 1:  # adds exactly nothing where the depth did not change
+    if scale == 1:  # so that depth that did not change is not changed by rounding
         return _Correction(correction.gain, correction.offset + shift)
     return _Correction(gain, scale * correction.offset + shift)
 
 
 def _fit(source: Tensor, target: Tensor) -> tuple[float, float]:
-    """Scale and shift from ``source`` to ``target``, both (N,), by the reduced major axis with Tukey's weights."""
+    """Fit scale and shift from ``source`` to ``target``, both (N,), by reduced major axis with Tukey's biweight."""
     scale, shift = 1.0, (target - source).median().item()
     centre_source, centre_target = source.median(), target.median()
     spread = (source - centre_source).abs().median().item()

@@ -71,7 +71,7 @@ def test_gaussian_blurs_an_impulse_to_the_bell():
     row = gaussian(depth, 1.5)[0, 0, 20]
     distance = torch.arange(200.0) - 100
     bell = (-(distance**2) / (2 * 3.0**2)).exp() / (2 * math.pi * 3.0**2)
-    torch.testing.assert_close(row, bell, atol=1e-4, rtol=0)  # cut off at three deviations
+    torch.testing.assert_close(row, bell, atol=1e-4, rtol=0)  # cut off at three stds
 
 
 def test_edge_aware_is_the_guided_filter_of_the_library():
@@ -106,7 +106,6 @@ def test_the_type_stays(name: str, dtype: torch.dtype):
     [
         (lambda: gaussian(step(), -1), "radius: got -1. Give percent"),
         (lambda: edge_aware(step(), float("nan")), "radius: got nan"),
-        (lambda: edge_aware(step(), 1, 0), "edge: got 0"),
         (lambda: resample(step(), 0), "scale: got 0"),
         (lambda: resample(step(), 1.5), "scale: got 1.5"),
         (lambda: gaussian(step()[0], 1), r"depth: expected \(B, 1, H, W\)"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stereo_core.warping import View, WarpMode, forward_warp
+from stereo_core.warping import View, forward_warp
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "stereo"
 
@@ -31,17 +31,17 @@ def nested_loop(source: Tensor, disparity: Tensor, view: View) -> tuple[Tensor, 
     return image, filled
 
 
-def assert_equals_loop(source: Tensor, disparity: Tensor, view: View) -> None:
-    image, filled = nested_loop(source, disparity, view)
-    warp = forward_warp(source, disparity, view=view)
-    assert warp.image.dtype == source.dtype
-    assert torch.equal(warp.filled, filled)
-    assert torch.equal(warp.image, image)
+def assert_equals_loop(source: Tensor, disparity: Tensor) -> None:
+    for view in View:
+        image, filled = nested_loop(source, disparity, view)
+        warp = forward_warp(source, disparity, view)
+        assert warp.image.dtype == source.dtype
+        assert torch.equal(warp.filled, filled)
+        assert torch.equal(warp.image, image)
 
 
-@pytest.mark.parametrize("view", list(View))
-@pytest.mark.parametrize("seed", range(150))
-def test_nearest_equals_the_nested_loop(seed: int, view: View) -> None:
+@pytest.mark.parametrize("seed", range(80))
+def test_it_equals_the_nested_loop(seed: int) -> None:
     random = np.random.default_rng(seed)
     batch, channels, height = (int(n) for n in random.integers(1, (4, 6, 9)))
     width = int(random.integers(1, 40))
@@ -52,16 +52,14 @@ def test_nearest_equals_the_nested_loop(seed: int, view: View) -> None:
     depth = torch.rand(batch, 1, height, width, generator=generator)
     disparity = scale * (depth**exponent - (convergence if seed % 3 else 0.0))
     disparity_dtype = (torch.float32, torch.float16, torch.bfloat16, torch.float64)[(seed // 4) % 4]
-    assert_equals_loop(source, disparity.to(disparity_dtype), view)
+    assert_equals_loop(source, disparity.to(disparity_dtype))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 700), (40, 1), (300, 500)])
-def test_nearest_equals_the_nested_loop_at_odd_sizes(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 700), (40, 1), (19, 301)])
+def test_it_equals_the_nested_loop_at_odd_sizes(size: tuple[int, int]) -> None:
     generator = torch.Generator().manual_seed(0)
     source = torch.randn(1, 2, *size, generator=generator)
-    disparity = torch.randn(1, 1, *size, generator=generator) * 12
-    assert_equals_loop(source, disparity, View.RIGHT)
-    assert_equals_loop(source, disparity, View.LEFT)
+    assert_equals_loop(source, torch.randn(1, 1, *size, generator=generator) * 12)
 
 
 @settings(max_examples=150, deadline=None)
@@ -70,30 +68,28 @@ def test_nearest_equals_the_nested_loop_at_odd_sizes(size: tuple[int, int]) -> N
         lambda width: st.lists(
             st.lists(st.floats(-1e6, 1e6, width=32), min_size=width, max_size=width), min_size=1, max_size=3
         )
-    ),
-    view=st.sampled_from(list(View)),
+    )
 )
-def test_nearest_equals_the_nested_loop_for_any_finite_disparity(rows: list[list[float]], view: View) -> None:
+def test_it_equals_the_nested_loop_for_any_finite_disparity(rows: list[list[float]]) -> None:
     disparity = torch.tensor(rows)[None, None]
     source = torch.arange(1.0, disparity.numel() + 1).view_as(disparity)
-    assert_equals_loop(source, disparity, view)
-    assert_equals_loop(source, disparity.remainder(7) - 3, view)
+    assert_equals_loop(source, disparity)
+    assert_equals_loop(source, disparity.remainder(7) - 3)
 
 
 @pytest.mark.parametrize("scene, scale", [("Cones", 4), ("Teddy", 4), ("Art", 3)])
-def test_nearest_equals_the_nested_loop_on_real_disparity(scene: str, scale: int) -> None:
+def test_it_equals_the_nested_loop_on_real_disparity(scene: str, scale: int) -> None:
     if not DATA.is_dir():
         pytest.skip("the Middlebury pairs (shared/data/stereo) are not beside the project")
     from PIL import Image
 
-    left = np.asarray(Image.open(DATA / scene / "left.png"))[::4].copy()
-    disparity = np.asarray(Image.open(DATA / scene / "disp_left.png"))[::4].astype(np.float32) / scale
+    left = np.asarray(Image.open(DATA / scene / "left.png"))[::24].copy()
+    disparity = np.asarray(Image.open(DATA / scene / "disp_left.png"))[::24].astype(np.float32) / scale
     source = torch.from_numpy(left).permute(2, 0, 1)[None].float() / 255
-    assert_equals_loop(source, torch.from_numpy(disparity)[None, None], View.RIGHT)
-    assert_equals_loop(source, torch.from_numpy(disparity)[None, None], View.LEFT)
+    assert_equals_loop(source, torch.from_numpy(disparity)[None, None])
 
 
-def test_nearest_copies_values_untouched() -> None:
+def test_values_are_copied_untouched() -> None:
     source = torch.tensor([float("nan"), float("inf"), -0.0, 0.0, -1e-40]).view(1, 1, 1, 5)
     warp = forward_warp(source, torch.full_like(source, 2.0))
     assert torch.equal(warp.image[..., :3].view(torch.int32), source[..., 2:].view(torch.int32))
@@ -101,80 +97,48 @@ def test_nearest_copies_values_untouched() -> None:
     assert warp.filled.flatten().tolist() == [True, True, True, False, False]
 
 
+def test_disparity_is_read_as_precisely_as_it_is_given() -> None:
+    source = torch.arange(601.0).view(1, 1, 1, 601)
+    # 602 columns, just outside the frame, round to 600 in bfloat16.
+    assert not forward_warp(source, torch.full_like(source, 1e4).bfloat16()).filled.any()
+    almost_three = torch.full_like(source, 3, dtype=torch.float64) - 1e-9
+    assert forward_warp(source, almost_three).image[0, 0, 0, 0] == 2
+
+
 def test_the_source_is_not_written() -> None:
     source, disparity = torch.rand(1, 3, 4, 9), torch.rand(1, 1, 4, 9) * 4
     before = source.clone(), disparity.clone()
-    for mode in WarpMode:
-        forward_warp(source, disparity, mode)
+    forward_warp(source, disparity)
     assert torch.equal(source, before[0]) and torch.equal(disparity, before[1])
 
 
-def test_linear_shares_a_pixel_between_two_columns() -> None:
-    ramp = torch.arange(6.0).view(1, 1, 1, 6)
-    right = forward_warp(ramp, torch.full_like(ramp, 1.25), WarpMode.LINEAR)
-    torch.testing.assert_close(right.image.flatten(), torch.tensor([1.25, 2.25, 3.25, 4.25, 5.0, 0.0]))
-    assert right.filled.flatten().tolist() == [True] * 5 + [False]
-    left = forward_warp(ramp, torch.full_like(ramp, 1.25), WarpMode.LINEAR, View.LEFT)
-    torch.testing.assert_close(left.image.flatten(), torch.tensor([0.0, 0.0, 0.75, 1.75, 2.75, 3.75]))
-
-
-def test_linear_weighs_a_collision_by_the_exponential_of_disparity() -> None:
-    source = torch.tensor([10.0, 20.0, 30.0, 40.0]).view(1, 1, 1, 4)
-    disparity = torch.tensor([-2.0, 0.0, 0.0, 1.0]).view(1, 1, 1, 4)
-    weights = torch.exp(torch.tensor([-3.0, -1.0, 0.0]))
-    image = forward_warp(source, disparity, WarpMode.LINEAR).image.flatten()
-    torch.testing.assert_close(image[2], (weights * torch.tensor([10.0, 30.0, 40.0])).sum() / weights.sum())
-
-
-def test_linear_lets_a_distant_collision_win_without_overflow() -> None:
-    source = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 1, 4).repeat(1, 1, 1, 200)
-    disparity = torch.zeros_like(source)
-    disparity[..., 500] = 400
-    image = forward_warp(source, disparity, WarpMode.LINEAR).image
-    assert image.isfinite().all()
-    assert image[..., 100] == source[..., 500]
-
-
-@pytest.mark.parametrize("mode", list(WarpMode))
 @pytest.mark.parametrize("view", list(View))
-def test_no_disparity_returns_the_source(mode: WarpMode, view: View) -> None:
+def test_no_disparity_returns_the_source(view: View) -> None:
     source = torch.randn(3, 4, 5, 17)
-    warp = forward_warp(source, torch.zeros(3, 1, 5, 17), mode, view)
+    warp = forward_warp(source, torch.zeros(3, 1, 5, 17), view)
     assert torch.equal(warp.image, source)
     assert warp.filled.all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_linear_accumulates_in_float32(dtype: torch.dtype) -> None:
-    generator = torch.Generator().manual_seed(1)
-    source = torch.rand(2, 3, 8, 64, generator=generator).to(dtype)
-    disparity = torch.rand(2, 1, 8, 64, generator=generator) * 6
-    warp = forward_warp(source, disparity, WarpMode.LINEAR)
-    assert warp.image.dtype == dtype
-    assert torch.equal(warp.image, forward_warp(source.float(), disparity, WarpMode.LINEAR).image.to(dtype))
-
-
-@pytest.mark.parametrize("mode", list(WarpMode))
-def test_the_two_views_mirror_each_other(mode: WarpMode) -> None:
+def test_the_two_views_mirror_each_other() -> None:
     generator = torch.Generator().manual_seed(2)
     source = torch.rand(1, 3, 8, 33, generator=generator)
     disparity = torch.randn(1, 1, 8, 33, generator=generator) * 5
-    right = forward_warp(source, disparity, mode, View.RIGHT)
-    left = forward_warp(source.flip(-1), disparity.flip(-1), mode, View.LEFT)
-    torch.testing.assert_close(left.image.flip(-1), right.image)
+    right = forward_warp(source, disparity, View.RIGHT)
+    left = forward_warp(source.flip(-1), disparity.flip(-1), View.LEFT)
+    assert torch.equal(left.image.flip(-1), right.image)
     assert torch.equal(left.filled.flip(-1), right.filled)
 
 
-@pytest.mark.parametrize("mode", list(WarpMode))
-def test_frames_are_independent_and_repeatable(mode: WarpMode) -> None:
+def test_frames_are_independent_and_repeatable() -> None:
     generator = torch.Generator().manual_seed(3)
     source = torch.rand(3, 2, 16, 200, generator=generator)
     disparity = torch.rand(3, 1, 16, 200, generator=generator) * 20
-    whole = forward_warp(source, disparity, mode).image
+    whole = forward_warp(source, disparity).image
     assert not torch.equal(whole[0], whole[1])
     for index in range(3):
         one = slice(index, index + 1)
-        assert torch.equal(forward_warp(source[one], disparity[one], mode).image, whole[one])
+        assert torch.equal(forward_warp(source[one], disparity[one]).image, whole[one])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
