@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ import torch
 from tools.benchmarks import toy
 from tools.toy import weights
 from tools.toy.training import Settings, Trainer
-
-
-@pytest.fixture(autouse=True)
-def as_the_host_runs_nodes() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 @pytest.fixture(scope="module")

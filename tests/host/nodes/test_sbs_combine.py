@@ -1,10 +1,12 @@
-"""Stereo Combine leaves out the fixed frames of a clip, in both views, before it packs them."""
+"""Stereo Combine and Stereo Split in the real host; fixed frames of a clip left out before the views are packed."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import Tensor
+
+from tests.host.tiny.sampling import depth_step
 
 KEPT = {"none": slice(None), "first": slice(1, None), "last": slice(None, -1), "first_and_last": slice(1, -1)}
 
@@ -18,6 +20,31 @@ def views(frames: int = 4) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.rand(frames, 8, 10, 3, generator=generator) for _ in range(2))
     return left, right
+
+
+def test_both_views_come_out_of_one_batch(host: dict[str, type], combine) -> None:
+    left, right = views()
+    apart = combine(left, "full_sbs", False, right=right)
+    assert torch.equal(apart, torch.cat([left, right], dim=2))
+    assert torch.equal(apart, combine(torch.cat([left, right]), "full_sbs", False))
+    assert torch.equal(apart, combine(left, "cross_eyed", True, right=right))
+    assert all(map(torch.equal, host["Stereo_SBSSplit"].execute(apart, "full_sbs").result, (left, right)))
+
+
+def test_a_depth_map_comes_beside_the_picture(combine) -> None:
+    left, _ = views()
+    depth = depth_step(1, 8, 10)
+    image = combine(left, "rgb_depth", False, depth=depth)
+    assert torch.equal(image, torch.cat([left, depth.expand(4, -1, -1, -1)], dim=2))
+
+
+def test_half_precision_intermediates_are_kept(combine, monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.model_management
+
+    monkeypatch.setattr(comfy.model_management, "intermediate_dtype", lambda: torch.float16)
+    left, right = (view.half() for view in views())
+    image = combine(left, "anaglyph_dubois", False, right=right)
+    assert image.dtype == torch.float16 and image.isfinite().all()
 
 
 @pytest.mark.parametrize("form", ["full_sbs", "half_tb", "anaglyph_dubois", "wiggle", "cross_eyed"])

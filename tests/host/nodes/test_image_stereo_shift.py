@@ -1,0 +1,87 @@
+"""Image Stereo Shift in the real host, value by value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.host.tiny.sampling import depth_step
+
+WIDGETS = {
+    "max_disparity": 8.0,
+    "convergence": 0.5,
+    "exponent": 1.0,
+    "balance": 0.0,
+    "quality": "best",
+    "edge_growth": 0,
+}
+
+
+def picture(frames: int = 1, height: int = 24, width: int = 40) -> torch.Tensor:
+    return torch.rand(frames, height, width, 3, generator=torch.Generator().manual_seed(frames))
+
+
+def shift(host: dict[str, type], image: torch.Tensor, depth: torch.Tensor, **widgets: Any) -> tuple[torch.Tensor, ...]:
+    return host["Stereo_ImageStereoShift"].execute(image, depth, **{**WIDGETS, **widgets}).result
+
+
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_the_left_view_is_the_original_to_the_bit(host: dict[str, type], quality: str):
+    image = picture(3)
+    left, right, holes, left_holes = shift(host, image, depth_step(3, 24, 40), quality=quality)
+    assert torch.equal(left, image) and not left_holes.any()
+    assert right.shape == image.shape and not torch.equal(right, image)
+    assert holes.shape == (3, 24, 40) and 0 < holes.mean() < 0.3 and set(holes.unique().tolist()) == {0.0, 1.0}
+
+
+def test_zero_disparity_is_the_original_twice(host: dict[str, type]):
+    image = picture(2)
+    left, right, holes, _ = shift(host, image, depth_step(2, 24, 40), max_disparity=0.0)
+    assert torch.equal(left, image) and torch.equal(right, image) and not holes.any()
+
+
+def test_a_whole_shift_moves_every_pixel_by_its_disparity(host: dict[str, type]):
+    image = picture()
+    widgets = {"max_disparity": 10.0, "convergence": 0.0}
+    _, right, holes, _ = shift(host, image, torch.ones(1, 24, 40, 3), **widgets)
+    torch.testing.assert_close(right[:, :, :36], image[:, :, 4:])
+    assert holes[..., 36:].all() and not holes[..., :36].any()
+
+
+def test_balance_shares_the_shift_between_the_eyes(host: dict[str, type]):
+    image, depth = picture(), torch.ones(1, 24, 40, 3)
+    widgets = {"max_disparity": 10.0, "convergence": 0.0}
+    left, right, holes, left_holes = shift(host, image, depth, **widgets, balance=0.5)
+    torch.testing.assert_close(right[:, :, :38], image[:, :, 2:])
+    torch.testing.assert_close(left[:, :, 2:], image[:, :, :38])
+    assert holes[..., 38:].all() and left_holes[..., :2].all()
+    left, right, _, _ = shift(host, image, depth, **widgets, balance=1.0)
+    assert torch.equal(right, image) and not torch.equal(left, image)
+
+
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_a_still_clip_stays_still_to_the_bit(host: dict[str, type], quality: str):
+    image, depth = picture().expand(4, -1, -1, -1), depth_step(1, 24, 40).expand(4, -1, -1, -1)
+    _, right, holes, _ = shift(host, image, depth, quality=quality)
+    assert all(torch.equal(right[0], frame) for frame in right[1:])
+    assert all(torch.equal(holes[0], frame) for frame in holes[1:])
+
+
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_a_near_object_that_enters_does_not_move_the_background(host: dict[str, type], quality: str):
+    image, depth = picture().expand(2, -1, -1, -1), torch.full((2, 24, 40, 3), 0.3)
+    depth[1, 8:16, 20:28] = 1.0
+    _, right, _, _ = shift(host, image, depth, quality=quality)
+    rows = torch.ones(24, dtype=torch.bool)
+    rows[4:20] = False  # a fill may reach a few rows beyond the object
+    torch.testing.assert_close(right[0, rows], right[1, rows])
+
+
+def test_half_precision_intermediates_are_kept(host: dict[str, type], monkeypatch: pytest.MonkeyPatch):
+    import comfy.model_management
+
+    monkeypatch.setattr(comfy.model_management, "intermediate_dtype", lambda: torch.float16)
+    left, right, _, _ = shift(host, picture().half(), depth_step(1, 24, 40).half())
+    assert left.dtype == right.dtype == torch.float16
