@@ -1,1 +1,1 @@
-"""Runs of the host's samplers in steps: recorded, replayed, and as pairs of views."""
+"""Runs of the host's samplers, step by step: recorded, replayed, and as pairs of views."""

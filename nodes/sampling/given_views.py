@@ -1,4 +1,4 @@
-"""What a sampler beside a recorded left view is given: that view alone, or the pair from the sampler before."""
+"""Reads what a sampler that follows a recorded left view is given: that view, or the pair of the sampler before."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .latents import expect_latent
 
 
 class Views(NamedTuple):
-    """A run's inputs, of the left view alone.
+    """A run's inputs, those of the left view alone.
 
     Attributes:
-        noise: (B, ...).
+        noise: (B, ...), unit normal.
         latent: (B, ...), what a mask keeps.
-        mask: (B, ...) or ``None``.
-        right: (B, ...), the right view's x at the first noise level; ``None`` where it is to be made.
+        mask: (B, ...) in [0, 1], 1 = repaint, or ``None``.
+        right: (B, ...), the right view's x at the first noise level; ``None`` where it still has to be made.
     """
 
     noise: Tensor
@@ -42,10 +42,20 @@ def read_views(
     latent: Tensor,
     mask: Tensor | None,
 ) -> Views:
-    """Tell one view from two, by the trajectory's x at the first noise level.
+    """Find out by the trajectory's x at the first noise level whether a run is given one view or two.
+
+    Args:
+        sampler: the one that is called by the host.
+        trajectory: of the left view, of B entries.
+        guider: the sampler's ``model_wrap``; with a pair its conditions are prepared for one view.
+        sigmas: (N + 1,) noise levels of the run, descending.
+        seed: of the run.
+        noise: (B, ...) or (2B, ...), unit normal.
+        latent: as ``noise``.
+        mask: as ``noise``, or ``None``.
 
     Raises:
-        ValueError: a latent that cannot be shifted, or that is neither.
+        ValueError: a latent that cannot be shifted, or that is neither the left view nor the pair.
     """
     expect_latent("latent_image", noise)
     expect_steps(sigmas)
@@ -53,14 +63,14 @@ def read_views(
     paired = noise.shape == (2 * len(left), *left.shape[1:])
     if not paired and noise.shape != left.shape:
         raise ValueError(
-            f"trajectory: holds a latent of {tuple(left.shape)}, the one to sample has {tuple(noise.shape)}. "
-            "Record the left view at the same size and count; sample that view alone, or the pair of both."
+            f"trajectory: holds a latent of {tuple(left.shape)}, and the one to sample is {tuple(noise.shape)}. "
+            "Record the left view at the same size and batch size; then sample that view alone, or the pair."
         )
     sampling = guider.inner_model.model_sampling
     x = sampling.noise_scaling(sigmas[0], noise, latent, sampler.max_denoise(guider, sigmas))
     if not same_latent(x[: len(left)], left):
         raise ValueError(
-            "latent_image: with its noise it is not the left view that trajectory holds at the first of these sigmas. "
+            "latent_image: with its noise, it is not the left view that trajectory holds at the first of these sigmas. "
             + ("A pair takes no new noise: use Disable Noise. " if paired and noise.any() else "")
             + "Use the seed, latent and sigmas of the recording."
         )
@@ -70,7 +80,7 @@ def read_views(
     right = x[len(left) :]
     if mask is None:
         return Views(torch.zeros_like(left), latent[: len(left)], None, right)
-    # What a mask keeps is given as noisy as the pair is; its picture and noise are in the left view's own way.
+    # What the mask keeps comes mixed with noise, in the pair: its noise and picture follow from the left view's x.
     form = noise_form(sampling)
     denoised = trajectory.denoised(len(trajectory.states) - 2).to(left)
     kept = (left - alpha(sigmas[0], form) * denoised) / sigmas[0]
@@ -78,9 +88,13 @@ def read_views(
 
 
 def conditions_differ(conds: Mapping[str, Iterable[Mapping[str, Any]]], entries: int) -> bool:
-    """Tell whether a guider's processed conditions hold something else for each view of ``entries`` entries.
+    """Tell whether a guider's processed conditions differ between the views.
 
-    ControlNet hints count: they are fitted to the batch by the ControlNets themselves.
+    A ControlNet always counts as a difference: it fits its hint to the batch by itself.
+
+    Args:
+        conds: the conditions by name.
+        entries: B, of one view.
     """
     for entry in (entry for entries_of in conds.values() for entry in entries_of):
         if entry.get("control") is not None:
@@ -98,18 +112,18 @@ def prepare_for_one_view(
     denoise_mask: Tensor | None,
     seed: int | None,
 ) -> None:
-    """Prepare the guider's conditions anew, as the host prepares them for the left view alone.
+    """Prepare the guider's conditions again, the way the host prepares them for the left view alone.
 
     The host prepares conditions once, for the batch that a run starts with, and repeats them to the batch of every
-    evaluation. Given a pair it takes a model that keeps frames in the batch (SVD) for one clip of twice the length,
-    and stretches conditions by frame over both views. Prepared for one view they are repeated as [left, right].
-    Whatever else the host has set up for the run stays: the conditions live in the guider for the run only.
+    evaluation. For a model that keeps frames in the batch (SVD) it takes a pair for one clip of twice the length, and
+    stretches conditions by frame over both views. Prepared for one view, they are repeated as [left, right].
+    Everything else that the host has set up stays; the conditions are kept in the guider for this run only.
 
     Args:
         guider: inside a sampler, its ``model_wrap``; ``conds`` is replaced.
-        noise: (2B, ...) as the sampler got it, left entries first.
-        latent_image: (2B, ...) likewise.
-        denoise_mask: (2B, ...) likewise, or ``None``.
+        noise: (2B, ...), left entries first.
+        latent_image: as ``noise``, or ``None``.
+        denoise_mask: as ``noise``, or ``None``.
         seed: of the run.
     """
     left_noise, left_latent, left_mask = (

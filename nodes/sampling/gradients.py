@@ -1,4 +1,4 @@
-"""Gradients inside a node: a copy of the model that can be differentiated, and what the host must be told meanwhile."""
+"""Gradients inside a node: a copy of the model that can be differentiated, and the host settings this needs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _INSTEAD = "Replay the trajectory instead: it holds the left view exactly and ne
 
 @contextmanager
 def differentiable(model: Any) -> Iterator[Any]:
-    """Yield a copy of ``model`` through which gradients flow; on leaving, the copy and every host setting are gone.
+    """Yield a copy of ``model`` through which gradients flow; afterwards the copy and all changed settings are gone.
 
-    The host runs nodes in inference mode, whose weights can never be differentiated through, so the copy is read
-    from the model's file anew. Its patches and LoRAs come along.
+    The host loads weights in inference mode, and gradients can never flow through those, so the copy is read from the
+    model's file once more. It keeps the model's patches and LoRAs.
 
     Raises:
         ValueError: the model's loader does not say how to read it again.
@@ -31,12 +31,12 @@ def differentiable(model: Any) -> Iterator[Any]:
         )
     training = comfy.model_management.in_training
     with torch.inference_mode(False), torch.enable_grad():
-        # Without the dynamic loading of weights, which is not made for gradients.
+        # Without the host's dynamic loading of weights, which does not support gradients.
         copy = model.clone(disable_dynamic=True, force_deepcopy=True)
         copy.model.requires_grad_(False)
         options = copy.model_options["transformer_options"]
         options["optimized_attention_override"] = _plain_attention(options.get("optimized_attention_override"))
-        # Makes the rotary embeddings of Wan and its like choose the form that has a gradient.
+        # Makes the rotary embeddings of Wan and similar models use the implementation that has a gradient.
         comfy.model_management.in_training = True
         try:
             yield copy
@@ -46,13 +46,13 @@ def differentiable(model: Any) -> Iterator[Any]:
 
 
 def _unload(model: Any) -> None:
-    """Free what the host holds of this very model; its own function for that takes the original along."""
+    """Unload this copy alone; the host's own function for that would unload the original as well."""
     others = [loaded for loaded in comfy.model_management.current_loaded_models if loaded.model is not model]
     comfy.model_management.free_memory(1e30, model.load_device, keep_loaded=others)
 
 
 def _plain_attention(previous: Any) -> Any:
-    """Attention as PyTorch has it, the one backend that is sure to have a gradient, within the model's own override."""
+    """Return an override with PyTorch's attention, the one backend sure to have a gradient, inside ``previous``."""
     if previous is None:
         return lambda _backend, *args, **kwargs: attention_pytorch(*args, **kwargs)
     return lambda _backend, *args, **kwargs: previous(attention_pytorch, *args, **kwargs)
@@ -60,10 +60,10 @@ def _plain_attention(previous: Any) -> Any:
 
 @contextmanager
 def explain_missing_gradients(model: Any) -> Iterator[None]:
-    """Turn PyTorch's complaint about a network that cannot be differentiated into one that helps.
+    """Turn PyTorch's error about a network that cannot be differentiated into one that helps.
 
     Raises:
-        ValueError: in place of that complaint.
+        ValueError: in place of PyTorch's ``RuntimeError``.
     """
     try:
         yield
@@ -76,14 +76,14 @@ def explain_missing_gradients(model: Any) -> Iterator[None]:
             ) from error
         if "nference tensor" in str(error):
             raise ValueError(
-                f"negative: carries a ControlNet or another model of its own, which {name} cannot be differentiated "
-                "through. Connect the plain prompt, and apply the ControlNet to the node's output."
+                f"negative: carries a ControlNet or another model, through which {name} cannot be differentiated. "
+                "Connect the plain prompt, and apply the ControlNet to the node's output."
             ) from error
         raise
 
 
 def normal_tensors(value: Any) -> Any:
-    """Copy lists and dicts with each inference tensor in them replaced by one that gradients may be taken by."""
+    """Copy lists and dicts, with each inference tensor in them replaced by one that gradients can flow through."""
     if isinstance(value, Tensor):
         return value.clone() if value.is_inference() else value
     if isinstance(value, dict):

@@ -1,23 +1,23 @@
-"""What a sampler of the host must be to run in pieces, and what it does with noise."""
+"""What a sampler of the host needs in order to run in pieces, and how it draws its noise."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
+from collections.abc import Sequence
 
 import comfy.samplers
 import torch
 from torch import Tensor
 
 _OWN_STEPS = {"dpm_fast_function": "dpm_fast", "dpm_adaptive_function": "dpm_adaptive"}
-_TWO_STEPS = {"sample_unipc": "uni_pc", "sample_unipc_bh2": "uni_pc_bh2"}
+_TWO_STEPS = {"sample_unipc", "sample_unipc_bh2"}
 
 
 def expect_steppable(sampler: object) -> comfy.samplers.KSAMPLER:
-    """Return ``sampler`` if its schedule can be cut.
+    """Return ``sampler`` if its schedule can be cut into pieces.
 
     Raises:
-        ValueError: a sampler of another kind, or one that chooses its own steps.
+        ValueError: a sampler that runs its own loop, or one that chooses its own steps.
     """
     if not isinstance(sampler, comfy.samplers.KSAMPLER):
         raise ValueError(
@@ -32,46 +32,36 @@ def expect_steppable(sampler: object) -> comfy.samplers.KSAMPLER:
     return sampler
 
 
-def expect_long_enough(
-    sampler: comfy.samplers.KSAMPLER,
-    cuts: list[int],
-    remedy: str = "Use euler, ddim or dpmpp_2m, more steps, or mask_every 0 without a trajectory.",
-) -> None:
-    """Refuse samplers that cannot take a single step where ``cuts`` leave one.
-
-    Args:
-        sampler: the one that takes the steps.
-        cuts: the steps before which the schedule is cut, with its start and end.
-        remedy: what to do, one sentence.
-
-    Raises:
-        ValueError: naming the sampler and the step.
-    """
-    name = _TWO_STEPS.get(function_name(sampler))
-    single = next((a for a, b in itertools.pairwise(cuts) if b - a == 1), None)
-    if name and single is not None:
-        raise ValueError(
-            f"sampler: {name} needs two steps in a row, and the edits leave step {single + 1} by itself. {remedy}"
-        )
+def needs_two_steps(sampler: comfy.samplers.KSAMPLER) -> bool:
+    """Tell whether the function fails on a single step."""
+    return function_name(sampler) in _TWO_STEPS
 
 
 def function_name(sampler: comfy.samplers.KSAMPLER) -> str:
-    """The name of the function that samples."""
+    """Return the name of the function that samples."""
     return getattr(sampler.sampler_function, "__name__", "")
 
 
 def inpaint_noise(sampler: comfy.samplers.KSAMPLER, noise: Tensor, seed: int) -> Tensor:
-    """What the host's KSAMPLER puts under a mask; its own generator instead of the global one."""
+    """Return the noise (B, ...) that the host's KSAMPLER mixes into the kept part of a masked latent.
+
+    With a generator of its own, in place of the global one that the host seeds.
+
+    Args:
+        sampler: the one that samples.
+        noise: (B, ...), unit normal, the run's.
+        seed: of the run.
+    """
     if not sampler.inpaint_options.get("random", False):
         return noise
     return torch.randn(noise.shape, generator=torch.Generator().manual_seed(seed + 1)).to(noise)
 
 
 def takes_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
-    """Whether the function can be given its noise."""
+    """Tell whether the sampler's function takes a ``noise_sampler``."""
     return "noise_sampler" in inspect.signature(sampler.sampler_function).parameters
 
 
 def brings_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
-    """Whether whoever made the sampler gave it a random stream, which cannot be made again from a seed."""
+    """Tell whether the sampler was made with a ``noise_sampler``, whose draws cannot be repeated from a seed."""
     return sampler.extra_options.get("noise_sampler") is not None

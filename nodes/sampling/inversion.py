@@ -1,4 +1,4 @@
-"""DDIM inversion where the host runs a sampler: with its conditioning, its model in place and its progress."""
+"""DDIM inversion, run as a sampler of the host, which loads the model, prepares conditions and shows progress."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ...stereo_core.trajectory import Trajectory
 from ..host import noise_form
 from .pairs import mark_pair
 
-# At noise level 1 a flow model's x is noise alone, and the host can start a sampler from noise of its own only: it
-# takes x as a latent divided by (1 - sigma).
+# At noise level 1 a flow model's x is noise alone. The host starts a sampler from a given x by passing it as a latent
+# divided by (1 - sigma), so sigma must stay below 1.
 _LAST_FLOW_SIGMA = 0.9999
 
 
@@ -34,18 +34,18 @@ def invert_latent(
     Args:
         model: never changed.
         positive: conditioning; inversion runs without guidance.
-        latent: of the picture or video, (B, C, H, W) or (B, C, T, H, W).
-        sigmas: (N + 1,) the schedule to sample with later, descending.
-        refine: rounds of fixed-point iteration in each step.
+        latent: LATENT of the picture or video, (B, C, H, W) or (B, C, T, H, W).
+        sigmas: (N + 1,) noise levels of the schedule that will be sampled on, descending.
+        refine: rounds of fixed-point iteration in each step, 0 for none.
 
     Returns:
-        The LATENT of the first noise level, for a sampler without new noise, and x at all noise levels.
+        The LATENT at the first noise level, for a sampler without new noise, and x at all noise levels.
 
     Raises:
         ValueError: an empty latent, one of another model, or a schedule that this model cannot be inverted on.
     """
-    samples = _clean_latent(model, latent)
-    levels = _finite_sigmas(model, sigmas)
+    samples = _expect_latent_of(model, latent)
+    sigmas = _invertible_sigmas(model, sigmas)
     inversion = _Inversion(refine)
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": positive})
@@ -53,19 +53,23 @@ def invert_latent(
         torch.zeros_like(samples),
         samples,
         inversion,
-        levels,
-        callback=latent_preview.prepare_callback(model, len(levels) - 1),
+        sigmas,
+        callback=latent_preview.prepare_callback(model, len(sigmas) - 1),
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=0,
     )
-    # A mask would make the sampler hold the picture's place with the noise.
+    # With a mask, the sampler would take the noise for the picture to keep.
     kept = {key: value for key, value in latent.items() if key != "noise_mask"}
     noise = noise.to(comfy.model_management.intermediate_device())
     return {**kept, "samples": noise}, inversion.trajectory
 
 
 class _Inversion(comfy.samplers.Sampler):
-    """Inversion in a sampler's place."""
+    """Inversion in the place of a sampler.
+
+    Attributes:
+        trajectory: x at all noise levels, once the inversion is done.
+    """
 
     trajectory: Trajectory
 
@@ -82,7 +86,18 @@ class _Inversion(comfy.samplers.Sampler):
         latent_image: Tensor,
         *_: object,
     ) -> Tensor:
-        """Invert as the host's guiders ask: (B, ...) latent, (N + 1,) sigmas."""
+        """Invert ``latent_image`` when one of the host's guiders calls.
+
+        Args:
+            model_wrap: the guider.
+            sigmas: (N + 1,) noise levels, descending.
+            extra_args: ``model_options`` and ``seed``.
+            callback: called after each step with its number, the denoised estimate, x, and the number of steps.
+            latent_image: (B, ...), the picture or video.
+
+        Returns:
+            (B, ...), x at the first noise level, scaled as a latent of the host.
+        """
         sampling = model_wrap.inner_model.model_sampling
         denoised = latent_image
         options = mark_pair(extra_args["model_options"], paired=False)
@@ -105,32 +120,32 @@ class _Inversion(comfy.samplers.Sampler):
         return sampling.inverse_noise_scaling(sigmas[0], self.trajectory.states[0].to(latent_image))
 
 
-def _clean_latent(model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
+def _expect_latent_of(model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
     samples = latent["samples"]
     form = model.get_model_object("latent_format")
     axes = f"(B, {form.latent_channels}, {'T, ' if form.latent_dimensions == 3 else ''}H, W)"
-    # The host gives a picture's latent the time axis of a video model.
+    # For a video model the host adds the time axis to a picture's latent.
     sizes = (4, form.latent_dimensions + 2)
     if samples.is_nested or samples.ndim not in sizes or samples.shape[1] != form.latent_channels:
         raise ValueError(
             f"latent: this model takes {axes}, got "
             f"{'a latent with several parts' if samples.is_nested else tuple(samples.shape)}. "
-            "Encode the picture with the model's own VAE; separate sound from video first."
+            "Encode the picture with the model's own VAE; separate audio from video first."
         )
     if not samples.count_nonzero():
-        raise ValueError("latent: is empty, there is no picture to invert. Connect VAE Encode.")
+        raise ValueError("latent: is empty, so there is no picture to invert. Connect VAE Encode.")
     return comfy.sample.fix_empty_latent_channels(model, samples)
 
 
-def _finite_sigmas(model: ModelPatcher, sigmas: Tensor) -> Tensor:
-    """Return the schedule with a flow model's first noise level below 1."""
+def _invertible_sigmas(model: ModelPatcher, sigmas: Tensor) -> Tensor:
+    """Return the schedule (N + 1,) with a flow model's first noise level below 1."""
     expect_schedule(sigmas)
-    levels = sigmas.float().cpu().clone()
+    sigmas = sigmas.float().cpu().clone()
     if noise_form(model.get_model_object("model_sampling")) is NoiseForm.FLOW:
-        levels[0] = levels[0].clamp_max(_LAST_FLOW_SIGMA)
-        if levels[1] >= levels[0]:
+        sigmas[0] = sigmas[0].clamp_max(_LAST_FLOW_SIGMA)
+        if sigmas[1] >= sigmas[0]:
             raise ValueError(
-                f"sigmas: the second noise level, {float(levels[1]):.6g}, is not below {_LAST_FLOW_SIGMA}, where "
+                f"sigmas: the second noise level, {float(sigmas[1]):.6g}, is not below {_LAST_FLOW_SIGMA}, where "
                 "inversion of this model stops. Use fewer steps or a smaller shift."
             )
-    return levels
+    return sigmas

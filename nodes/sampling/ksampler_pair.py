@@ -1,4 +1,4 @@
-"""KSampler's run as a stereo pair: what Stereo KSampler and Stereo Video KSampler do."""
+"""KSampler's run as a stereo pair, for Stereo KSampler and Stereo Video KSampler."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def sample_picture_pair(
         plain: the run that KSampler would make of the left view, (B, ...).
         depth: of the left view.
         settings: when and how one view becomes two.
-        attention: how the views are coupled; ``None`` not at all.
-        trajectory: the left view's known path.
+        attention: how the views are coupled; ``None`` for not at all.
+        trajectory: x of the left view at all noise levels, where that is known.
 
     Returns:
         The LATENT of both views, (2B, ...).
@@ -59,15 +59,11 @@ def sample_clip_pair(
     attention: AttentionMode | None,
     trajectory: Trajectory | None = None,
 ) -> dict[str, Any]:
-    """Sample both views by StereoCrafter-Zero; the left one first where its path is not known.
+    """Sample both views by StereoCrafter-Zero; without ``trajectory`` the left view is sampled first.
 
     Args:
-        model: never changed.
-        plain: the run that KSampler would make of the left view, (B, ...).
-        depth: of the left view.
+        model, plain, depth, attention, trajectory: as for ``sample_picture_pair``.
         settings: what is done to the right view.
-        attention: how the views are coupled; ``None`` not at all.
-        trajectory: the left view's known path.
 
     Returns:
         The LATENT of both views, (2B, ...).
@@ -78,7 +74,7 @@ def sample_clip_pair(
     inner = expect_steppable(plain.sampler)
     expect_long_enough(inner, (0, 1), "Use euler_ancestral, euler or dpmpp_2m.")
     expect_schedule(plain.sigmas)
-    plain.disparity(model, depth)  # refuses depth that does not fit
+    plain.disparity(model, depth)  # raises where the depth does not fit
     steps = len(plain.sigmas) - 1
     planned = steps + plan_crafter(settings, steps, 0, [True] * steps).again
     coupled = couple_views(model, attention)

@@ -23,11 +23,11 @@ class PlainRun:
     Attributes:
         positive: conditioning.
         negative: conditioning.
-        latent: the LATENT, as ``fit_to_model`` gives it.
+        latent: the LATENT, as ``fit_to_model`` gives it: (B, C, H, W) or (B, C, T, H, W).
         seed: of the noise.
-        cfg: guidance.
+        cfg: guidance scale.
         sampler: the one that takes the steps of the plain run.
-        sigmas: (N + 1,) the schedule, descending.
+        sigmas: (N + 1,) noise levels, descending.
     """
 
     positive: list[Any]
@@ -39,18 +39,28 @@ class PlainRun:
     sigmas: Tensor
 
     def disparity(self, model: ModelPatcher, depth: StereoDepth) -> Tensor:
-        """Return the disparity that the latent gets, (B, 1, H, W) or (B, 1, T, H, W) in columns."""
+        """Return the disparity of the latent, (B, 1, H, W) or (B, 1, T, H, W) in columns."""
         return latent_disparity(depth, self.latent["samples"].shape, model.get_model_object("latent_format"))
 
     def __call__(
         self, model: ModelPatcher, sampler: comfy.samplers.Sampler, done: int = 0, planned: int | None = None
     ) -> Tensor:
-        """Sample; where this is a part of ``planned`` steps, of which ``done`` are done, progress counts them all."""
+        """Sample.
+
+        Args:
+            model: never changed.
+            sampler: makes the run.
+            done: how many steps of the node's progress are done already.
+            planned: how many steps its progress counts in all; ``None`` for those of this run.
+
+        Returns:
+            What ``sampler`` returns: (B, ...), or (2B, ...) for a pair.
+        """
         samples = self.latent["samples"]
         shown = latent_preview.prepare_callback(model, planned or len(self.sigmas) - 1)
 
-        def report(step: int, denoised: Tensor, state: Tensor, total: int) -> None:
-            shown(done + step, denoised, state, planned or total)
+        def report(step: int, denoised: Tensor, x: Tensor, total: int) -> None:
+            shown(done + step, denoised, x, planned or total)
 
         return comfy.sample.sample_custom(
             model,
@@ -69,10 +79,12 @@ class PlainRun:
 
 
 def plan_ksampler(
+    # what to sample
     model: ModelPatcher,
     positive: list[Any],
     negative: list[Any],
     latent_image: dict[str, Any],
+    # how
     seed: int,
     steps: int,
     cfg: float,
@@ -80,10 +92,10 @@ def plan_ksampler(
     scheduler: str,
     denoise: float,
 ) -> PlainRun:
-    """Return the run that KSampler makes of these widgets.
+    """Return the run that KSampler would make of these inputs.
 
     Raises:
-        ValueError: a latent that cannot be shifted or holds both views already, or no step to take.
+        ValueError: a latent that cannot be shifted or already holds both views, or no step to take.
     """
     sampler = comfy.samplers.sampler_object(sampler_name)
     sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise).sigmas

@@ -1,4 +1,4 @@
-"""LATENTs that the samplers take and give: which shapes can be shifted, which one is a pair, and its disparity."""
+"""LATENTs that samplers take and give: which shapes can be shifted, which of them are pairs, and their disparity."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def expect_latent(name: str, samples: Tensor, pictures_only: bool = False) -> No
     """Raise unless a latent is one that can be shifted.
 
     Args:
-        name: the input's name, for the message.
-        samples: the tensor, maybe one of several parts.
-        pictures_only: refuse video latents, too.
+        name: of the input, for the message.
+        samples: (B, C, H, W) or (B, C, T, H, W), or what is refused.
+        pictures_only: refuse video latents as well.
 
     Raises:
-        ValueError: another number of axes, or several parts.
+        ValueError: another number of axes, or a nested tensor of several parts.
     """
     if not samples.is_nested and samples.ndim in ((4,) if pictures_only else (4, 5)):
         return
@@ -32,12 +32,12 @@ def expect_latent(name: str, samples: Tensor, pictures_only: bool = False) -> No
     video = "" if pictures_only else " or a video latent (B, C, T, H, W)"
     raise ValueError(
         f"{name}: expected a picture latent (B, C, H, W){video}, got {found}. "
-        "Connect the latent of VAE Encode, an empty latent or that of a sampler; separate sound from video first."
+        "Connect the latent of VAE Encode, an empty latent or that of a sampler; separate audio from video first."
     )
 
 
 def fit_to_model(model: ModelPatcher, latent: dict[str, Any]) -> dict[str, Any]:
-    """Give an empty latent the model's channels and size, as the host's samplers do.
+    """Give an empty LATENT the model's channels and size, as the host's samplers do.
 
     Raises:
         ValueError: a latent that cannot be shifted, or that already holds both views.
@@ -57,9 +57,14 @@ ALREADY_A_PAIR = (
 
 
 def make_pair_latent(latent: dict[str, Any], samples: Tensor) -> dict[str, Any]:
-    """Return the LATENT of both views, ``samples`` (2B, ...), from that of the left one; without its mask."""
+    """Return the LATENT of both views, without a mask.
+
+    Args:
+        latent: LATENT of the left view, (B, ...).
+        samples: (2B, ...), all left entries, then all right ones.
+    """
     kept = {name: value for name, value in latent.items() if name != "noise_mask"}
-    # Entries of the same number get the same noise from the host: both eyes start alike in a further sampler.
+    # The host gives entries of the same number the same noise, so that both eyes start alike in a further sampler.
     batch_index = 2 * list(latent.get("batch_index", range(len(samples) // 2)))
     return {**kept, "samples": samples, "batch_index": batch_index, _PAIR: True}
 
@@ -67,16 +72,16 @@ def make_pair_latent(latent: dict[str, Any], samples: Tensor) -> dict[str, Any]:
 def is_pair(latent: dict[str, Any], guess: bool = False) -> bool:
     """Tell whether a LATENT holds both views, all left entries first.
 
-    Ours say so. Nodes that take entries out of a batch keep whatever else is in the LATENT, so the batch index must
-    agree: both halves have the same numbers.
+    Pairs made by this pack are marked. Nodes that take entries out of a batch keep the mark, so the batch index must
+    agree with it: both halves have the same numbers.
 
     Args:
-        latent: the LATENT.
-        guess: take such an index alone for a sign of a pair, in a latent from elsewhere.
+        latent: LATENT, (B, ...).
+        guess: accept such an index without the mark, for a latent from elsewhere.
     """
     batch, index = len(latent["samples"]), list(latent.get("batch_index", ()))
-    says_so = latent.get(_PAIR, False) or (guess and len(index) > 0)
-    return says_so and batch % 2 == 0 and index[: batch // 2] == index[batch // 2 :]
+    marked = latent.get(_PAIR, False) or (guess and len(index) > 0)
+    return marked and batch % 2 == 0 and index[: batch // 2] == index[batch // 2 :]
 
 
 def latent_disparity(depth: StereoDepth, latent: Sequence[int], latent_format: LatentFormat) -> Tensor:
@@ -85,7 +90,7 @@ def latent_disparity(depth: StereoDepth, latent: Sequence[int], latent_format: L
     Args:
         depth: of the left view.
         latent: its shape, (B, C, H, W) or (B, C, T, H, W).
-        latent_format: the model's, which knows how many frames of the video make one of the latent.
+        latent_format: the model's, which knows how many frames of the video there are to one of the latent.
 
     Returns:
         (B, 1, H, W) or (B, 1, T, H, W) float32, whole columns of the latent, larger is nearer.

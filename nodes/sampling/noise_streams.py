@@ -1,4 +1,4 @@
-"""What a sampler function draws in each step of a run: the noise that a recorded left view got, and that of repeats."""
+"""The noise that a sampler function draws in each step: the same that a recorded left view got, or new for repeats."""
 
 from __future__ import annotations
 
@@ -12,46 +12,54 @@ from ...stereo_core.seeds import Stream, derive_seed
 from ...stereo_core.trajectory import Trajectory
 from .host_samplers import brings_noise, function_name, takes_noise
 
-# The host's functions whose own noise is a Brownian path; all others draw afresh at each step.
+# The host's functions whose own noise is a Brownian path; all others draw independent noise at each step.
 _BROWNIAN = {"sample_dpmpp_sde", "sample_dpmpp_2m_sde", "sample_dpmpp_2m_sde_heun", "sample_dpmpp_3m_sde"}
 
 
 class NoiseStream:
-    """The random stream that a sampler function draws from, the host's own to the bit, and how far it is drawn.
+    """The noise that a sampler function draws, to the bit what the host would give it; it can be sought by position.
 
     Attributes:
-        drawn: how often it has been drawn from.
+        drawn: how often noise has been drawn from it.
     """
 
     def __init__(self, sampler: comfy.samplers.KSAMPLER, like: Tensor, sigmas: Tensor, seed: int | None) -> None:
-        """For a function that takes a ``noise_sampler``, a whole schedule, and noise of the shape of ``like``."""
+        """Start at the first draw.
+
+        Args:
+            sampler: one whose function takes a ``noise_sampler``.
+            like: (B, ...), a tensor of the noise's shape, device and dtype.
+            sigmas: (N + 1,) noise levels of the whole run, descending.
+            seed: of the run.
+        """
         self._made_of = sampler, like, sigmas, seed
-        # A path has its noise by the level: it need not be drawn in order.
-        self._by_level = function_name(sampler).removesuffix("_gpu") in _BROWNIAN
+        # The noise of a Brownian path depends on the noise levels alone, not on the order of the draws.
+        self._by_sigma = function_name(sampler).removesuffix("_gpu") in _BROWNIAN
         self._draw, self.drawn = _host_stream(*self._made_of), 0
 
     def __call__(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        """Draw the noise (B, ...) of the step between two noise levels, scalars."""
         self.drawn += 1
         return self._draw(sigma, sigma_next)
 
     def seek(self, drawn: int) -> None:
-        """Go to where it has been drawn from ``drawn`` times."""
+        """Go to where noise has been drawn ``drawn`` times."""
         if drawn < self.drawn:
             self._draw, self.drawn = _host_stream(*self._made_of), 0
-        while self.drawn < drawn and not self._by_level:
-            self(self._made_of[2][0], self._made_of[2][-1])  # such a stream does not look at the levels
+        while self.drawn < drawn and not self._by_sigma:
+            self(self._made_of[2][0], self._made_of[2][-1])  # such noise does not depend on the noise levels
         self.drawn = drawn
 
 
 class NoiseStreams:
-    """The random streams of one run, by its own steps.
+    """The noise of one run, by the run's own steps.
 
-    A step that a recorded run of the same function took draws the noise that it drew there, whatever seed this run
-    has and whatever part of the schedule it covers (StereoCrafter-Zero, after Eq. 8: both views get the same noise).
-    All other steps draw from the run's own stream, each from the same place whenever it is taken.
+    Where a recorded run of the same function took a step, the step draws the noise that it drew there, whatever the
+    seed of this run and whatever part of the schedule it covers (StereoCrafter-Zero, after Eq. 8: both views get the
+    same noise). All other steps draw the run's own noise, the same each time that a step is taken.
 
     Attributes:
-        seed: of the noise that only repeats draw: the same in one run and in several on parts of the schedule.
+        seed: of the noise that only repeats draw; the same whether a schedule is sampled in one run or in several.
     """
 
     def __init__(
@@ -62,7 +70,18 @@ class NoiseStreams:
         seed: int | None,
         trajectory: Trajectory | None = None,
     ) -> None:
-        """As the host calls a sampler, with the left view's trajectory where that is known."""
+        """Set up a run.
+
+        Args:
+            sampler: takes the steps.
+            like: (B, ...), a tensor of the noise's shape, device and dtype.
+            sigmas: (N + 1,) noise levels of the run, descending.
+            seed: of the run.
+            trajectory: of the left view, where that is known.
+
+        Raises:
+            ValueError: ``trajectory`` was made for another schedule.
+        """
         self._first = 0 if trajectory is None else trajectory.index(float(sigmas[0]))
         self._whole = sigmas if trajectory is None else trajectory.sigmas.to(sigmas)
         recorded = None if trajectory is None else trajectory.seed
@@ -74,10 +93,10 @@ class NoiseStreams:
         self._recorded: dict[int, NoiseStream] = {}
 
     def at(self, step: int, repeat: int = 0) -> NoiseStream | None:
-        """Return the stream to take ``step`` and those after it with; ``None`` where the function takes none.
+        """Return the noise for ``step`` and the steps after it; ``None`` where the function takes none.
 
         Args:
-            step: 0 for the run's first.
+            step: 0 to N - 1, of the run.
             repeat: 0 for the take that the run goes on from; every other number draws noise of its own.
         """
         if self._own is None:
@@ -91,14 +110,14 @@ class NoiseStreams:
             self._own.seek(self._begun.setdefault(step, self._own.drawn))
             return self._own
         if record.first not in self._recorded:
-            levels = self._whole[record.first : record.first + len(record.draws) + 1]
-            self._recorded[record.first] = NoiseStream(self._sampler, self._like, levels, record.seed)
+            sigmas = self._whole[record.first : record.first + len(record.draws) + 1]
+            self._recorded[record.first] = NoiseStream(self._sampler, self._like, sigmas, record.seed)
         stream = self._recorded[record.first]
         stream.seek(record.draws[place - record.first])
         return stream
 
     def changes(self, steps: int) -> set[int]:
-        """The steps, of ``steps``, that draw from another stream than the ones before: where a run must be cut."""
+        """Return the steps before which a run of ``steps`` steps must be cut: those whose noise has another source."""
         if self._own is None or self._trajectory is None:
             return set()
         name = function_name(self._sampler)

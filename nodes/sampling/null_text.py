@@ -1,4 +1,4 @@
-"""Null-text optimisation where the host runs a sampler: with its conditioning, its guidance and its progress."""
+"""Null-text optimisation, run as a sampler of the host, which prepares conditions, guides and shows progress."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class OptimizedNegative(NamedTuple):
     """What the optimisation found.
 
     Attributes:
-        negative: CONDITIONING, one entry for each step, each with its own part of the schedule.
-        losses: of each step.
+        negative: CONDITIONING with an entry for each step, limited to its own part of the schedule.
+        losses: one for each step.
     """
 
     negative: Conditioning
@@ -47,12 +47,12 @@ def optimize_negative(
     """Find the negative with which guided sampling stays on a trajectory.
 
     Args:
-        model: the one of the inversion, never changed; it is read a second time for gradients.
-        positive: of the inversion.
-        negative: to start from.
-        trajectory: from the inversion, of B entries.
-        cfg: guidance that the sampler will run with.
-        settings: how hard to optimise.
+        model: the one that the picture was inverted with, never changed; its file is read again for gradients.
+        positive: the conditioning of the inversion.
+        negative: the conditioning to start from, one entry.
+        trajectory: from the inversion, (B, C, H, W) or (B, C, T, H, W).
+        cfg: guidance scale that the sampler will run with.
+        settings: how long and how fast to optimise.
         report: called after each step with its number, from 0, and its loss.
 
     Raises:
@@ -71,7 +71,11 @@ def optimize_negative(
 
 
 class _Optimization(comfy.samplers.Sampler):
-    """The optimisation in a sampler's place."""
+    """The optimisation in the place of a sampler.
+
+    Attributes:
+        found: the result, once the optimisation is done.
+    """
 
     found: NullText
 
@@ -82,9 +86,11 @@ class _Optimization(comfy.samplers.Sampler):
         settings: NullTextSettings,
         report: Callable[[int, StepLoss], None],
     ) -> None:
+        """Take ``embedding`` (1, tokens, width) to start from, and what ``optimize_negative`` takes."""
         self.embedding, self.trajectory, self.settings, self.report = embedding, trajectory, settings, report
 
     def run(self, model: ModelPatcher, positive: Conditioning, negative: Conditioning, cfg: float) -> None:
+        """Optimise with a model through which gradients flow, and a guidance scale; the result is in ``found``."""
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(normal_tensors(positive), normal_tensors(negative))
         guider.set_cfg(cfg)
@@ -110,7 +116,15 @@ class _Optimization(comfy.samplers.Sampler):
         latent_image: Tensor,
         *_: object,
     ) -> Tensor:
-        """Optimise as the host's guiders ask: (B, ...) latent, (N + 1,) sigmas."""
+        """Optimise when one of the host's guiders calls.
+
+        Args:
+            model_wrap: the guider.
+            sigmas: (N + 1,) noise levels, descending.
+            extra_args: ``model_options`` and ``seed``.
+            callback: called after each step with its number, x twice, and the number of steps.
+            latent_image: (B, ...), the inverted picture, which is returned as it is.
+        """
         steps = len(sigmas) - 1
 
         def report(step: int, loss: StepLoss, x: Tensor) -> None:
@@ -136,8 +150,8 @@ def _check(model: ModelPatcher, negative: Conditioning, trajectory: Trajectory) 
     shape = trajectory.states[0].shape
     if shape[1] != form.latent_channels or len(shape) != form.latent_dimensions + 2:
         raise ValueError(
-            f"trajectory: its states {tuple(shape)} do not fit this model of {form.latent_channels} channels. "
-            "Use the model that the picture was inverted with."
+            f"trajectory: holds a latent of {tuple(shape)}, which does not fit this model of {form.latent_channels} "
+            "channels. Use the model that the picture was inverted with."
         )
     if len(negative) != 1 or "start_percent" in negative[0][1] or negative[0][0] is None:
         raise ValueError(

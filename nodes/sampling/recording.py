@@ -1,4 +1,4 @@
-"""Recording the states of a view while any of the host's samplers makes it."""
+"""Records x at every noise level while any of the host's samplers makes a view."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .host_samplers import brings_noise, expect_steppable, function_name, takes_
 from .noise_streams import NoiseStream
 from .pairs import mark_pair
 
-# SDE samplers begin a flow model's schedule this much below its first level at most, relative.
+# How far below a flow model's first noise level SDE samplers begin, at most; relative to that level.
 _NEAR = 1e-3
 
 
 class RecordingSampler(comfy.samplers.Sampler):
-    """A sampler that keeps the state at every noise level; what it makes is the same to the bit.
+    """A sampler that keeps x at every noise level; its result is the wrapped sampler's, to the bit.
 
     Attributes:
-        trajectory: of the last run, on the CPU, in full precision; ``None`` before one is finished.
+        trajectory: of the last run, on the CPU, in full precision; ``None`` until a run is finished.
     """
 
     def __init__(self, sampler: object) -> None:
@@ -44,11 +44,28 @@ class RecordingSampler(comfy.samplers.Sampler):
         denoise_mask: Tensor | None = None,
         disable_pbar: bool = False,
     ) -> Tensor:
-        """Called by the host's guiders."""
+        """Sample when one of the host's guiders calls, and record.
+
+        Args:
+            model_wrap: the guider.
+            sigmas: (N + 1,) noise levels, descending.
+            extra_args: ``model_options`` and ``seed``.
+            callback: the host's, for previews.
+            noise: (B, ...), unit normal.
+            latent_image: (B, ...).
+            denoise_mask: (B, ...) in [0, 1], 1 = repaint, or ``None``.
+            disable_pbar: whether the console shows no bar.
+
+        Returns:
+            (B, ...), what the wrapped sampler returns.
+
+        Raises:
+            ValueError: a schedule that does not descend, or a sampler whose x cannot be told by noise level.
+        """
         self.trajectory = None
         expect_schedule(sigmas)
-        levels = sigmas.detach().to(device="cpu", copy=True).float()
-        record = _Record(levels, noise.shape)
+        kept_sigmas = sigmas.detach().to(device="cpu", copy=True).float()
+        record = _Record(kept_sigmas, noise.shape)
         inner = copy.copy(self.inner)
         inner.sampler_function = record.around(self.inner.sampler_function)
         seed = extra_args.get("seed")
@@ -59,34 +76,46 @@ class RecordingSampler(comfy.samplers.Sampler):
         samples = inner.sample(
             model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
         )
-        # At level 0 a state is the picture itself. uni_pc writes another last level into the schedule, from which
-        # the host then scales the picture.
-        made = record.finish(samples if levels[-1] == 0 else record.final)
+        # At noise level 0, x is the picture itself. uni_pc writes another last level into the schedule, by which the
+        # host then scales the picture.
+        made = record.finish(samples if kept_sigmas[-1] == 0 else record.final)
         if seed is not None:
-            made = replace(made, noise=(NoiseRecord(seed, function_name(self.inner), tuple(record.draws)),))
+            made = replace(made, noise=(NoiseRecord(
+                seed,
+                function_name(self.inner),
+                tuple(record.draws),
+                draws_noise=takes_noise(inner) if record.stream is None else record.stream.drawn > 0,
+            ),))
         self.trajectory = made
         return samples
 
 
 class _Record:
-    """The states of one run.
+    """One run's x at all noise levels.
 
-    A state is what the model was last asked about when the sampler reports a step: all of the host's samplers report
-    right after a step's first evaluation, before they draw its noise, and some report another tensor as their state
-    (ipndm and deis the first noise, uni_pc its own scale).
+    What counts is the x of the last evaluation when the sampler reports a step: all of the host's samplers report right
+    after a step's first evaluation, before they draw its noise, and some report another tensor as x (ipndm and deis
+    the first noise, uni_pc x on a scale of its own).
+
+    Attributes:
+        stream: the noise that the sampler draws, where it can be counted.
+        draws: how often noise had been drawn before each step.
+        evaluated: x and sigma of the last evaluation.
+        final: what the sampler function returned.
     """
 
     stream: NoiseStream | None = None
 
-    def __init__(self, levels: Tensor, shape: torch.Size) -> None:
-        self.levels, self.shape = levels, shape
-        self.states: list[Tensor] = []
+    def __init__(self, sigmas: Tensor, shape: torch.Size) -> None:
+        """Take the schedule (N + 1,), on the CPU, and the shape of x, (B, ...)."""
+        self.sigmas, self.shape = sigmas, shape
+        self.recorded: list[Tensor] = []
         self.draws: list[int] = []
-        self.asked: tuple[Tensor, Tensor]
+        self.evaluated: tuple[Tensor, Tensor]
         self.final: Tensor
 
     def around(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """Return a sampler function that does the same and is watched."""
+        """Return a sampler function that does the same as ``function``, and is recorded."""
 
         @functools.wraps(function)
         def recorded(model: Any, x: Tensor, sigmas: Tensor, *args: Any, callback: Any, **rest: Any) -> Tensor:
@@ -100,41 +129,41 @@ class _Record:
         return recorded
 
     def finish(self, last: Tensor) -> Trajectory:
-        """Return all states, the last being ``last``."""
-        if len(self.states) != len(self.levels) - 1:
-            raise _unsteady(f"reported {len(self.states)} of {len(self.levels) - 1} steps")
+        """Return x at all noise levels, ``last`` (B, ...) being that at the last one."""
+        if len(self.recorded) != len(self.sigmas) - 1:
+            raise _unsteady(f"reported {len(self.recorded)} of {len(self.sigmas) - 1} steps")
         self._keep(last)
-        return Trajectory(self.levels, tuple(self.states))
+        return Trajectory(self.sigmas, tuple(self.recorded))
 
     def _keep_step(self, step: int) -> None:
-        state, sigma = self.asked
-        if step != len(self.states) or step > len(self.levels) - 2:
-            raise _unsteady(f"reported step {step + 1} where step {len(self.states) + 1} was due")
-        if state.shape != self.shape:
+        x, sigma = self.evaluated
+        if step != len(self.recorded) or step > len(self.sigmas) - 2:
+            raise _unsteady(f"reported step {step + 1} where step {len(self.recorded) + 1} was due")
+        if x.shape != self.shape:
             raise _unsteady("works on a part of the latent at a time")
-        level, now = float(self.levels[step]), float(sigma.flatten()[0])
-        if abs(now - level) > _NEAR * level:
+        due, now = float(self.sigmas[step]), float(sigma.flatten()[0])
+        if abs(now - due) > _NEAR * due:
             raise ValueError(
-                f"sampler: evaluates step {step + 1} at noise level {now:.4g} instead of the schedule's {level:.4g}. "
+                f"sampler: evaluates step {step + 1} at noise level {now:.4g} instead of the schedule's {due:.4g}. "
                 "Set s_churn to 0, or use euler, ddim or dpmpp_2m."
             )
-        self._keep(state)
+        self._keep(x)
         if self.stream is not None:
             self.draws.append(self.stream.drawn)
 
-    def _keep(self, state: Tensor) -> None:
+    def _keep(self, x: Tensor) -> None:
         # A copy: some functions go on working in the same tensor.
-        self.states.append(state.detach().to(device="cpu", copy=True))
+        self.recorded.append(x.detach().to(device="cpu", copy=True))
 
 
 class _Watched:
-    """The model as a sampler function calls it, and a note of what it is asked."""
+    """The model as a sampler function calls it, with a note of every x and sigma it is evaluated at."""
 
     def __init__(self, model: Callable[..., Tensor], record: _Record) -> None:
         self._model, self._record = model, record
 
     def __call__(self, x: Tensor, sigma: Tensor, *args: Any, **rest: Any) -> Tensor:
-        self._record.asked = (x, sigma)
+        self._record.evaluated = (x, sigma)
         return self._model(x, sigma, *args, **rest)
 
     def __getattr__(self, name: str) -> Any:
@@ -143,5 +172,5 @@ class _Watched:
 
 def _unsteady(what: str) -> ValueError:
     return ValueError(
-        f"sampler: {what}, so its states cannot be told apart by noise level. Use euler, ddim or dpmpp_2m."
+        f"sampler: {what}, so its x cannot be recorded at every noise level. Use euler, ddim or dpmpp_2m."
     )

@@ -1,4 +1,4 @@
-"""Starting a run from a trajectory's first x, whatever noise the host was given."""
+"""Starts a run from a trajectory's first x, whatever noise the host was given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...stereo_core.trajectory import Trajectory
 
 
 class ReplayStart(comfy.samplers.Sampler):
-    """Give a sampler the noise with which its latent makes the trajectory's x at the first noise level."""
+    """Gives a sampler the noise that, with its latent, makes the trajectory's x at the first noise level."""
 
     def __init__(self, sampler: comfy.samplers.Sampler, trajectory: Trajectory) -> None:
         self.inner, self.trajectory = sampler, trajectory
@@ -29,7 +29,21 @@ class ReplayStart(comfy.samplers.Sampler):
         denoise_mask: Tensor | None = None,
         disable_pbar: bool = False,
     ) -> Tensor:
-        """Called by the host's guiders."""
+        """Sample when one of the host's guiders calls.
+
+        Args:
+            model_wrap: the guider.
+            sigmas: (N + 1,) noise levels, descending.
+            extra_args: ``model_options`` and ``seed``.
+            callback: the host's, for previews.
+            noise: (B, ...), replaced where the trajectory has that shape.
+            latent_image: (B, ...).
+            denoise_mask: (B, ...) in [0, 1], 1 = repaint, or ``None``.
+            disable_pbar: whether the console shows no bar.
+
+        Returns:
+            What the wrapped sampler returns.
+        """
         x = self.trajectory.at(float(sigmas[0])).to(noise)
         if x.shape == noise.shape:
             scale = model_wrap.inner_model.model_sampling.noise_scaling
