@@ -1,1 +1,1 @@
-"""Depth networks, where they come from, and what takes detail or flicker out of their maps."""
+"""Depth networks, where they come from, and what removes detail or flicker from their maps."""

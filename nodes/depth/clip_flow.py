@@ -14,26 +14,26 @@ from ...stereo_core.optical_flow import optical_flow
 from ...stereo_core.propagation import PairFlow
 from ..host import compute_device, each_frame
 
-# RAFT works on an eighth of the size, and needs 16 x 16 points there for its coarsest level.
+# RAFT works at an eighth of the size, where its coarsest level needs 16 x 16 points.
 _STRIDE, _LEAST = 8, 128
-# Bytes that RAFT needs for both directions (measured: 11 and 1500), for each pair of points of its grid and each pixel.
+# Bytes that RAFT needs for both directions, for each pair of points of its grid and each pixel; measured: 11 and 1500.
 _PAIR_BYTES, _PIXEL_BYTES = 16, 2048
 
 
 def clip_flows(frames: Tensor, scene_starts: Tensor, resolution: int, flow_model: Any | None) -> list[PairFlow | None]:
-    """Find the flow between every two neighbouring frames, with progress on the node.
+    """Find the flow between all neighbouring frames, showing progress on the node.
 
     Args:
         frames: (T, 3, H, W) in [0, 1].
         scene_starts: (T,) bool, true where a scene starts.
-        resolution: longest side in pixels at which the flow is found, at most that of the frames; 0 is theirs.
-        flow_model: the ``ModelPatcher`` that the socket OPTICAL_FLOW carries; ``None`` takes the classical flow.
+        resolution: longest side in pixels at which the flow is found, at most that of the frames; 0 for theirs.
+        flow_model: the ``ModelPatcher`` that the socket OPTICAL_FLOW carries; ``None`` for the classical method.
 
     Returns:
-        T - 1 flows in ordinary memory; ``None`` at a cut. Equal frames have exactly no flow.
+        T - 1 flows on the CPU; ``None`` at a cut. Between equal frames the flow is exactly 0.
 
     Raises:
-        ValueError: the frames, or what the model gave, are not finite.
+        ValueError: frames, or a result of the model, that are not finite.
     """
     size = _working_size(frames.shape[-2], frames.shape[-1], resolution, flow_model is not None)
     starts = scene_starts.tolist()
@@ -67,20 +67,20 @@ def _working_size(height: int, width: int, resolution: int, for_model: bool) -> 
 
 
 def _classical_flow(pair: Tensor) -> Tensor:
-    """Flow (2, 2, h, w) from either frame of ``pair`` (2, 3, h, w) to the other."""
+    """Return the flow (2, 2, h, w) from each frame of ``pair`` (2, 3, h, w) to the other, by TV-L1."""
     device = compute_device()
-    # MPS of older torch has no antialiased resize, which the pyramid needs.
+    # Older versions of torch have no antialiased resize on MPS, which the pyramid needs.
     pair = pair.cpu() if device.type == "mps" else pair.to(device)
     return optical_flow(pair, pair.flip(0))
 
 
 def _model_flow(flow_model: Any, pair: Tensor) -> Tensor:
-    """The same by RAFT: the last of its refinements."""
+    """Return the flow (2, 2, h, w) from each frame of ``pair`` (2, 3, h, w) to the other, by RAFT."""
     scaled = pair.to(flow_model.load_device) * 2 - 1
     flow = flow_model.model(scaled, scaled.flip(0))[-1].float()
     if not flow.isfinite().all():
         raise ValueError(
-            "flow_model gave values that are not finite. Load another file with Load Optical Flow Model, or connect "
-            "none to use the flow without a model."
+            "flow_model gave values that are not finite. Load another file with Load Optical Flow Model, or disconnect "
+            "flow_model to find the motion without a model."
         )
     return flow

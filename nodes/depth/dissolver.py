@@ -1,4 +1,4 @@
-"""A depth clip through a VAE, one step of a diffusion model, and back, as each kind of model takes a clip."""
+"""Dissolves a depth clip by a VAE and one step of a diffusion model, in the way that each kind of model takes clips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...stereo_core.windows import blend_windows, plan_windows
 from ..host import noise_form
 from ..sampling.pairs import mark_pair
 
-# Models of single pictures whose latents have a time axis all the same.
+# Models of single pictures whose latents have a time axis nevertheless.
 _PICTURES_IN_TIME = (comfy.model_base.QwenImage, comfy.model_base.Anima)
 
 Conditioning = list[list[Any]]
@@ -31,11 +31,11 @@ class DepthDissolver:
 
     Attributes:
         model: any diffusion or flow model.
-        vae: its own.
-        positive: what the model is told; it is asked once, without guidance.
-        form: how the latent is read.
-        keep_range: whether the result gets back the input's brightness and contrast.
-        window: frames that a model which sees clips gets at once, 0 for all.
+        vae: the model's own.
+        positive: the conditioning; the model is evaluated once, without guidance.
+        form: how the latent is taken, see ``DissolveForm``.
+        keep_range: whether the result gets back the brightness and contrast of the input.
+        window: frames that a model of clips gets at once, 0 for all.
         overlap: frames over which one window fades into the next.
     """
 
@@ -48,23 +48,42 @@ class DepthDissolver:
     overlap: int
 
     def windows(self, frames: int) -> list[slice]:
-        """What the model gets at once."""
+        """Return which of ``frames`` frames the model gets at once."""
         if self.sees_clips:
             return plan_windows(frames, self.window, self.overlap)
         return [slice(frame, frame + 1) for frame in range(frames)]
 
     def ticks(self, frames: int) -> tuple[int, int]:
-        """How often ``clip`` and ``frame`` tick."""
+        """Return how often ``clip`` and ``frame`` call ``tick``."""
         return 3 * len(self.windows(frames)), 3
 
     def clip(self, depth: Tensor, amount: int, tick: Callable[[], object]) -> Tensor:
-        """Dissolve a clip (T, 1, H, W) at t = ``amount``."""
+        """Dissolve a clip.
+
+        Args:
+            depth: (T, 1, H, W) in [0, 1].
+            amount: the strength, t.
+            tick: called before each part of the work, for progress.
+
+        Returns:
+            (T, 1, H, W) in [0, 1].
+        """
         windows = self.windows(len(depth))
         dissolved = blend_windows(self._dissolve(depth, amount, windows, tick), windows)
         return restore_range(dissolved, depth) if self.keep_range else dissolved
 
     def frame(self, depth: Tensor, index: int, amount: int, tick: Callable[[], object]) -> Tensor:
-        """Dissolve one frame of a clip, with what the model sees along with it: (1, H, W)."""
+        """Dissolve one frame of a clip, in the window that the model would see it in.
+
+        Args:
+            depth: (T, 1, H, W) in [0, 1], the whole clip.
+            index: of the frame, 0 to T - 1.
+            amount: the strength, t.
+            tick: called before each part of the work, for progress.
+
+        Returns:
+            (1, H, W) in [0, 1].
+        """
         window = min(self.windows(len(depth)), key=lambda window: abs(window.start + window.stop - 1 - 2 * index))
         (dissolved,) = self._dissolve(depth, amount, [window], tick)
         if self.keep_range:
@@ -73,7 +92,7 @@ class DepthDissolver:
 
     @property
     def sees_clips(self) -> bool:
-        """Whether the model sees frames together, and not each by itself."""
+        """Whether the model sees the frames of a clip together rather than one by one."""
         if isinstance(self.model.model, comfy.model_base.SVD_img2vid):
             return True
         return self._makes_video and not isinstance(self.model.model, _PICTURES_IN_TIME)
@@ -88,7 +107,7 @@ class DepthDissolver:
         Raises:
             ValueError: the VAE is not the model's.
         """
-        cell = 2 * self.vae.spacial_compression_encode()  # two: models and VAEs take cells in pairs
+        cell = 2 * self.vae.spacial_compression_encode()  # doubled, for models and VAEs that take cells in pairs
         height, width = depth.shape[-2:]
         padded = functional.pad(depth, (0, -width % cell, 0, -height % cell), mode="replicate")
         if self._makes_video:
@@ -99,18 +118,37 @@ class DepthDissolver:
         return comfy.sample.fix_empty_latent_channels(self.model, latent)
 
     def step(self, latent: Tensor, strength: int, frames: slice, total: int) -> Tensor:
-        """Dissolve one latent of the frames ``frames`` out of ``total``."""
+        """Dissolve one latent.
+
+        Args:
+            latent: (B, C, H, W) or (1, C, T, H, W), as ``encode`` gives it.
+            strength: t.
+            frames: which frames of the clip it holds.
+            total: frames of the clip.
+
+        Returns:
+            The dissolved latent, of the same shape.
+        """
         sampling = self.model.get_model_object("model_sampling")
         sigma = noise_level(sampling.sigmas, strength, self.form)
         guider = comfy.samplers.CFGGuider(self.model)
-        guider.inner_set_conds({"positive": self._told_of(frames, total)})
-        levels = torch.stack([sigma, torch.zeros_like(sigma)]).float().cpu()
-        nothing = torch.zeros_like(latent)
-        dissolved = guider.sample(nothing, latent, _OneStep(self.form), levels, disable_pbar=True, seed=0)
+        guider.inner_set_conds({"positive": self._positive_of(frames, total)})
+        sigmas = torch.stack([sigma, torch.zeros_like(sigma)]).float().cpu()
+        no_noise = torch.zeros_like(latent)
+        dissolved = guider.sample(no_noise, latent, _OneStep(self.form), sigmas, disable_pbar=True, seed=0)
         return dissolved.to(latent.device)
 
     def decode(self, latent: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
-        """Turn a latent back into ``frames`` grey frames (T, 1, H, W) of ``size`` in [0, 1]."""
+        """Turn a latent back into grey frames.
+
+        Args:
+            latent: (B, C, H, W) or (1, C, T, H, W).
+            frames: T, how many frames to keep; the rest is padding.
+            size: (H, W) of the frames, without padding.
+
+        Returns:
+            (T, 1, H, W) in [0, 1].
+        """
         pixels = self.vae.decode(latent)[..., :3]
         pixels = pixels.reshape(-1, *pixels.shape[-3:])[:frames, : size[0], : size[1]]
         return pixels.float().mean(dim=-1).unsqueeze(1).clamp(0, 1)
@@ -118,7 +156,11 @@ class DepthDissolver:
     def _dissolve(
         self, depth: Tensor, strength: int, windows: Sequence[slice], tick: Callable[[], object]
     ) -> list[Tensor]:
-        """Dissolve windows of a clip: first the VAE, then the model, then the VAE, so that each is loaded once."""
+        """Dissolve windows of a clip (T, 1, H, W).
+
+        All windows go through the VAE, then through the model, then through the VAE, so that the models are not loaded
+        in turns.
+        """
         latents, dissolved, pieces = [], [], []
         for window in windows:
             tick()
@@ -145,8 +187,8 @@ class DepthDissolver:
                 "Connect the VAE that belongs to the model."
             )
 
-    def _told_of(self, frames: slice, total: int) -> Conditioning:
-        """Cut what is told frame by frame to the window's frames."""
+    def _positive_of(self, frames: slice, total: int) -> Conditioning:
+        """Return the conditioning for a window: what it holds frame by frame is cut to the window's frames."""
         if frames == slice(0, total):
             return self.positive
 
@@ -154,7 +196,7 @@ class DepthDissolver:
             tensors = [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Tensor)]
             if any(tensor.ndim == 5 and tensor.shape[2] > 1 for tensor in tensors):
                 raise ValueError(
-                    "positive: guides the model along the whole clip and cannot be cut into windows. "
+                    "positive: guides the model along the whole clip, and cannot be cut into windows. "
                     "Set window to 0, or connect a conditioning without such a guide."
                 )
             by_frame = isinstance(value, Tensor) and value.ndim > 0 and len(value) == total and not self._makes_video
@@ -167,23 +209,42 @@ class DepthDissolver:
 
 
 class _OneStep(comfy.samplers.Sampler):
-    """Eq. 5 where the host runs a sampler: with its conditioning and its model in place."""
+    """StereoCrafter-Zero's Eq. 5, run as a sampler of the host, which loads the model and prepares conditions."""
 
     def __init__(self, form: DissolveForm) -> None:
         self.form = form
 
-    def sample(self, model_wrap, sigmas, extra_args, _callback, _noise, latent_image, *_):
+    def sample(
+        self,
+        model_wrap: comfy.samplers.CFGGuider,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        _callback: object,
+        _noise: Tensor,
+        latent_image: Tensor,
+        *_: object,
+    ) -> Tensor:
+        """Dissolve ``latent_image`` when one of the host's guiders calls.
+
+        Args:
+            model_wrap: the guider.
+            sigmas: (2,), the noise level that the latent is taken for, and 0.
+            extra_args: ``model_options`` and ``seed``.
+            latent_image: (B, C, H, W) or (1, C, T, H, W).
+
+        Returns:
+            The dissolved latent, of the same shape.
+        """
         options = mark_pair(extra_args["model_options"], paired=False)
 
-        def denoise(state: Tensor, sigma: Tensor) -> Tensor:
-            return model_wrap(state, sigma.expand(len(state)), model_options=options, seed=extra_args["seed"])
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            return model_wrap(x, sigma.expand(len(x)), model_options=options, seed=extra_args["seed"])
 
-        noise = noise_form(model_wrap.inner_model.model_sampling)
-        return dissolve(latent_image, sigmas[0], denoise, noise, self.form)
+        return dissolve(latent_image, sigmas[0], denoise, noise_form(model_wrap.inner_model.model_sampling), self.form)
 
 
 def _whole_latent_frames(vae: Any, frames: int) -> int:
-    """The least number of frames, not below ``frames``, that the VAE gives back as many of as it was given."""
+    """Return the smallest number of frames, at least ``frames``, that the VAE gives back as it was given."""
     latent_frames = vae.downscale_ratio[0](frames)
     while vae.upscale_ratio[0](latent_frames) < frames:
         latent_frames += 1

@@ -1,4 +1,4 @@
-"""Folders with depth networks in the Hugging Face form, below the host's models folder."""
+"""Folders with depth networks in the Hugging Face layout, below the host's models folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import folder_paths
 MODEL_FOLDER = "geometry_estimation"
 MODEL_FILES = "config.json, preprocessor_config.json and model.safetensors"
 
-# By model_type of config.json.
+# Values of model_type in config.json.
 FAMILIES = ("dpt", "depth_anything", "depth_pro", "zoedepth", "glpn")
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -33,11 +33,11 @@ def list_depth_models() -> list[str]:
 
 
 def find_depth_model(name: str) -> Path:
-    """Give the folder of a model by its name.
+    """Return the folder of a model by its name.
 
     Raises:
-        ValueError: not there, not a name below the models folder, no safetensors weights, or not a depth network;
-            the message says which file to put where.
+        ValueError: a folder that is missing or outside the models folder, no safetensors weights, or not a depth
+            network; the message says which file to put where.
     """
     parts = PurePosixPath(str(name).replace("\\", "/")).parts if name else ()
     if not parts or ".." in parts or any(":" in part or part == "/" for part in parts):
@@ -49,7 +49,7 @@ def find_depth_model(name: str) -> Path:
     folders = [Path(base, *parts) for base in folder_paths.get_folder_paths(MODEL_FOLDER)]
     folder = next((f for f in folders if f.is_dir()), None)
     if folder is None:
-        raise ValueError(f"model_name: {wanted} is not there. Put the model's {MODEL_FILES} into that folder.")
+        raise ValueError(f"model_name: {wanted} does not exist. Put the model's {MODEL_FILES} into that folder.")
     missing = [file for file in ("config.json", "preprocessor_config.json") if not (folder / file).is_file()]
     if not any((folder / weights).is_file() for weights in _WEIGHTS):
         missing.append("model.safetensors")
@@ -60,8 +60,8 @@ def find_depth_model(name: str) -> Path:
         )
     if (model_type := _model_type(folder)) not in FAMILIES:
         raise ValueError(
-            f"model_name: config.json in {wanted} is damaged or not of a depth network this node knows "
-            f"(model_type {model_type!r}). Choose a model of {', '.join(FAMILIES)}."
+            f"model_name: config.json in {wanted} is damaged, or describes no depth network that this node supports "
+            f"(model_type {model_type!r}). Choose a model of type {', '.join(FAMILIES)}."
         )
     return folder
 
@@ -77,12 +77,12 @@ def read_json(path: Path) -> dict:
     """Read a settings file.
 
     Raises:
-        ValueError: it cannot be read, or is no JSON object.
+        ValueError: it cannot be read, or does not hold a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path.name} is not a set of settings")
+        raise ValueError(f"{path.name} does not hold a JSON object")
     return content

@@ -1,4 +1,4 @@
-"""What takes detail out of a depth map: the methods' measures, low-passes over a clip, and the strip to choose from."""
+"""Ways to remove detail from a depth map: their amounts, the low-passes, and a strip of maps to choose from."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from torch.nn import functional
 from ...stereo_core.depth_lowpass import edge_aware, gaussian, resample
 from ..host import compute_device
 
+# StereoCrafter-Zero's strengths, and its scales with one more.
 _STRENGTHS = (0, 10, 20, 30, 40, 45)
-"""The paper's."""
 _SCALES = (1.0, 0.5, 0.25, 0.125)
-"""The paper's, and one more."""
 _RADII = (0.0, 0.5, 1.0, 2.0, 4.0)
 _PICTURE_WIDTH = 384
 
 
 class DissolveMethod(str, Enum):
-    """What takes the detail away."""
+    """What removes the detail."""
 
     DISSOLVE = "dissolve"
     GAUSSIAN = "gaussian"
@@ -40,7 +39,13 @@ _LOW_PASSES = {
 
 
 def amounts_to_show(method: DissolveMethod, amount: float, strip: bool) -> list[float]:
-    """The amounts that the preview shows: nothing, then ``amount`` alone or among a choice of others."""
+    """Return the amounts that the preview shows: no change, then ``amount`` alone or, in a strip, among others.
+
+    Args:
+        method: whose amounts they are.
+        amount: strength (0 to 50), radius (percent of the width) or scale (0 to 1), as the method has it.
+        strip: whether others are shown.
+    """
     kinds = {DissolveMethod.DISSOLVE: _STRENGTHS, DissolveMethod.RESAMPLE: _SCALES}
     nothing, *choice = kinds.get(method, _RADII)
     others = {amount, *(choice if strip else [])} - {nothing}
@@ -48,43 +53,52 @@ def amounts_to_show(method: DissolveMethod, amount: float, strip: bool) -> list[
 
 
 def caption(method: DissolveMethod, amount: float) -> str:
-    """An amount as the widgets count it."""
+    """Return an amount as text, in the unit of its widget."""
     text = {DissolveMethod.DISSOLVE: "t = {:g}", DissolveMethod.RESAMPLE: "{:g}"}
     return text.get(method, "{:g} %").format(amount)
 
 
 @dataclass(frozen=True, slots=True)
 class LowPass:
-    """A method that needs no model.
+    """A method that needs no model; the counterpart of ``DepthDissolver``.
 
     Attributes:
-        method: which.
+        method: any but ``DISSOLVE``.
     """
 
     method: DissolveMethod
 
     def ticks(self, frames: int) -> tuple[int, int]:
-        """How often ``clip`` and ``frame`` tick."""
+        """Return how often ``clip`` and ``frame`` call ``tick``."""
         return frames, 1
 
     def clip(self, depth: Tensor, amount: float, tick: Callable[[], object]) -> Tensor:
-        """Smooth a clip (T, 1, H, W), each frame by itself: equal frames stay equal."""
+        """Smooth a clip, each frame by itself, so that equal frames stay equal.
+
+        Args:
+            depth: (T, 1, H, W) in [0, 1].
+            amount: radius in percent of the width, or scale, 0 to 1.
+            tick: called before each frame, for progress.
+
+        Returns:
+            (T, 1, H, W) in [0, 1].
+        """
         smooth = torch.empty_like(depth)
         for index in range(len(depth)):
             smooth[index] = self.frame(depth, index, amount, tick)
         return smooth
 
     def frame(self, depth: Tensor, index: int, amount: float, tick: Callable[[], object]) -> Tensor:
-        """Smooth one frame of a clip: (1, H, W)."""
+        """Smooth frame ``index`` of a clip, 0 to T - 1; as ``clip``, but returns (1, H, W)."""
         tick()
         return _LOW_PASSES[self.method](depth[index : index + 1].to(compute_device()), amount)[0].to(depth)
 
 
 def draw_strip(frames: Sequence[Tensor]) -> Tensor:
-    """Put maps (1, H, W) in rows: a grey (1, 3, h, w), no map wider than a preview needs.
+    """Arrange maps (1, H, W) in rows, as one grey picture (1, 3, h, w), no map wider than a preview needs.
 
-    In as many rows as make the maps largest on a node, which is about as wide as high: side by side, six maps would be
-    60 pixels wide there.
+    There are about as many rows as columns, because previews on a node are about as wide as they are high: in a single
+    row, each of six maps would be 60 pixels wide.
     """
     columns = math.ceil(math.sqrt(len(frames)))
     empty = [torch.zeros_like(frames[0])] * (-len(frames) % columns)

@@ -1,4 +1,4 @@
-"""Depth networks from Hugging Face folders: how one is loaded and run, and what its output means."""
+"""Depth networks from Hugging Face folders: loading and running one, and what its output means."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .preprocessing import Preprocessing, read_preprocessing
 
 WEIGHT_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
-# Families at home in half precision; the bins of the others are not, nor are two backbones of the first.
+# Families that work in half precision; the depth bins of the others do not, nor do two of the backbones of DPT.
 _HALF = ("dpt", "depth_anything", "depth_pro")
 _NOT_HALF = ("swinv2", "bit")
 
-# What reading the files of a folder can raise. The last one is newer than the oldest transformers the host takes.
+# What reading the files of a folder can raise. The oldest transformers that the host accepts lacks the last one.
 _LOADING_ERRORS = (
     OSError,
     ValueError,
@@ -34,39 +34,52 @@ _LOADING_ERRORS = (
     getattr(huggingface_hub.errors, "StrictDataclassError", ValueError),
 )
 
-# Bytes of activations for a pixel of the network's input and a byte of its weights' type.
+# Bytes of activations for each pixel of the network's input, times the bytes of one weight.
 _ACTIVATIONS = 768
 
 
 class DepthNetwork(nn.Module):
-    """A network with one output for all families: inverse depth, larger is nearer, (B, 1, h, w) float32."""
+    """A network with the same output for all families: inverse depth, larger is nearer, (B, 1, h, w) float32."""
 
     def __init__(self, network: nn.Module, metric: bool) -> None:
+        """Take a network, and whether its output is a distance instead of inverse depth."""
         super().__init__()
         self.network = network
         self.metric = metric
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Estimate inverse depth (B, 1, h, w) from preprocessed pixels (B, 3, H, W)."""
         depth = self.network(pixel_values=pixels).predicted_depth.unsqueeze(1).float()
         return inverse_depth_from_metric(depth) if self.metric else depth
 
 
 @dataclass(frozen=True, slots=True)
 class DepthModel:
-    """What the socket STEREO_DEPTH_MODEL carries: a network that the host moves, and how it is fed."""
+    """What the socket STEREO_DEPTH_MODEL carries.
+
+    Attributes:
+        patcher: the network, which the host moves between devices.
+        preprocessing: what the network's input must be.
+        dtype: of the weights and of the input.
+    """
 
     patcher: comfy.model_patcher.ModelPatcher
     preprocessing: Preprocessing
     dtype: torch.dtype
 
     def infer(self, frames: Tensor, resolution: int) -> Tensor:
-        """Estimate inverse depth of (B, 3, H, W) in [0, 1]; ``resolution`` 0 is the network's own.
+        """Estimate inverse depth.
+
+        Args:
+            frames: (B, 3, H, W) in [0, 1].
+            resolution: longest side in pixels at which the network runs; 0 for its own.
 
         Returns:
-            (B, 1, h, w) float32, in the network's own scale, at its own size; at (H, W) where a border is cropped.
+            (B, 1, h, w) float32 in the network's own scale, larger is nearer; of the size of its output, or of the
+            frames where a border is cropped.
 
         Raises:
-            ValueError: the network overflowed its precision, or has one resolution only.
+            ValueError: the network overflowed its precision, or runs at one other resolution only.
         """
         height, width = frames.shape[-2:]
         rows, columns = self.preprocessing.border(height, width)
@@ -76,7 +89,7 @@ class DepthModel:
         needed = network_needs + 2 * frames.numel() * torch.float32.itemsize
         comfy.model_management.load_models_gpu([self.patcher], memory_required=needed)
         device = self.patcher.load_device
-        # MPS of older torch has no antialiased resize: there the picture is resized where it lies.
+        # Older versions of torch have no antialiased resize on MPS: there the frames are resized where they are.
         frames = frames if device.type == "mps" else frames.to(device)
         pixels = self.preprocessing(frames, resolution).to(device, self.dtype)
         inverse = self.patcher.model(pixels)
@@ -91,7 +104,7 @@ class DepthModel:
 
 
 def resize_depth(inverse: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (B, 1, h, w) linearly: inverse depth is linear over a plane, so planes stay exact."""
+    """Resize (B, 1, h, w) to ``size`` (H, W), linearly: inverse depth is linear over a plane, so planes stay exact."""
     if tuple(inverse.shape[-2:]) == size:
         return inverse
     return nn.functional.interpolate(inverse, size, mode="bilinear", align_corners=False)
@@ -99,6 +112,10 @@ def resize_depth(inverse: Tensor, size: tuple[int, int]) -> Tensor:
 
 def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
     """Load a model's folder, without a network connection and without pickled files.
+
+    Args:
+        name: of the folder, as ``list_depth_models`` gives it.
+        weight_dtype: a key of ``WEIGHT_DTYPES``; anything else leaves the choice to the device.
 
     Raises:
         ValueError: as ``find_depth_model``, or the files do not make a network that runs with transformers alone.
@@ -108,7 +125,7 @@ def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
     backbone = config.get("backbone_config") or {}
     if config.get("use_timm_backbone") or (config.get("backbone") and not backbone):
         raise ValueError(
-            f"{name}: config.json names the backbone {config.get('backbone')!r} instead of describing it, which "
+            f"{name}: config.json names the backbone {config.get('backbone')!r} instead of describing it, so it "
             "would be fetched. Use a version of the model whose config.json has backbone_config."
         )
     try:
@@ -121,8 +138,8 @@ def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
-            # Canonical inverse depth is disparity in units of the width whatever the lens: the field of view,
-            # guessed anew in every frame, would only make it flicker.
+            # Canonical inverse depth is disparity in units of the width, whatever the lens: the field of view, which
+            # is estimated in every frame, would only make it flicker.
             **({"use_fov_model": False} if config["model_type"] == "depth_pro" else {}),
         )
     except _LOADING_ERRORS as error:
@@ -130,11 +147,11 @@ def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
             f"{name}: the files in models/{MODEL_FOLDER}/{name} could not be loaded ({error}). "
             f"Fetch {MODEL_FILES} again."
         ) from error
-    # The first fusion layer has no second input: published files leave its unused half out.
+    # The first fusion layer has no second input, and published files leave out the half that would take it.
     absent = [key for key in report["missing_keys"] if "layers.0.residual_layer1" not in key]
     if absent:
         raise ValueError(
-            f"{name}: the weights lack {len(absent)} of the tensors that config.json describes, {absent[0]} for one. "
+            f"{name}: the weights lack {len(absent)} of the tensors that config.json describes, such as {absent[0]}. "
             f"Fetch {MODEL_FILES} again, all from one version of the model."
         )
     return _on_host(network, config, preprocessing, weight_dtype)

@@ -1,4 +1,4 @@
-"""Pictures on their way into a depth network, as its preprocessor_config.json asks."""
+"""Prepares pictures for a depth network as its preprocessor_config.json says."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# The filters that preprocessor_config.json names by Pillow's number. Pillow's and torch's antialiased forms agree.
+# By the numbers that Pillow and preprocessor_config.json use. Pillow's filters agree with torch's antialiased ones.
 _FILTERS = {2: "bilinear", 3: "bicubic"}
 
-LONGEST = 4096  # columns or rows; a long strip would otherwise be enlarged beyond any memory
+LONGEST = 4096  # pixels of either side; a long narrow picture would otherwise be enlarged beyond any memory
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """The size and the value range a network was trained on.
+    """The size and the range of values that a network was trained on.
 
     Attributes:
-        size: (H, W) the network runs at; ``None`` keeps the picture's, rounded down.
-        keep_aspect: whether ``size`` is met by one scale for both sides, the one nearer to 1.
+        size: (H, W) at which the network runs; ``None`` keeps the picture's, rounded down.
+        keep_aspect: whether both sides are scaled by the same factor, the one of the two that is nearer to 1.
         multiple: both sides are rounded to a multiple of this.
         mean, std: of the three channels, for values in [0, 1].
-        mode, antialias, align_corners: the resizing filter, in the words of ``torch.nn.functional.interpolate``.
-        pad: whether the picture is reflected at its border before, which is cropped off the depth after
-            (Bhat et al., ZoeDepth, 2023).
-        fixed: whether no other size works.
+        mode, antialias, align_corners: the resizing filter, as in ``torch.nn.functional.interpolate``.
+        pad: whether a reflected border is added to the picture, and cropped from the depth (Bhat et al., ZoeDepth,
+            2023).
+        fixed: whether the network runs at no other size.
     """
 
     size: tuple[int, int] | None
@@ -42,10 +42,15 @@ class Preprocessing:
     fixed: bool
 
     def network_size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
-        """Give the (H, W) a picture of ``height`` x ``width`` is resized to; ``resolution`` 0 is the network's own.
+        """Return the (H, W) to which a picture is resized.
+
+        Args:
+            height: of the picture, in pixels.
+            width: of the picture, in pixels.
+            resolution: longest side in pixels; 0 for the network's own.
 
         Raises:
-            ValueError: another resolution for a network that has only one.
+            ValueError: another resolution than the only one of a network.
         """
         if self.fixed and self.size and resolution not in (0, max(self.size)):
             raise ValueError(
@@ -66,15 +71,15 @@ class Preprocessing:
         return rows, columns
 
     def border(self, height: int, width: int) -> tuple[int, int]:
-        """Give the rows and columns that are added at each side before resizing."""
+        """Return how many rows and columns are added at each side of a picture before it is resized."""
         return (int(3 * math.sqrt(height / 2)), int(3 * math.sqrt(width / 2))) if self.pad else (0, 0)
 
     def __call__(self, frames: Tensor, resolution: int) -> Tensor:
-        """Turn (B, 3, H, W) in [0, 1] into what the network reads, float32, (B, 3, h, w)."""
+        """Turn frames (B, 3, H, W) in [0, 1] into the network's input (B, 3, h, w) float32; see ``network_size``."""
         pixels = frames.float()
         rows, columns = self.border(*pixels.shape[-2:])
         if self.pad:
-            # A picture of a few pixels has nothing to reflect.
+            # A picture of a few pixels is too small to be reflected.
             fits = rows < pixels.shape[-2] and columns < pixels.shape[-1]
             pixels = F.pad(pixels, (columns, columns, rows, rows), mode="reflect" if fits else "replicate")
         size = self.network_size(*pixels.shape[-2:], resolution)
@@ -92,10 +97,10 @@ def read_preprocessing(config: dict, model_type: str, stride: int) -> Preprocess
     Args:
         config: the file's contents.
         model_type: the family, from config.json.
-        stride: columns of the picture to one of the network's coarsest grid.
+        stride: pixels to one cell of the network's coarsest grid.
 
     Raises:
-        ValueError: a value that cannot be read.
+        ValueError: a value that this family does not have.
     """
     zoe, glpn, depth_pro = (model_type == name for name in ("zoedepth", "glpn", "depth_pro"))
     resized = config.get("do_resize", True) and not glpn
@@ -104,7 +109,7 @@ def read_preprocessing(config: dict, model_type: str, stride: int) -> Preprocess
         size = (size.get("height"), size.get("width"))
     size = (size, size) if isinstance(size, int) else tuple(size)
     mode = _FILTERS.get(config.get("resample", 3 if model_type in ("dpt", "depth_anything") else 2))
-    # Without rescaling the mean and deviation are of values in [0, 255].
+    # Without rescaling, mean and std are those of values in [0, 255].
     scale = 1.0 if config.get("do_rescale", True) else 255.0
     normalised = config.get("do_normalize", not glpn)
     mean, std = (
@@ -117,7 +122,7 @@ def read_preprocessing(config: dict, model_type: str, stride: int) -> Preprocess
         or mode is None
         or (len(mean), len(std)) != (3, 3)
     ):
-        raise ValueError("size, resample, image_mean or image_std is not as this family has them")
+        raise ValueError("size, resample, image_mean or image_std has a value that this family does not use")
     return Preprocessing(
         size=size if resized else None,
         keep_aspect=bool(config.get("keep_aspect_ratio", zoe)),

@@ -1,4 +1,4 @@
-"""Raw inverse depth of a clip from what the graph offers: a network of this pack or the host, or geometry."""
+"""Raw inverse depth of a clip from a network of this pack or of the host, or from geometry that the host made."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .networks import DepthModel
 
 Source = DepthModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
 
-# The longest side at which the host's Depth Anything 3 node runs unless told otherwise.
+# Default of the host's Depth Anything 3 node for the longest side, in pixels.
 _DA3_RESOLUTION = 504
-# Probability from which Depth Anything 3's own post-processing takes a pixel for sky.
+# Probability above which Depth Anything 3's own post-processing takes a pixel for sky.
 _SKY = 0.3
-# Side of a patch of both, in pixels, and MoGe's finest level.
+# Side of a patch of both models, in pixels, and MoGe's finest resolution level.
 _PATCH = 14
 _MOGE_FINEST = 9
 
 
 def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_size: int) -> Tensor:
-    """Estimate, or take over, the inverse depth of a clip, in the source's own scale.
+    """Estimate the inverse depth of a clip, or take it from geometry, in the source's own scale.
 
     Args:
         frames: (T, 3, H, W) in [0, 1].
         source: a model, or the geometry that a node of the host made of these frames.
-        resolution: longest side a model runs at, 0 its own.
+        resolution: longest side in pixels at which a model runs; 0 for its own.
         batch_size: frames in one call of a model.
 
     Returns:
-        (T, 1, h, w) float32 on the CPU, larger is nearer, 0 at infinity, at the size the source works at.
+        (T, 1, h, w) float32 on the CPU, larger is nearer, 0 at infinity; of the size that the source works at.
 
     Raises:
         ValueError: geometry of another number of frames, or a source of another kind.
@@ -69,12 +69,12 @@ def _model(source: Source, resolution: int) -> Callable[[Tensor], Tensor]:
         return lambda frames: _run_da3(source, frames, resolution)
     raise ValueError(
         f"source: got {type(source).__name__}. Connect Load Depth Model, Load Depth Anything 3, Load MoGe Model, "
-        "or the geometry one of the latter two made."
+        "or geometry made by Depth Anything 3 or MoGe."
     )
 
 
 def _run_da3(model: comfy.model_patcher.ModelPatcher, frames: Tensor, resolution: int) -> Tensor:
-    # Imported when used: another version of the host's node must not keep the rest of the pack from loading.
+    # Imported here, so that a different version of the host's node cannot keep the rest of the pack from loading.
     from comfy_extras.nodes_depth_anything_3 import DA3Inference
 
     resolution = resolution or _DA3_RESOLUTION
@@ -89,7 +89,7 @@ def _run_da3(model: comfy.model_patcher.ModelPatcher, frames: Tensor, resolution
 
 
 def _run_moge(model: MoGeModel, frames: Tensor, resolution: int) -> Tensor:
-    """Run MoGe at the token count that makes the longest side ``resolution``, within what it was trained on."""
+    """Run MoGe with as many tokens as make the longest side ``resolution`` pixels, within what it was trained on."""
     if not resolution:
         return _inverse_depth(model.infer(frames, resolution_level=_MOGE_FINEST))
     height, width = frames.shape[-2:]
@@ -99,7 +99,7 @@ def _run_moge(model: MoGeModel, frames: Tensor, resolution: int) -> Tensor:
 
 
 def _inverse_depth(geometry: dict) -> Tensor:
-    """Turn depth (T, H, W) of the host's geometry, far large and sky infinite, into inverse depth (T, 1, H, W)."""
+    """Return the inverse depth (T, 1, H, W) of the host's geometry: depth (T, H, W), larger is farther, and sky."""
     if "depth" not in geometry:
         raise ValueError("source: the geometry has no depth. Connect the output of a node that estimates depth.")
     inverse = inverse_depth_from_metric(geometry["depth"].unsqueeze(1))

@@ -1,1 +1,1 @@
-"""Score composition's machinery: two models over one matrix of views and frames."""
+"""Score composition (Diffusion²): two models that sample one matrix of views and frames."""

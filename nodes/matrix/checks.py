@@ -1,4 +1,4 @@
-"""What two models and the strips of an image matrix must be to be composed."""
+"""Checks whether two models and the strips of an image matrix can be composed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def expect_models(video: ModelPatcher, multiview: ModelPatcher, expert: bool) ->
     Args:
         video: the model of the rows.
         multiview: the model of the columns.
-        expert: it is a view expert, which may be the video model itself.
+        expert: whether it is a view expert, which may be the video model itself.
 
     Raises:
-        ValueError: one model given twice, the two swapped, or another latent space or noise form.
+        ValueError: the same model twice, the two swapped, or different latent spaces or noise forms.
     """
     if isinstance(video.model, _ORBITS):
         raise ValueError(
@@ -30,15 +30,15 @@ def expect_models(video: ModelPatcher, multiview: ModelPatcher, expert: bool) ->
         )
     if multiview.is_clone(video) and not expert:
         raise ValueError(
-            "multiview_model: is the video model once more. Connect a multi-view model such as SV3D, or for two views "
-            "the output of Shift-Coupled View Expert."
+            "multiview_model: is the same model as video_model. Connect a multi-view model such as SV3D or, for two "
+            "views, the output of Shift-Coupled View Expert."
         )
     spaces = [model.get_model_object("latent_format") for model in (video, multiview)]
     names = [type(space).__name__ for space in spaces]
     if names[0] != names[1] or spaces[0].scale_factor != spaces[1].scale_factor:
         raise ValueError(
-            f"video_model works in the latent space {names[0]} and multiview_model in {names[1]}: one matrix cannot be "
-            "in both. Connect two models that share one, such as SVD and SV3D."
+            f"video_model works in the latent space {names[0]} and multiview_model in {names[1]}, but a matrix has "
+            "only one. Connect two models that share a latent space, such as SVD and SV3D."
         )
     for name, model, space in zip(("video_model", "multiview_model"), (video, multiview), spaces, strict=True):
         if space.latent_dimensions != 2 or noise_form(model.get_model_object("model_sampling")) is not NoiseForm.VE:
@@ -51,34 +51,34 @@ def expect_models(video: ModelPatcher, multiview: ModelPatcher, expert: bool) ->
 def expect_strips(
     video: ModelPatcher, multiview: ModelPatcher, conditioning: MatrixConditioning, expert: bool
 ) -> tuple[int, int]:
-    """Return how many views and frames the matrix has.
+    """Return how many views and frames the matrix has, V and F.
 
     Args:
         video: the model of the rows.
         multiview: the model of the columns.
         conditioning: of every strip.
-        expert: the multi-view model is a view expert, which takes the rows' conditioning.
+        expert: whether the multi-view model is a view expert, which uses the rows' conditioning.
 
     Raises:
-        ValueError: strips that do not fit the matrix or their model.
+        ValueError: strips that do not fit the matrix, or not their model.
     """
     if conditioning.custom_azimuths:
         refuse_fixed_orbit(multiview)
     views, frames = len(conditioning.rows), len(conditioning.rows[0].guidance)
     if expert and views != 2:
         raise ValueError(
-            f"conditioning: {views} views, and a Shift-Coupled View Expert knows two. "
+            f"conditioning: has {views} views, and a Shift-Coupled View Expert makes exactly two. "
             "Connect the output of Stereo Clip Conditioning, or a multi-view model."
         )
     if expert and any(multiview.model_options.get(name) for name in ("sampler_cfg_function", "context_handler")):
         raise ValueError(
             "multiview_model: the expert's model brings its own guidance or context windows, which would take both "
-            "views for one clip. Connect Shift-Coupled View Expert to the model without that node."
+            "views for one clip. Connect the model to Shift-Coupled View Expert without that node."
         )
     if not expert and len(conditioning.columns) != frames:
         raise ValueError(
-            f"conditioning: {len(conditioning.columns)} columns for rows of {frames} frames. "
-            "Connect the output of Image Matrix Conditioning, made from strips of these lengths."
+            f"conditioning: has {len(conditioning.columns)} columns for rows of {frames} frames. "
+            "Connect the output of Image Matrix Conditioning, made from strips that fit together."
         )
     _expect_each("row", video, conditioning.rows, frames)
     if not expert:
@@ -94,16 +94,16 @@ def _expect_each(kind: str, model: ModelPatcher, strips: tuple[Strip, ...], leng
         for given in (strip.guidance, *lists):
             if isinstance(given, (list, tuple)) and len(given) != length:
                 raise ValueError(
-                    f"conditioning: {kind} {index} is for {len(given)} entries and the matrix has {length} there. "
-                    "Make all strips for the same numbers of views and frames."
+                    f"conditioning: {kind} {index} is for {len(given)} entries, and the matrix has {length} there. "
+                    "Make all strips for the same number of views and of frames."
                 )
         if any(key in entry for entry in entries for key in ("control", "hooks")):
             raise ValueError(
-                f"conditioning: {kind} {index} carries a ControlNet or hooks, which score composition does not run. "
-                "Connect the conditioning without them."
+                f"conditioning: {kind} {index} carries a ControlNet or hooks, which score composition does not "
+                "support. Connect the conditioning without them."
             )
         if guided and len(set(strip.guidance)) > 1:
             raise ValueError(
                 f"conditioning: guidance goes from {strip.guidance[0]:g} to {strip.guidance[-1]:g} along each {kind}, "
-                "and the model brings its own, as from VideoLinearCFGGuidance. Connect the model without that node."
+                "and the model brings its own. Connect it without VideoLinearCFGGuidance or whichever node sets it."
             )

@@ -1,4 +1,4 @@
-"""What both models of a score composition are told about each strip of the image matrix."""
+"""The conditioning of each strip, row or column, of an image matrix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Strip:
 
     Attributes:
         positive, negative: CONDITIONING for one clip, as SVD_img2vid_Conditioning and SV3D_Conditioning make it.
-        guidance: one scale for each entry of the strip, in its order.
+        guidance: a guidance scale for each entry of the strip, in order.
     """
 
     positive: Conditioning
@@ -31,7 +31,7 @@ class MatrixConditioning:
     Attributes:
         rows: one for each view, over the frames, for the video model.
         columns: one for each frame, over the views, for the multi-view model; the reference view is the last.
-        custom_azimuths: the columns name other azimuths than the full turn of the host's SV3D_Conditioning.
+        custom_azimuths: whether the columns have other azimuths than the full turn of the host's SV3D_Conditioning.
     """
 
     rows: tuple[Strip, ...]
@@ -40,18 +40,15 @@ class MatrixConditioning:
 
     @property
     def latent_size(self) -> tuple[int, int, int]:
-        """Channels, rows and columns of one cell's latent."""
+        """The latent of one cell: (C, H, W)."""
         channels, height, width = self.rows[0].positive[0][1]["concat_latent_image"].shape[1:]
         return channels, height, width
 
 
 def refuse_fixed_orbit(model: Any) -> None:
-    """Raise ``ValueError`` where ``model`` (a MODEL) takes no azimuths, so that custom ones would do nothing.
-
-    Call it only where custom azimuths are asked for.
-    """
+    """Raise ``ValueError`` if ``model``, a MODEL that is given custom azimuths, would ignore them."""
     if isinstance(model.model, comfy.model_base.SV3D_u):
         raise ValueError(
-            "azimuths: this model is SV3D_u, which knows only its own full turn. Load SV3D_p for other azimuths, or "
-            "leave azimuths empty."
+            "azimuths: this model is SV3D_u, which makes a full turn only. Load SV3D_p for other azimuths, or leave "
+            "azimuths empty."
         )

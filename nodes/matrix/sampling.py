@@ -1,4 +1,4 @@
-"""Sampling an image matrix with two of the host's models: what runs, and what the user sees of it."""
+"""Samples an image matrix with two of the host's models, and shows progress."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ def sample_matrix(
     """Sample the whole matrix by score composition.
 
     Args:
-        video: denoises rows, one view over time; never changed.
-        multiview: denoises columns, one frame over the views; never changed. With a view expert: both rows at once.
+        video: denoises rows, each one view over time; never changed.
+        multiview: denoises columns, each one frame over the views; never changed. A view expert takes both rows at
+            once.
         conditioning: of every strip.
         sigmas: (N + 1,) noise levels, descending.
         settings: weights and repeats.
-        seed: of the noise.
-        chunk: strips in one evaluation; 0 for as many as fit the memory.
+        seed: of the noise, 0 to 2**64 - 1.
+        chunk: strips in one evaluation; 0 for as many as fit into memory.
 
     Returns:
-        (V, F, C, H, W), in the latent scale of the host's LATENT, on the CPU's or the host's intermediate device.
+        (V, F, C, H, W) in the scale of the host's LATENT, on the device where the host keeps values between nodes.
 
     Raises:
-        ValueError: models or strips that do not fit each other, or a schedule without steps.
+        ValueError: models or strips that do not fit together, or a schedule that does not descend.
     """
     expert = find_expert(multiview)
     expect_schedule(sigmas)
@@ -60,24 +61,24 @@ def sample_matrix(
     watch = _Watch(video, count.rows + (count.columns if expert is None else count.columns // frames * views))
     turns = Turns()
     rows = StripDenoiser(video, conditioning.rows, cell, turns, watch.evaluated)
-    strips = conditioning.rows if expert else conditioning.columns  # the expert sees a column as part of two rows
+    strips = conditioning.rows if expert else conditioning.columns  # the expert takes columns as parts of the two rows
     columns = StripDenoiser(multiview, strips, cell, turns, watch.evaluated)
     by_columns = PairDenoiser(columns, expert, torch.Size((frames, *cell))) if expert else columns
     used = [model for model, strips in ((rows, count.rows), (columns, count.columns)) if strips]
 
-    levels = sigmas.to(device=video.load_device, dtype=torch.float32)
+    on_device = sigmas.to(device=video.load_device, dtype=torch.float32)
 
     def start() -> Tensor:
         noise = comfy.sample.prepare_noise(torch.empty(views * frames, *cell), seed)
-        return used[0].start(noise.to(levels), levels).unflatten(0, (views, frames))
+        return used[0].start(noise.to(on_device), on_device).unflatten(0, (views, frames))
 
     def work() -> Tensor:
         at_once = (chunk, chunk) if chunk else (rows.fits(views), columns.fits(frames))
         generator = make_generator(seed, Stream.COMPOSITION)
-        at_once = (at_once[0], frames if expert else at_once[1])  # the expert's pair of clips is not to be cut
+        at_once = (at_once[0], frames if expert else at_once[1])  # the expert's pair of clips must not be cut
         report = watch.step if watch.shows else None
-        # No name for the start: the matrix at other levels is not to be held beside the one at work.
-        return compose(start(), levels, rows, by_columns, settings, at_once, generator, report)
+        # The start has no name here, so that the first matrix is not kept in memory during the run.
+        return compose(start(), on_device, rows, by_columns, settings, at_once, generator, report)
 
     try:
         matrix = _prepared(used, sigmas, seed, work)
@@ -106,30 +107,30 @@ class _Watch:
 
     @property
     def shows(self) -> bool:
-        """Whether anything is to be seen on the way."""
+        """Whether the user sees previews."""
         return self._previewer is not None
 
     def evaluated(self, strips: int) -> None:
-        """Count evaluations."""
+        """Count the evaluation of ``strips`` strips."""
         self._done += strips
         self._bar.update(strips)
         self._progress.update_absolute(self._done, self._total)
 
     def step(self, _: int, denoised: Tensor, __: Tensor) -> None:
-        """Show the estimate of the clean matrix (V, F, C, H, W): views below each other, frames side by side."""
+        """Show the denoised matrix (V, F, C, H, W): views below each other, frames side by side."""
         sheet = rearrange(denoised, "v f c h w -> 1 c (v h) (f w)")
         preview = self._previewer.decode_latent_to_preview_image("JPEG", sheet)
         self._progress.update_absolute(self._done, self._total, preview)
 
     def close(self) -> None:
-        """End the console's bar."""
+        """Close the bar on the console."""
         self._bar.close()
 
 
 def _rough_previewer(model: ModelPatcher) -> latent_preview.Latent2RGBPreviewer | None:
-    """A pixel for each latent, if the user wants previews at all.
+    """Return a previewer that makes one pixel of each latent pixel, if the user wants previews at all.
 
-    A network such as TAESD would decode a sheet of hundreds of latents to gigabytes, and be shown at 512 pixels.
+    A network such as TAESD would decode a sheet of hundreds of latents into gigabytes, to be shown at 512 pixels.
     """
     space = model.get_model_object("latent_format")
     if space.latent_rgb_factors is None or latent_preview.get_previewer(model.load_device, space) is None:

@@ -1,4 +1,4 @@
-"""One model and its strips of an image matrix as a denoiser of the core, prepared and run by the host's machinery."""
+"""A model and its strips of an image matrix as the core's ``Denoiser``, prepared and evaluated by the host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from .conditioning import Strip
 from .strip_stacking import Conds, stack_conds
 
-# What a model may carry that sees a whole batch and would take several strips for one.
+# Functions on a model that see a whole batch, and would take several strips for one.
 _SEES_THE_BATCH = (
     "sampler_cfg_function",
     "sampler_pre_cfg_function",
@@ -24,36 +24,36 @@ _SEES_THE_BATCH = (
     "model_function_wrapper",
     "context_handler",
 )
-# Left free when strips are counted into the memory: what the matrix and its slope take, and the host's own reserve.
+# How much of the free memory strips may take; the rest is for the matrix, its derivative and the host's own reserve.
 _MARGIN = 0.7
 
 
 class Turns:
-    """Which of several models was used last: only a change of models asks the host to load one."""
+    """Which of several denoisers was used last: only a change makes the host load a model."""
 
     def __init__(self) -> None:
         self.current: object = None
 
 
 class StripDenoiser:
-    """Follows the core's ``Denoiser`` while ``prepared`` is at work.
+    """A core ``Denoiser``, usable while ``prepared`` runs.
 
-    Strips are evaluated one at a time, as the host would sample them, or several in one evaluation where that is the
-    same: frames are the batch of these models, and each clip must be told apart from the next. On the CPU, where a
-    batch saves nothing, strips are always evaluated one at a time, so results do not depend on how many are given.
+    Strips are evaluated one at a time, as the host would sample them, or several at once where the result is the same:
+    these models keep frames in the batch, and must not take two clips for one. On the CPU, where a batch saves
+    nothing, strips are always evaluated one at a time, so that results do not depend on how many are given.
     """
 
     def __init__(
         self, model: ModelPatcher, strips: Sequence[Strip], cell: Sequence[int], turns: Turns, evaluated: Callable
     ) -> None:
-        """Take the model's strips.
+        """Take a model and its strips.
 
         Args:
             model: never changed.
-            strips: of one length, as many as the matrix has rows or columns.
+            strips: the conditioning of all rows, or all columns, of the matrix; all of the same length.
             cell: (C, H, W) of one latent.
-            turns: shared by the models that take turns.
-            evaluated: called with how many strips were, after each evaluation.
+            turns: shared by the denoisers that take turns.
+            evaluated: called after each evaluation with the number of strips in it.
         """
         self.model = model
         self.length = len(strips[0].guidance)
@@ -73,7 +73,13 @@ class StripDenoiser:
         self._at_once = 1
 
     def prepared(self, sigmas: Tensor, seed: int, work: Callable[[], Tensor]) -> Tensor:
-        """Return ``work()``, done while the host has the model loaded and patched; it cleans up in any case."""
+        """Return ``work()``, called while the host has the model loaded and patched; it cleans up in any case.
+
+        Args:
+            sigmas: (N + 1,) noise levels, descending.
+            seed: of the run.
+            work: returns the tensor that is returned.
+        """
         done: list[Tensor] = []
 
         def in_place_of_steps(_: object, x: Tensor, __: Tensor, extra_args: dict[str, Any], **___: object) -> Tensor:
@@ -91,13 +97,18 @@ class StripDenoiser:
         return done[0]
 
     def start(self, noise: Tensor, sigmas: Tensor) -> Tensor:
-        """Scale unit normal ``noise`` to the first noise level as the host's samplers do for an empty latent."""
+        """Return x at the first noise level, as the host's samplers make it for an empty latent.
+
+        Args:
+            noise: (B, C, H, W), unit normal.
+            sigmas: (N + 1,) noise levels, descending.
+        """
         at_most = comfy.samplers.Sampler().max_denoise(self._guider, sigmas)
         sampling = self._guider.inner_model.model_sampling
         return sampling.noise_scaling(sigmas[0], noise, torch.zeros_like(noise), at_most)
 
     def fits(self, strips: int) -> int:
-        """Return how many of ``strips`` strips the host's estimate of memory allows in one evaluation, at least 1."""
+        """Return how many of ``strips`` strips fit into one evaluation by the host's estimate of memory, at least 1."""
         device = self.model.load_device
         if comfy.model_management.is_device_cpu(device):
             return 1
@@ -106,7 +117,16 @@ class StripDenoiser:
         return max(min(int(free // max(needed, 1)), strips), 1)
 
     def __call__(self, strips: Tensor, sigma: Tensor, indices: Sequence[int]) -> Tensor:
-        """Estimate the clean strips (N, L, C, H, W), rows or columns ``indices`` of the matrix."""
+        """Denoise strips.
+
+        Args:
+            strips: (N, L, C, H, W), x of some rows or columns.
+            sigma: a scalar tensor, the noise level.
+            indices: which rows or columns they are, N of them.
+
+        Returns:
+            The denoised estimate, (N, L, C, H, W).
+        """
         alone = comfy.model_management.is_device_cpu(self.model.load_device) or any(
             self.model.model_options.get(name) for name in _SEES_THE_BATCH
         )
@@ -121,13 +141,16 @@ class StripDenoiser:
     def together(
         self, strips: Tensor, sigma: Tensor, indices: Sequence[int], options: dict[str, Any] | None = None
     ) -> Tensor | None:
-        """Estimate several strips in one evaluation; ``None`` where their conditioning does not stack.
+        """Denoise several strips in one evaluation.
 
         Args:
-            strips: (N, L, C, H, W).
-            sigma: a scalar tensor.
-            indices: which strips they are.
-            options: more for ``transformer_options``.
+            strips: (N, L, C, H, W), x of some rows or columns.
+            sigma: a scalar tensor, the noise level.
+            indices: which rows or columns they are, N of them.
+            options: what is added to ``transformer_options``.
+
+        Returns:
+            The denoised estimate, (N, L, C, H, W); ``None`` where the strips' conditioning cannot be stacked.
         """
         conds = stack_conds([self._conds(index) for index in indices], self.length)
         if conds is None:
@@ -135,7 +158,7 @@ class StripDenoiser:
         return self._evaluate(strips.flatten(0, 1), sigma, indices, conds, options).view_as(strips)
 
     def _conds(self, index: int) -> Conds:
-        """What the model makes of one strip's conditioning; anew at each call, so that only one strip's is held."""
+        """Return one strip's processed conditions; not kept, so that only one strip's are in memory at a time."""
         raw = {name: [dict(entry) for entry in entries] for name, entries in self._raw[index].items()}
         device, seed = self.model.load_device, self._extra_args["seed"]
         empty = torch.zeros(self._shape, device=device)
@@ -155,11 +178,11 @@ class StripDenoiser:
             options["sampler_cfg_function"] = _guide_each(scales)
             options["disable_cfg1_optimization"] = True
         self._guider.conds, self._guider.cfg = conds, max(scales)
-        here = x.to(self.model.load_device)
-        levels = sigma.to(here) * here.new_ones([len(here)])
-        estimate = self._guider(here, levels, model_options=options, seed=self._extra_args["seed"])
+        on_device = x.to(self.model.load_device)
+        sigmas = sigma.to(on_device) * on_device.new_ones([len(x)])
+        denoised = self._guider(on_device, sigmas, model_options=options, seed=self._extra_args["seed"])
         self._evaluated(len(indices))
-        return estimate.to(x.device)
+        return denoised.to(x.device)
 
     def _take_turn(self, strips: int, conds: Conds) -> None:
         if self._turns.current is not self or strips > self._at_once:
@@ -167,13 +190,13 @@ class StripDenoiser:
             options = self._extra_args["model_options"]
             comfy.sampler_helpers.prepare_sampling(self.model, shape, conds, options)
             self._at_once = strips
-        # Clones of one model share what is loaded, and it must know which of them is at work.
+        # Clones of a model share one network, which must know which of them is being evaluated.
         self._guider.model_patcher.model.current_patcher = self._guider.model_patcher
         self._turns.current = self
 
 
 def _guide_each(scales: Sequence[float]) -> Callable[[dict[str, Any]], Tensor]:
-    """Classifier-free guidance with a scale for each entry, in the host's form."""
+    """Return classifier-free guidance with a scale for each entry, as the host's ``sampler_cfg_function``."""
 
     def guide(args: dict[str, Any]) -> Tensor:
         cond, uncond = args["cond"], args["uncond"]

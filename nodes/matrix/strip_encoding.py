@@ -1,4 +1,4 @@
-"""Pictures to the conditioning of SVD and SV3D, many at once, as the host's own nodes make it one by one."""
+"""The conditioning of SVD and SV3D for many pictures at once, as the host's own nodes make it for one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .conditioning import Conditioning
 
-# Pictures that the vision encoder gets at once. Beside its 630 million weights so many cost next to nothing.
+# Pictures that the vision encoder gets at once. Beside its 630 million weights, this many take hardly any memory.
 _VISION_BATCH = 8
 
 
@@ -32,9 +32,9 @@ def encode_pictures(
         pictures: (N, 3, H, W) in [0, 1]; each is encoded once.
         clip_vision: CLIP_VISION of the model.
         vae: VAE of the model.
-        width, height: what the pictures are scaled to, in pixels.
+        width, height: the size to which the pictures are scaled, in pixels.
         settings: the other entries of the conditioning.
-        augmentation: standard deviation of the noise on what the VAE encodes.
+        augmentation: std of the noise that is added to what the VAE encodes.
         seed: of that noise.
 
     Returns:
@@ -45,8 +45,8 @@ def encode_pictures(
     comfy.model_management.throw_exception_if_processing_interrupted()
     pixels = comfy.utils.common_upscale(pictures, width, height, "bilinear", "center").movedim(1, -1)
     if augmentation > 0:
-        stream = torch.Generator().manual_seed(seed)
-        noise = [torch.randn(1, *pixels.shape[1:], generator=stream, dtype=pixels.dtype) for _ in pixels]
+        generator = torch.Generator().manual_seed(seed)
+        noise = [torch.randn(1, *pixels.shape[1:], generator=generator, dtype=pixels.dtype) for _ in pixels]
         pixels = pixels + torch.cat(noise).to(pixels.device) * augmentation
     latents = vae.encode(pixels)  # the host splits the batch by memory
     conditions = []

@@ -1,4 +1,4 @@
-"""Several strips' conditioning as one, so that one evaluation takes them all."""
+"""Stacks the conditioning of several strips, so that they share one evaluation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import comfy.conds
 import torch
 
-# A conditioning with none of these holds for the whole strip at all times, and can share an evaluation with others.
+# A conditioning with none of these applies to the whole strip at all times, and can share an evaluation with others.
 _PARTIAL = ("area", "mask", "strength", "timestep_start", "timestep_end", "gligen", "default")
 _STACKED = (comfy.conds.CONDRegular, comfy.conds.CONDNoiseShape, comfy.conds.CONDCrossAttn)
 
@@ -15,14 +15,15 @@ Conds = dict[str, list[dict[str, Any]]]
 
 
 def stack_conds(parts: list[Conds], length: int) -> Conds | None:
-    """Make one conditioning for several strips from what the host made of each.
+    """Stack the processed conditions of several strips.
 
     Args:
-        parts: for each strip, ``positive`` and ``negative`` after the host's ``process_conds``.
-        length: entries of a strip.
+        parts: for each of N strips, ``positive`` and ``negative`` after the host's ``process_conds``.
+        length: L, entries of a strip.
 
     Returns:
-        The same for (N * length, ...); ``None`` where strips differ in more than values, or hold only in places.
+        The conditions of a batch (N * L, ...); ``None`` where those of the strips differ in more than values, or apply
+        to a part of a strip or of the schedule only.
     """
     out: Conds = {}
     for name in ("positive", "negative"):

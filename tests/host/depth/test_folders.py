@@ -77,7 +77,7 @@ def test_every_models_path_is_searched(loader, models: Path, monkeypatch, tmp_pa
 
 def test_a_missing_model_names_the_folder_and_the_files(loader, models: Path) -> None:  # noqa: ARG001
     assert refusal(loader, "Depth-Anything-V2-Small-hf") == (
-        "model_name: models/geometry_estimation/Depth-Anything-V2-Small-hf is not there. Put the model's config.json, "
+        "model_name: models/geometry_estimation/Depth-Anything-V2-Small-hf does not exist. Put the model's config.json, "
         "preprocessor_config.json and model.safetensors into that folder."
     )
 
@@ -173,7 +173,7 @@ def test_weights_in_several_files_are_loaded(loader, models: Path) -> None:
 @pytest.mark.parametrize("backbone", [{"backbone": "resnet50", "use_timm_backbone": True}, {"backbone": "some/repo"}])
 def test_a_backbone_that_would_be_fetched_is_refused(backbone: dict, loader, models: Path) -> None:
     depth_networks.edit_config(models / "anything", backbone_config=None, **backbone)
-    with pytest.raises(ValueError, match="anything: config.json names the backbone .* which would be fetched"):
+    with pytest.raises(ValueError, match="anything: config.json names the backbone .* so it would be fetched"):
         load(loader)
 
 
@@ -234,7 +234,7 @@ def test_the_server_refuses_a_missing_model_and_goes_on(server: Server) -> None:
     status, answer = server.queue(graph("not-there"))
     assert status == 400
     (error,) = answer["node_errors"]["model"]["errors"]
-    assert "models/geometry_estimation/not-there is not there. Put the model's config.json" in error["details"]
+    assert "models/geometry_estimation/not-there does not exist. Put the model's config.json" in error["details"]
     with pytest.raises(PromptError, match=r"Stereo_LoadDepthModel \(node model\).*not-there"):
         server.run(graph("not-there"))
 

@@ -283,12 +283,12 @@ def test_presets_stand_in_for_the_settings(host, pack, models, monkeypatch):
 @pytest.mark.parametrize(
     ("arrange", "message"),
     [
-        (lambda *given: {"models": (given[0], given[0].clone())}, "multiview_model: is the video model once more"),
+        (lambda *given: {"models": (given[0], given[0].clone())}, "multiview_model: is the same model as video_model"),
         (lambda *given: {"models": (given[1], given[0])}, "video_model: SV3D_p makes orbits"),
         (lambda *_: {"sigmas": torch.tensor([1.0, 2.0])}, "sigmas: 1, 2, ... do not descend"),
-        (lambda *_: {"given": fewer_columns()}, "conditioning: 2 columns for rows of 3 frames"),
-        (lambda *_: {"given": short_orbit()}, "column 0 is for 4 entries and the matrix has 2"),
-        (lambda *_: {"given": uneven_rows()}, "row 1 is for 2 entries and the matrix has 3"),
+        (lambda *_: {"given": fewer_columns()}, "conditioning: has 2 columns for rows of 3 frames"),
+        (lambda *_: {"given": short_orbit()}, "column 0 is for 4 entries, and the matrix has 2"),
+        (lambda *_: {"given": uneven_rows()}, "row 1 is for 2 entries, and the matrix has 3"),
         (lambda *given: {"models": (given[0], other_space(given[1]))}, "video_model works in the latent space SD15"),
         (
             lambda *given: {"models": (guided(given[0]), given[1]), "given": conditioning(scales=(1, 3))},

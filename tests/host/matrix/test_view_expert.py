@@ -151,7 +151,7 @@ def test_the_network_that_both_share_knows_which_of_them_is_at_work(host, svd):
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [
-        (lambda host, svd: run(host, svd, svd), "multiview_model: is the video model once more"),
+        (lambda host, svd: run(host, svd, svd), "multiview_model: is the same model as video_model"),
         (
             lambda host, svd: run(host, svd, expert(host, svd, depth=torch.zeros(FRAMES + 1, 32, 64, 3))),
             "depth holds 3 maps for 2 pictures",
@@ -165,10 +165,10 @@ def test_the_network_that_both_share_knows_which_of_them_is_at_work(host, svd):
             "left_positive: its picture's latent is",
         ),
         (lambda host, svd: run(host, svd, expert(host, guided(svd))), "the expert's model brings its own guidance"),
-        (lambda host, svd: run(host, svd, expert(host, svd), given=three_views(host)), "3 views, and a Shift-Coupled"),
+        (lambda host, svd: run(host, svd, expert(host, svd), given=three_views(host)), "has 3 views, and a Shift-Coupled"),
         (
             lambda host, svd: run(host, svd, expert(host, svd), given=uneven(host)),
-            "the left and the right view's differ in more than their pictures",
+            "that of the left view and that of the right differ in more than their pictures",
         ),
     ],
 )
