@@ -11,22 +11,12 @@ import torch
 from torch import Tensor
 
 from stereo_core.seeds import Stream, make_generator
+from tests.host.matrix.runs import SEED, WIDGETS, alone, guided, schedule, words
+from tests.host.matrix.runs import noise as matrix_noise
 from tests.host.tiny.families import load
 from tools.host.in_process import pack_module
 
 VIEWS, FRAMES, SIZE = 2, 3, 4
-SEED = 5
-WIDGETS = {
-    "preset": "custom",
-    "weight": 0.5,
-    "weight_schedule": "constant",
-    "weight_end": 0.0,
-    "view_weights": "uniform",
-    "repeat_until": 0.0,
-    "repeat_noise": "paper",
-    "video_alone_from": 1.0,
-    "chunk": 1,
-}
 
 
 @pytest.fixture(scope="module")
@@ -42,27 +32,20 @@ def composed(host: dict[str, type], models: tuple[Any, Any]) -> Tensor:
         return run(host, models)
 
 
-def words(seed: int, **extra: Any) -> list[list[Any]]:
-    stream = torch.Generator().manual_seed(seed)
-    picture = torch.randn(1, 4, SIZE, SIZE, generator=stream)
-    return [[torch.randn(1, 1, 1024, generator=stream), {"concat_latent_image": picture, **extra}]]
+def noise(views: int = VIEWS, frames: int = FRAMES) -> Tensor:
+    return matrix_noise(views, frames, (4, SIZE, SIZE))
 
 
 def conditioning(views: int = VIEWS, frames: int = FRAMES, scales: tuple[float, float] = (2.0, 2.0)) -> Any:
     made = pack_module("nodes.matrix.conditioning")
-    clip = {"motion_bucket_id": 127, "fps": 6, "augmentation_level": 0.02}
-    orbit = {"elevation": [10.0] * views, "azimuth": [360 / views * (view + 1) for view in range(views)]}
+    size = {"size": (SIZE, SIZE)}
+    clip = {**size, "motion_bucket_id": 127, "fps": 6, "augmentation_level": 0.02}
+    orbit = {**size, "elevation": [10.0] * views, "azimuth": [360 / views * (view + 1) for view in range(views)]}
     guidance = tuple(torch.linspace(*scales, frames).tolist())
     return made.MatrixConditioning(
         tuple(made.Strip(words(10 + v, **clip), words(20 + v, **clip), guidance) for v in range(views)),
         tuple(made.Strip(words(30 + f, **orbit), words(40 + f, **orbit), (2.5,) * views) for f in range(frames)),
     )
-
-
-def schedule(steps: int = 2) -> Tensor:
-    from comfy_extras.nodes_custom_sampler import KarrasScheduler
-
-    return KarrasScheduler.execute(steps, 700.0, 0.002, 7.0).args[0]
 
 
 def run(host: dict[str, type], models: Any, given: Any = None, sigmas: Tensor | None = None, **widgets: Any) -> Tensor:
@@ -73,25 +56,6 @@ def run(host: dict[str, type], models: Any, given: Any = None, sigmas: Tensor | 
     out = latent.args[0]
     assert out["stereo_matrix"] == (len(given.rows), len(given.rows[0].guidance))
     return out["samples"].unflatten(0, out["stereo_matrix"])
-
-
-def noise(views: int = VIEWS, frames: int = FRAMES, cell: tuple[int, ...] = (4, SIZE, SIZE)) -> Tensor:
-    import comfy.sample
-
-    return comfy.sample.prepare_noise(torch.zeros(views * frames, *cell), SEED).unflatten(0, (views, frames))
-
-
-def alone(model: Any, strip: Any, noise: Tensor, sigmas: Tensor | None = None, sampler: Any = None) -> Tensor:
-    """The host's own sampling of one strip."""
-    import comfy.sample
-    import comfy.samplers
-
-    sampler = sampler or comfy.samplers.sampler_object("euler")
-    sigmas = schedule() if sigmas is None else sigmas
-    rest = (strip.positive, strip.negative, torch.zeros_like(noise))
-    return comfy.sample.sample_custom(
-        model, noise.contiguous(), strip.guidance[-1], sampler, sigmas, *rest, disable_pbar=True, seed=SEED
-    )
 
 
 def test_at_weight_0_every_row_is_the_hosts_sampling_to_the_bit(host, models):
@@ -336,9 +300,3 @@ def other_space(model: Any) -> Any:
     model = model.clone()
     model.add_object_patch("latent_format", SDXL())
     return model
-
-
-def guided(model: Any) -> Any:
-    from comfy_extras.nodes_video_model import VideoLinearCFGGuidance
-
-    return VideoLinearCFGGuidance().patch(model, 1.0)[0]

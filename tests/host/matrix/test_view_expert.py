@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.matrix.test_score_composition import SEED, WIDGETS, guided, noise, schedule
-from tests.host.matrix.test_score_composition import alone as host_alone
+from tests.host.matrix.runs import SEED, WIDGETS, guided, noise, schedule, words
+from tests.host.matrix.runs import alone as host_alone
 from tests.host.tiny.families import load
 from tools.host.in_process import pack_module
 
 FRAMES, HEIGHT, WIDTH = 2, 4, 8
+SIZE = HEIGHT, WIDTH
 GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
 MOVED = 2  # latent columns
 
@@ -31,19 +32,13 @@ def depth() -> Tensor:
     return maps
 
 
-def words(seed: int, **extra: Any) -> list[list[Any]]:
-    stream = torch.Generator().manual_seed(seed)
-    picture = torch.randn(1, 4, HEIGHT, WIDTH, generator=stream)
-    return [[torch.randn(1, 1, 1024, generator=stream), {"concat_latent_image": picture, **extra}]]
-
-
 def conditioning(host: dict[str, type], **change: Any) -> Any:
     clip = {"motion_bucket_id": 127, "fps": 6, "augmentation_level": 0.0}
     given = {
-        "left_positive": words(1, **clip),
-        "left_negative": words(2, **clip),
-        "right_positive": words(3, **clip),
-        "right_negative": words(4, **clip),
+        "left_positive": words(1, SIZE, **clip),
+        "left_negative": words(2, SIZE, **clip),
+        "right_positive": words(3, SIZE, **clip),
+        "right_negative": words(4, SIZE, **clip),
         "latent": {"samples": torch.zeros(FRAMES, 4, HEIGHT, WIDTH)},
         "min_guidance": 2.0,
         "max_guidance": 2.0,
@@ -184,6 +179,6 @@ def three_views(host: dict[str, type]) -> Any:
 
 def uneven(host: dict[str, type]) -> Any:
     """A right view that counts only in a part of the schedule."""
-    positive = words(3, motion_bucket_id=127, fps=6, augmentation_level=0.0)
+    positive = words(3, SIZE, motion_bucket_id=127, fps=6, augmentation_level=0.0)
     positive[0][1]["strength"] = 0.5
     return conditioning(host, right_positive=positive)

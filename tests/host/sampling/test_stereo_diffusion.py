@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
+from tests.host.tiny.samplers import REFUSED, SAMPLERS, WITHOUT_MEMORY
 from tools.host.in_process import pack_module
 
 pytestmark = pytest.mark.usefixtures("host")
@@ -167,38 +168,13 @@ def test_pictures_of_a_batch_do_not_touch_each_other(name: str, rows: int, colum
         assert tiny.error(together[[index, index + 3]], alone) <= BATCH_ERROR
 
 
-REFUSED = {"dpm_fast", "dpm_adaptive"}
-# Each step of these needs the one before alone: cutting the schedule changes nothing, whatever noise they draw.
-WITHOUT_MEMORY = {
-    "ddim", "ddpm", "dpm_2", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_2s_ancestral_cfg_pp", "dpmpp_sde",
-    "dpmpp_sde_gpu", "euler", "euler_ancestral", "euler_ancestral_cfg_pp", "euler_cfg_pp", "exp_heun_2_x0",
-    "exp_heun_2_x0_sde", "heun", "lcm", "seeds_2", "seeds_3",
-}  # fmt: skip
-
-
-def all_samplers() -> list[str]:
-    """The host's list, known before the host is."""
-    return sorted(
-        WITHOUT_MEMORY
-        | REFUSED
-        | {"deis", "dpmpp_2m", "dpmpp_2m_cfg_pp", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu", "dpmpp_2m_sde_heun"}
-        | {"dpmpp_2m_sde_heun_gpu", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu", "er_sde", "gradient_estimation"}
-        | {"gradient_estimation_cfg_pp", "heunpp2", "ipndm", "ipndm_v", "lms", "res_multistep"}
-        | {"res_multistep_ancestral", "res_multistep_ancestral_cfg_pp", "res_multistep_cfg_pp", "sa_solver"}
-        | {"sa_solver_pece", "uni_pc", "uni_pc_bh2"}
-    )
-
-
-def test_no_sampler_of_the_host_is_left_out():
-    import comfy.samplers
-
-    assert all_samplers() == sorted(comfy.samplers.SAMPLER_NAMES)
-
-
 # One family is enough for those that begin anew.
 @pytest.mark.parametrize(
     ("name", "inner"),
-    [*(("sd3", inner) for inner in all_samplers()), *(("sd15", inner) for inner in sorted(WITHOUT_MEMORY))],
+    [
+        *(("sd3", inner) for inner in [*SAMPLERS, *sorted(REFUSED)]),
+        *(("sd15", inner) for inner in sorted(WITHOUT_MEMORY)),
+    ],
 )
 def test_every_sampler_makes_a_pair_or_is_refused_by_name(name: str, inner: str):
     if inner in REFUSED:
