@@ -19,7 +19,7 @@ class CrossViewAttentionPatch(io.ComfyNode):
             node_id="Stereo_CrossViewAttentionPatch",
             display_name="Cross-View Attention",
             category="stereo/sampling",
-            description="Couples the self-attention of the two views of a pair, so that the right follows the left.",
+            description="Couples the self-attention of a pair's two views, so that the right one follows the left.",
             search_aliases=[
                 "StereoDiffusion",
                 "StereoCrafter-Zero",
@@ -34,7 +34,7 @@ class CrossViewAttentionPatch(io.ComfyNode):
                     "LoRAs and other patches stay.",
                 ),
                 attention_input(
-                    "mode", "How the views of a pair see each other.", AttentionMode.LEFT_KV, optional=False
+                    "mode", "How the views of a pair read each other.", AttentionMode.LEFT_KV, optional=False
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -42,7 +42,7 @@ class CrossViewAttentionPatch(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="Active from this fraction of the steps on. 0 is the first step.",
+                    tooltip="Fraction of the steps at which coupling starts, 0 to 1. 0 is the first step.",
                 ),
                 io.Float.Input(
                     "end_percent",
@@ -50,23 +50,23 @@ class CrossViewAttentionPatch(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="Active before this fraction of the steps. 1 is to the end.",
+                    tooltip="Fraction of the steps at which coupling ends, 0 to 1. 1 is the end.",
                 ),
                 io.String.Input(
                     "blocks",
                     default="",
                     advanced=True,
-                    tooltip="Blocks that are coupled, all when empty. U-Nets: middle, output.3-5. Flux and "
-                    "HunyuanVideo: double, single.0-9. Others: block.0-9. Separate with commas.",
+                    tooltip="Blocks that are coupled, separated by commas; all when empty.\n"
+                    "U-Nets: middle, output.3-5. Flux and HunyuanVideo: double, single.0-9. Others: block.0-9.",
                 ),
                 io.Boolean.Input(
                     "temporal",
                     default=False,
                     advanced=True,
-                    tooltip="SVD only: couple the attention over time too, not only the one within each frame.",
+                    tooltip="SVD only: couple attention over time as well as within each frame.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="A copy; the model that came in stays as it is.")],
+            outputs=[io.Model.Output(display_name="model", tooltip="A copy; the input model is not changed.")],
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""DDIMInversion: a picture's latent to the noise that the model makes it from, and to every x between."""
+"""DDIMInversion: a picture's latent to the noise that the model makes it from, and every x in between."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class DDIMInversion(io.ComfyNode):
             node_id="Stereo_DDIMInversion",
             display_name="DDIM Inversion",
             category="stereo/sampling",
-            description="Finds the noise from which the model makes a given picture, and all states on the way.",
+            description="Finds the noise from which the model makes a given picture, and every x on the way.",
             search_aliases=["invert", "unsampler", "reverse", "image to noise", "null-text inversion", "rf inversion"],
             inputs=[
                 io.Model.Input("model", tooltip="Any diffusion or flow model."),
                 io.Conditioning.Input(
                     "positive",
-                    tooltip="Text that describes the picture. There is no negative, inversion runs without guidance.",
+                    tooltip="Text that describes the picture. There is no negative: inversion runs without guidance.",
                 ),
                 io.Latent.Input("latent", tooltip="Latent of the picture or video, from VAE Encode."),
                 io.Sigmas.Input(
@@ -40,20 +40,20 @@ class DDIMInversion(io.ComfyNode):
                     default=0,
                     min=0,
                     max=20,
-                    tooltip="Rounds of fixed-point iteration in each step. 0 is the paper's inversion.\n"
-                    "1 to 3 bring the sampler back much nearer to the picture; each costs one more model run a step.",
+                    tooltip="Rounds of fixed-point iteration in each step, 0 to 20. 0 is plain DDIM inversion.\n"
+                    "1 to 3 bring the sampler much closer to the picture; each costs one more model run per step.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(
                     display_name="noise",
-                    tooltip="The state at the first noise level, for a sampler with add_noise off or Disable Noise.",
+                    tooltip="x at the first noise level, for a sampler with add_noise off or with Disable Noise.",
                 ),
-                TRAJECTORY.Output(display_name="trajectory", tooltip="The states at all noise levels."),
+                TRAJECTORY.Output(display_name="trajectory", tooltip="x at all noise levels."),
                 io.Sigmas.Output(
                     display_name="sigmas",
-                    tooltip="The noise levels of the other outputs: the input's, except that a flow model's first is\n"
-                    "0.9999 in place of 1. Sample noise on these.",
+                    tooltip="The noise levels of the other outputs: those of the input, but a flow model's first is\n"
+                    "0.9999 in place of 1. Use them to sample from noise.",
                 ),
             ],
         )

@@ -1,4 +1,4 @@
-"""DepthConditioning: a depth map to the conditioning of a stereo pair, for SD2-depth or a depth ControlNet."""
+"""DepthConditioning: the conditioning of a stereo pair by a depth map, for SD2-depth or a depth ControlNet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RightDepth(str, Enum):
 
 
 class DepthConditioning(io.ComfyNode):
-    """Tell a depth model what each eye has in front of it."""
+    """Give a depth-conditioned model the depth map of each eye."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -42,14 +42,16 @@ class DepthConditioning(io.ComfyNode):
             "or as the hint of a depth ControlNet.",
             search_aliases=["depth2img", "depth to image", "512-depth", "controlnet depth", "D2SI", "depth to stereo"],
             inputs=[
+                # what to condition
                 io.Conditioning.Input("positive", tooltip="What the picture should show."),
                 io.Conditioning.Input("negative", tooltip="What it should not show."),
                 io.Image.Input(
                     "depth",
-                    tooltip="Depth map of the left view, white is near, of the picture's shape. One for each picture, "
-                    "or one for all.",
+                    tooltip="Depth map of the left view, white is near, of the same shape as the picture. One for each "
+                    "picture, or one for all.",
                 ),
                 io.Latent.Input("latent", tooltip="The latent that the sampler gets; only its size is used."),
+                # the shift
                 *geometry_inputs(),
                 io.Combo.Input(
                     "right_depth",
@@ -58,13 +60,14 @@ class DepthConditioning(io.ComfyNode):
                     tooltip="What the right view is generated from.\nwarped: the depth map as the right eye sees it, "
                     "by the same shift as the latent's (default).\nleft: the left view's map for both.",
                 ),
+                # the ControlNet
                 io.Float.Input(
                     "strength",
                     default=1.0,
                     min=0.0,
                     max=10.0,
                     step=0.01,
-                    tooltip="Strength of control_net, 0 to 10. Without one it is not used.",
+                    tooltip="Strength of control_net, 0 to 10. Not used without one.",
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -73,7 +76,7 @@ class DepthConditioning(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="Where in the schedule control_net starts, 0 to 1. Without one it is not used.",
+                    tooltip="Fraction of the schedule at which control_net starts, 0 to 1. Not used without one.",
                 ),
                 io.Float.Input(
                     "end_percent",
@@ -82,7 +85,7 @@ class DepthConditioning(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="Where in the schedule control_net ends, 0 to 1. Without one it is not used.",
+                    tooltip="Fraction of the schedule at which control_net ends, 0 to 1. Not used without one.",
                 ),
                 io.ControlNet.Input(
                     "control_net",
@@ -90,7 +93,9 @@ class DepthConditioning(io.ComfyNode):
                     tooltip="A depth ControlNet for the model. Without it the model must be SD2-depth, which takes "
                     "depth as a fifth channel.",
                 ),
-                io.Vae.Input("vae", optional=True, tooltip="For ControlNets that need it, as those of SD3 and Flux."),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="For ControlNets that need one, such as those of SD3 and Flux."
+                ),
             ],
             outputs=[io.Conditioning.Output(display_name="positive"), io.Conditioning.Output(display_name="negative")],
             hidden=[io.Hidden.unique_id],
@@ -99,14 +104,17 @@ class DepthConditioning(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what to condition
         positive: Conditioning,
         negative: Conditioning,
         depth: Tensor,
         latent: dict[str, Any],
+        # the shift
         max_disparity: float,
         convergence: float,
         exponent: float,
         right_depth: str,
+        # the ControlNet
         strength: float,
         start_percent: float,
         end_percent: float,
@@ -115,7 +123,8 @@ class DepthConditioning(io.ComfyNode):
     ) -> io.NodeOutput:
         if control_net is not None and start_percent > end_percent:
             raise ValueError(
-                f"start_percent is {start_percent} and end_percent {end_percent}. Let start come before end."
+                f"start_percent is {start_percent} and end_percent {end_percent}. "
+                "Set start_percent no higher than end_percent."
             )
         shape = _left_shape(latent)
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
@@ -136,7 +145,7 @@ class DepthConditioning(io.ComfyNode):
 
 
 def _attach(control: Any, paired: bool, *conditionings: Conditioning) -> Iterator[Conditioning]:
-    """Add a ControlNet to every entry; entries that had the same one before share the copy that goes on from it."""
+    """Add a ControlNet to every entry; entries that share an earlier ControlNet share the copy that follows it."""
     continued = {}
     for conditioning in conditionings:
         before = [values.get("control") for _, values in conditioning]
@@ -152,24 +161,39 @@ def _attach(control: Any, paired: bool, *conditionings: Conditioning) -> Iterato
 
 
 def _left_shape(latent: dict[str, Any]) -> tuple[int, int, int, int]:
-    """The shape of the left views' latent."""
+    """Return the shape of the left views' latent, (B, C, H, W)."""
     expect_latent("latent", latent["samples"], pictures_only=True)
     batch, channels, height, width = latent["samples"].shape
     return batch // 2 if is_pair(latent, guess=True) else batch, channels, height, width
 
 
 def _warp(depth: Tensor, disparity: Tensor) -> Tensor:
-    """The right view's depth maps, at their own size, moved as far as the latent is; a point keeps its depth."""
+    """Return the depth maps as the right eye sees them; every point keeps its depth.
+
+    Args:
+        depth: (B, 1, H, W) in [0, 1], the left view's.
+        disparity: (B, 1, h, w) in columns of the latent, by which the latent is shifted.
+
+    Returns:
+        (B, 1, H, W) in [0, 1].
+    """
     scale = depth.shape[-1] / disparity.shape[-1]
     return render_view(depth, resize_nearest(disparity, tuple(depth.shape[-2:])) * scale, Quality.FAST).image
 
 
 def _fifth_channel(views: list[Tensor], size: tuple[int, int]) -> Tensor:
-    """Bring the views' maps, left first, to latent size in [-1, 1], far to near.
+    """Bring the views' maps to the latent's size and to [-1, 1], far to near.
 
     This is Stability AI's convention for SD2-depth (scripts/gradio/depth2img.py of Stability-AI/stablediffusion):
-    bicubic to the latent's size, then each picture's minimum to -1 and its maximum to 1. The right view takes the
-    left one's range here, so that a point has the same value in both.
+    bicubic to the latent's size, then each picture's minimum to -1 and its maximum to 1. Here the right view takes the
+    left one's range, so that a point has the same value in both.
+
+    Args:
+        views: (B, 1, H, W) in [0, 1], the left view first.
+        size: (h, w) of the latent.
+
+    Returns:
+        (B, 1, h, w), or (2B, 1, h, w) for two views.
     """
     maps = [functional.interpolate(view, size=size, mode="bicubic", align_corners=False) for view in views]
     low, high = (end((1, 2, 3), keepdim=True) for end in (maps[0].amin, maps[0].amax))

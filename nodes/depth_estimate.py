@@ -47,8 +47,8 @@ class DepthEstimate(io.ComfyNode):
                 io.Boolean.Input(
                     "stabilize",
                     default=True,
-                    tooltip="Take out the jumps of scale and offset between neighbouring frames of a scene, judged by "
-                    "what stands still. Does nothing to a single picture or under a moving camera.",
+                    tooltip="Remove jumps of scale and offset between neighbouring frames of a scene, judged by what "
+                    "stands still. Does nothing to a single picture or under a moving camera.",
                 ),
                 io.Int.Input(
                     "resolution",
@@ -56,9 +56,9 @@ class DepthEstimate(io.ComfyNode):
                     min=0,
                     max=4096,
                     step=2,
-                    tooltip="Longest side, in pixels, at which the model runs, rounded to what it takes; 0 is the "
-                    "model's own (384 to 924, Depth Pro 1536 and no other, GLPN the picture's).\n"
-                    "Higher: finer edges, more memory and time, less certain large shapes. MoGe: about 650 to 1100. "
+                    tooltip="Longest side, in pixels, at which the model runs, rounded to what it accepts; 0 is the "
+                    "model's own (384 to 924; Depth Pro only 1536; GLPN the picture's).\n"
+                    "Higher: finer edges, more memory and time, less reliable large shapes. MoGe: about 650 to 1100. "
                     "Not used for geometry.",
                 ),
                 io.Int.Input(
@@ -66,7 +66,7 @@ class DepthEstimate(io.ComfyNode):
                     default=4,
                     min=1,
                     max=256,
-                    tooltip="Frames per call of the model. Lower it when memory runs out. The result is the same. "
+                    tooltip="Frames per call of the model. Lower it when memory runs out; the result is the same. "
                     "Not used for geometry.",
                 ),
                 io.Float.Input(
@@ -83,8 +83,8 @@ class DepthEstimate(io.ComfyNode):
             outputs=[
                 io.Image.Output(
                     display_name="depth",
-                    tooltip="Relative inverse depth in [0, 1] as a grey picture, white near; the size and frame count "
-                    "of image.",
+                    tooltip="Relative inverse depth in [0, 1] as grey pictures, white is near, as many and as large as "
+                    "those of image.",
                 )
             ],
         )
@@ -110,7 +110,7 @@ class DepthEstimate(io.ComfyNode):
 
 
 def _to_image(depth: Tensor, size: tuple[int, int]) -> Tensor:
-    """Write (T, 1, h, w) into an IMAGE (T, H, W, 3) frame by frame: a long clip is never held twice at full size."""
+    """Resize (T, 1, h, w) to an IMAGE (T, H, W, 3), frame by frame: a long clip is in memory once at full size."""
     image = torch.empty(
         len(depth),
         *size,

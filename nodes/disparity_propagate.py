@@ -13,11 +13,13 @@ from ..stereo_core.scenes import find_scene_starts
 from .depth.clip_flow import clip_flows
 from .host import compute_device, core_to_image, depth_to_core, image_to_core
 
-# How far the shapes of the clip and of its depth may differ: sizes that were rounded to what a model takes.
+# How far the aspect ratios of a clip and its depth may differ, for sizes that were rounded to what a model accepts.
 _SAME_SHAPE = 0.02
 
 
 class DisparityPropagate(io.ComfyNode):
+    """Average every frame's depth with that of its neighbours, carried along the motion."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -28,11 +30,10 @@ class DisparityPropagate(io.ComfyNode):
             "and averaged with theirs.",
             search_aliases=["StereoCrafter-Zero", "temporal", "flicker", "deflicker", "depth", "optical flow", "RAFT"],
             inputs=[
-                # First, so that the bypassed node hands on the depth: the host takes the first input of the same type.
+                # First, so that the node hands on the depth when it is bypassed: the host then takes the first IMAGE.
                 io.Image.Input(
                     "depth",
-                    tooltip="Depth maps of the clip, white near: one for each frame, of its size or of any other of "
-                    "the same shape.",
+                    tooltip="Depth maps of the clip, one for each frame, white is near, any size of the same shape.",
                 ),
                 io.Image.Input("image", tooltip="The frames of the clip, in which the motion is found."),
                 io.Combo.Input(
@@ -40,8 +41,8 @@ class DisparityPropagate(io.ComfyNode):
                     options=Averaging,
                     default=Averaging.MEAN.value,
                     tooltip="mean: of all maps that are carried to a frame (StereoCrafter-Zero, D.1).\n"
-                    "consistent: each counts as far as forward and backward motion agree on the way, so that what was "
-                    "hidden does not. Sharper edges beside moving things.",
+                    "consistent: weighted by how well forward and backward motion agree on the way, so that hidden "
+                    "points do not count. Sharper edges beside moving objects.",
                 ),
                 io.Int.Input(
                     "reach",
@@ -49,7 +50,7 @@ class DisparityPropagate(io.ComfyNode):
                     min=0,
                     max=4096,
                     tooltip="Over how many frames, before and after, a map is carried. 0: over the whole scene.\n"
-                    "More: steadier. Less (2 to 8): sharper, for fast or unclear motion. No map crosses a cut.",
+                    "More: steadier. Fewer (2 to 8): sharper, for fast or unclear motion. No map crosses a cut.",
                 ),
                 io.Int.Input(
                     "resolution",
@@ -58,19 +59,19 @@ class DisparityPropagate(io.ComfyNode):
                     max=4096,
                     step=8,
                     tooltip="Longest side, in pixels, at which the motion is found, at most the clip's; 0 is the "
-                    "clip's own. More: finer, slower. Without a model 480 is a good size; with RAFT 480 to 960.",
+                    "clip's own. Higher: finer, slower. Without a model 480 is a good value; with RAFT 480 to 960.",
                 ),
                 io.Custom("OPTICAL_FLOW").Input(
                     "flow_model",
                     optional=True,
-                    tooltip="From Load Optical Flow Model (RAFT): better on fast motion and thin things.\n"
+                    tooltip="From Load Optical Flow Model (RAFT): better on fast motion and thin objects.\n"
                     "Without it the motion is found by TV-L1, a classical method without weights.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="depth",
-                    tooltip="The steadied depth maps, white near, in the number and size of depth.",
+                    tooltip="The steadied depth maps, white is near, as many and as large as those of depth.",
                 )
             ],
         )
@@ -91,12 +92,12 @@ def _expect_fit(frames: Tensor, inverse: Tensor) -> None:
     if len(inverse) != len(frames):
         raise ValueError(
             f"depth holds {len(inverse)} maps for {len(frames)} frames of image. Give one for each frame, for example "
-            "with Depth Estimate."
+            "from Depth Estimate."
         )
     height, width = frames.shape[-2:]
     rows, columns = inverse.shape[-2:]
     if abs(rows * width / (columns * height) - 1) > _SAME_SHAPE:
         raise ValueError(
             f"depth is {columns}x{rows} and image is {width}x{height}, another shape. Make the depth maps from these "
-            "frames, or scale them to that shape with Upscale Image."
+            "frames, or scale them to the same shape with Upscale Image."
         )

@@ -1,7 +1,8 @@
-"""DissolveDepth: a depth map without its fine detail, by one step of a diffusion model or by a low-pass."""
+"""DissolveDepth: a depth map without fine detail, by one step of a diffusion model or by a low-pass filter."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from .host import core_to_image, depth_to_core, each_frame, show_text
 
 
 class DissolveDepth(io.ComfyNode):
-    """Take the fine detail out of a depth map."""
+    """Remove the fine detail of a depth map."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -23,17 +24,18 @@ class DissolveDepth(io.ComfyNode):
             node_id="Stereo_DissolveDepth",
             display_name="Dissolve Depth",
             category="stereo/depth",
-            description="Takes the fine detail out of a depth map or clip, so that warped latents stay coherent: by "
-            "one step of a diffusion model, or by a low-pass that needs none.",
+            description="Removes the fine detail of a depth map or clip, so that warped latents stay coherent: by one "
+            "step of a diffusion model, or by a low-pass filter that needs no model.",
             search_aliases=["dissolved depth", "smooth depth", "blur depth", "guided filter", "StereoCrafter-Zero"],
             inputs=[
+                # what to dissolve, and how far
                 io.Image.Input("depth", tooltip="Depth map, white is near, or the maps of a clip's frames."),
                 io.Combo.Input(
                     "method",
                     options=DissolveMethod,
                     default=DissolveMethod.DISSOLVE.value,
-                    tooltip="dissolve: one step of the model, the paper's; needs model, vae and positive.\n"
-                    "gaussian: blur by radius. resample: scale down and up. edge_aware: smooth surfaces by radius, "
+                    tooltip="dissolve: one step of the model (StereoCrafter-Zero); needs model, vae and positive.\n"
+                    "gaussian: blur by radius. resample: scale down and up. edge_aware: smooth surfaces by radius and "
                     "keep the edges between them. These three need no model.",
                 ),
                 io.Int.Input(
@@ -41,8 +43,9 @@ class DissolveDepth(io.ComfyNode):
                     default=40,
                     min=0,
                     max=STEPS,
-                    tooltip=f"How much dissolve takes away: the step of {STEPS} that the map is taken for, 0 nothing.\n"
-                    "The paper: 45 at 1024x576, 40 at 512x320, 0 at 256x256; 20 for scenes with fine structure.",
+                    tooltip=f"How much dissolve removes: the step of {STEPS} that the map is taken for; 0 is nothing.\n"
+                    "StereoCrafter-Zero takes 45 at 1024x576, 40 at 512x320, 0 at 256x256, and 20 for scenes with fine "
+                    "structure.",
                 ),
                 io.Float.Input(
                     "radius",
@@ -50,8 +53,8 @@ class DissolveDepth(io.ComfyNode):
                     min=0.0,
                     max=10.0,
                     step=0.1,
-                    tooltip="Of gaussian (its standard deviation) and edge_aware (half its window), in percent of the "
-                    "width, 0 = nothing.",
+                    tooltip="Radius in percent of the width: the std of gaussian, or half the window of edge_aware. "
+                    "0 removes nothing.",
                 ),
                 io.Float.Input(
                     "scale",
@@ -59,15 +62,17 @@ class DissolveDepth(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="Of resample: the small map's share of the size, 1 = nothing. The paper: 0.5 and 0.25.",
+                    tooltip="Size of the small map of resample, as a fraction of the full size. 1 removes nothing; "
+                    "StereoCrafter-Zero takes 0.5 and 0.25.",
                 ),
+                # clips
                 io.Int.Input(
                     "window",
                     default=0,
                     min=0,
                     max=4096,
                     tooltip="Frames that a video model gets at once; 0, or more than there are, is the whole clip.\n"
-                    "For clips that do not fit into memory, or are longer than the model knows.\n"
+                    "For clips that do not fit into memory, or are longer than those the model was trained on.\n"
                     "Picture models take each frame by itself.",
                 ),
                 io.Int.Input(
@@ -77,44 +82,46 @@ class DissolveDepth(io.ComfyNode):
                     max=4095,
                     tooltip="Frames over which one window fades into the next, less than window.",
                 ),
+                # what is shown, and how the model is used
                 io.Boolean.Input(
                     "strip",
                     default=False,
                     tooltip="Show the middle frame at several strengths, radii or scales to choose from.\nCosts one "
-                    "more model run for each of five strengths, on the frame or on a video model's window.",
+                    "more model run for each of five strengths, on that frame or on its window of a video model.",
                 ),
                 io.Boolean.Input(
                     "keep_range",
                     default=True,
                     advanced=True,
-                    tooltip="Give the dissolved clip the brightness and contrast it had: one gain and offset for all "
-                    "its frames.\nWithout, it is the paper's formula alone, which makes both larger with strength.",
+                    tooltip="Give the dissolved clip back its brightness and contrast: one gain and offset for all its "
+                    "frames.\nOff: StereoCrafter-Zero's formula alone, which raises both with strength.",
                 ),
                 io.Combo.Input(
                     "form",
                     options=DissolveForm,
                     default=DissolveForm.PAPER.value,
                     advanced=True,
-                    tooltip="paper: the map is taken for a state in DDIM's form, a higher strength takes more away.\n"
-                    "code: as the published code does, in SVD's form; strengths count from the noisy end, a lower one "
-                    "takes more away (1 to 49).",
+                    tooltip="paper: the map is taken for an x in DDIM's form; a higher strength removes more.\n"
+                    "code: as StereoCrafter-Zero's code does, in SVD's form; strengths count from the noisy end (1 to "
+                    "49), and a lower one removes more.",
                 ),
+                # the model
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="For dissolve: any diffusion or flow model, best the one the depth was made with.",
+                    tooltip="For dissolve: any diffusion or flow model, preferably the one the depth was made with.",
                 ),
                 io.Vae.Input("vae", optional=True, tooltip="For dissolve: the model's own VAE."),
                 io.Conditioning.Input(
                     "positive",
                     optional=True,
-                    tooltip="For dissolve: what the model is told, an empty prompt for text models, the clip for SVD.",
+                    tooltip="For dissolve: an empty prompt for text models, the clip's conditioning for SVD.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="depth",
-                    tooltip="The map without fine detail, of the same size and frames, white near.",
+                    tooltip="The maps without fine detail, as many and as large, white is near.",
                 )
             ],
             hidden=[io.Hidden.unique_id],
@@ -123,16 +130,20 @@ class DissolveDepth(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what to dissolve, and how far
         depth: Tensor,
         method: str,
         strength: int,
         radius: float,
         scale: float,
+        # clips
         window: int,
         overlap: int,
+        # what is shown, and how the model is used
         strip: bool,
         keep_range: bool,
         form: str,
+        # the model
         model: Any = None,
         vae: Any = None,
         positive: Any = None,
@@ -141,33 +152,54 @@ class DissolveDepth(io.ComfyNode):
         kind = DissolveMethod(method)
         amount = {DissolveMethod.DISSOLVE: strength, DissolveMethod.RESAMPLE: scale}.get(kind, radius)
         nothing, *others = amounts_to_show(kind, amount, strip)
-        middle = len(maps) // 2
-        result, shown = depth, [maps[middle]]
+        result, shown = depth, [maps[len(maps) // 2]]
         if others:
             worker = LowPass(kind)
             if kind is DissolveMethod.DISSOLVE:
                 given = {"model": model, "vae": vae, "positive": positive}
                 _expect_all(given)
                 worker = DepthDissolver(**given, form=form, keep_range=keep_range, window=window, overlap=overlap)
-            whole, single = worker.ticks(len(maps))
-            tick = partial(next, each_frame(sum(whole if other == amount else single for other in others)))
-            for other in others:
-                if other == amount:
-                    clip = worker.clip(maps, amount, tick)
-                    result = core_to_image(clip.expand(-1, 3, -1, -1))
-                    shown.append(clip[middle])
-                else:
-                    shown.append(worker.frame(maps, middle, other, tick))
+            clip, frames = _dissolve(worker, maps, amount, others)
+            shown += frames
+            if clip is not None:
+                result = core_to_image(clip.expand(-1, 3, -1, -1))
         text = "row by row: " + ", ".join(caption(kind, each) for each in (nothing, *others))
         show_text(cls, text)
         preview = ui.PreviewImage(core_to_image(draw_strip(shown)), cls=cls)
         return io.NodeOutput(result, ui={**preview.as_dict(), "text": (text,)})
 
 
+def _dissolve(
+    worker: LowPass | DepthDissolver, maps: Tensor, amount: float, amounts: Sequence[float]
+) -> tuple[Tensor | None, list[Tensor]]:
+    """Dissolve a clip by one amount, and its middle frame by several, with progress on the node.
+
+    Args:
+        worker: what dissolves.
+        maps: (T, 1, H, W) in [0, 1].
+        amount: for the clip; strength, radius or scale.
+        amounts: for the middle frame.
+
+    Returns:
+        The clip (T, 1, H, W), ``None`` if ``amount`` is not among ``amounts``; and the middle frame (1, H, W) at each.
+    """
+    middle = len(maps) // 2
+    whole, single = worker.ticks(len(maps))
+    tick = partial(next, each_frame(sum(whole if each == amount else single for each in amounts)))
+    clip, frames = None, []
+    for each in amounts:
+        if each == amount:
+            clip = worker.clip(maps, amount, tick)
+            frames.append(clip[middle])
+        else:
+            frames.append(worker.frame(maps, middle, each, tick))
+    return clip, frames
+
+
 def _expect_all(given: dict[str, Any]) -> None:
     missing = [name for name, value in given.items() if value is None]
     if missing:
         raise ValueError(
-            f"method: dissolve needs {' and '.join(missing)} too. Connect what is missing, or choose gaussian, "
+            f"method: dissolve also needs {' and '.join(missing)}. Connect what is missing, or choose gaussian, "
             "resample or edge_aware, which need no model."
         )

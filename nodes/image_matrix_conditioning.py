@@ -1,4 +1,4 @@
-"""ImageMatrixConditioning: an orbit and a video to what both models are told about every row and column."""
+"""ImageMatrixConditioning: the conditioning of all rows and columns of an image matrix, from an orbit and a video."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class ImageMatrixConditioning(io.ComfyNode):
             node_id="Stereo_ImageMatrixConditioning",
             display_name="Image Matrix Conditioning",
             category="stereo/multiview",
-            description="Tells a video model and a multi-view model what every view and frame of an image matrix "
-            "must show, from an orbit and a video of the same object.",
+            description="Conditions a video model and a multi-view model for every view and frame of an image matrix, "
+            "from an orbit and a video of the same object.",
             search_aliases=["diffusion squared", "4D", "SV3D", "SVD", "multi-view video", "image to 4d"],
             inputs=[
+                # the two strips
                 io.Image.Input(
                     "view_strip",
                     tooltip="The orbit at the video's first frame: one picture for each view. The last picture is\n"
@@ -38,6 +39,7 @@ class ImageMatrixConditioning(io.ComfyNode):
                     tooltip="The video of the reference view: one picture for each frame, of the orbit's size. The\n"
                     "first frame shows what the orbit's last picture shows.",
                 ),
+                # the models
                 io.ClipVision.Input("video_clip_vision", tooltip="CLIP_VISION of the video model (SVD)."),
                 io.Vae.Input("video_vae", tooltip="VAE of the video model (SVD)."),
                 io.ClipVision.Input("multiview_clip_vision", tooltip="CLIP_VISION of the multi-view model (SV3D)."),
@@ -45,19 +47,20 @@ class ImageMatrixConditioning(io.ComfyNode):
                     "multiview_vae",
                     tooltip="VAE of the multi-view model (SV3D); its latents must be like the video model's.",
                 ),
+                # the video
                 io.Int.Input(
                     "motion_bucket_id",
                     default=127,
                     min=1,
                     max=1023,
-                    tooltip="How much moves in every view's video, as in SVD_img2vid_Conditioning; higher moves more.",
+                    tooltip="How much moves in every view's video, as in SVD_img2vid_Conditioning; higher is more.",
                 ),
                 io.Int.Input(
                     "fps",
                     default=6,
                     min=1,
                     max=1024,
-                    tooltip="Frames per second that the video model is told; higher makes smaller steps.",
+                    tooltip="Frames per second, as in SVD_img2vid_Conditioning; higher makes smaller steps.",
                 ),
                 io.Float.Input(
                     "augmentation_level",
@@ -65,8 +68,8 @@ class ImageMatrixConditioning(io.ComfyNode):
                     min=0.0,
                     max=10.0,
                     step=0.01,
-                    tooltip="Noise on the picture that the video model sees, 0 to 10, as a share of white.\n"
-                    "More lets the video leave the picture; 0.02 is what the paper's code takes.",
+                    tooltip="Std of the noise on the picture that the video model sees, 0 to 10, where white is 1.\n"
+                    "More lets the video depart from the picture; Diffusion²'s code takes 0.02.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -74,7 +77,7 @@ class ImageMatrixConditioning(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Of the noise that augmentation_level adds.",
+                    tooltip="Seed of the noise that augmentation_level adds.",
                 ),
                 io.Float.Input(
                     "elevation",
@@ -82,9 +85,10 @@ class ImageMatrixConditioning(io.ComfyNode):
                     min=-90.0,
                     max=90.0,
                     step=0.1,
-                    tooltip="Degrees by which the camera stands above the object's middle, for SV3D_p;\n"
-                    "as the orbit was sampled.",
+                    tooltip="Degrees by which the camera is above the object's middle, for SV3D_p;\n"
+                    "the same as the orbit was sampled with.",
                 ),
+                # guidance
                 io.Float.Input(
                     "guidance_first",
                     default=1.5,
@@ -99,8 +103,8 @@ class ImageMatrixConditioning(io.ComfyNode):
                     min=0.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="Guidance of the video model at the last frame. Higher keeps the picture more, and\n"
-                    "burns its colours in the end.",
+                    tooltip="Guidance of the video model at the last frame. Higher keeps closer to the picture, and\n"
+                    "finally oversaturates its colours.",
                 ),
                 io.Float.Input(
                     "multiview_guidance",
@@ -110,17 +114,19 @@ class ImageMatrixConditioning(io.ComfyNode):
                     step=0.1,
                     tooltip="Guidance of the multi-view model, for all views.",
                 ),
+                # the views
                 io.String.Input(
                     "azimuths",
                     default="",
-                    tooltip="Degrees around the object of each view, the last 0, for SV3D_p: connect azimuths of\n"
+                    tooltip="Degrees of each view around the object, the last 0, for SV3D_p: connect azimuths of\n"
                     "Orbit Conditioning. One number: degrees from view to view, such as 17.1429 for 21 views all\n"
-                    "around. Empty: the full turn of the host's SV3D_Conditioning.",
+                    "around. Empty: the full turn of SV3D_Conditioning.",
                 ),
             ],
             outputs=[
                 MATRIX_CONDITIONING.Output(
-                    display_name="conditioning", tooltip="For Score Composition Sampler: one entry a row and a column."
+                    display_name="conditioning",
+                    tooltip="For Score Composition Sampler: an entry for each row and column.",
                 )
             ],
             hidden=[io.Hidden.unique_id],
@@ -129,20 +135,25 @@ class ImageMatrixConditioning(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # the two strips
         view_strip: Tensor,
         frame_strip: Tensor,
+        # the models
         video_clip_vision: Any,
         video_vae: Any,
         multiview_clip_vision: Any,
         multiview_vae: Any,
+        # the video
         motion_bucket_id: int,
         fps: int,
         augmentation_level: float,
         seed: int,
         elevation: float,
+        # guidance
         guidance_first: float,
         guidance_last: float,
         multiview_guidance: float,
+        # the views
         azimuths: str,
     ) -> io.NodeOutput:
         orbit, video = image_to_core(view_strip, "view_strip"), image_to_core(frame_strip, "frame_strip")
@@ -166,16 +177,21 @@ class ImageMatrixConditioning(io.ComfyNode):
 
 
 def _common_size(orbit: Tensor, video: Tensor) -> tuple[int, int]:
+    """Return (H, W) of both strips, (V, 3, H, W) and (F, 3, H, W), which SVD and SV3D take.
+
+    Raises:
+        ValueError: two sizes, or one that 8 does not divide.
+    """
     (height, width), other = orbit.shape[2:], video.shape[2:]
     if other != orbit.shape[2:]:
         raise ValueError(
-            f"view_strip is {width}x{height} and frame_strip is {other[1]}x{other[0]}; they meet in one picture. "
-            "Crop and scale them alike, with the object at the same place and size."
+            f"view_strip is {width}x{height} and frame_strip is {other[1]}x{other[0]}, but they share one picture. "
+            "Crop and scale them alike, with the object in the same place and of the same size."
         )
     if height % 8 or width % 8:
         raise ValueError(
-            f"view_strip and frame_strip are {width}x{height}. Scale both to a width and height that 8 divides; "
-            "SV3D was trained at 576x576."
+            f"view_strip and frame_strip are {width}x{height}. Scale both to a width and height that are multiples of "
+            "8; SV3D was trained at 576x576."
         )
     return height, width
 
@@ -184,6 +200,6 @@ def _expect_one_latent_space(row: Conditioning, column: Conditioning) -> None:
     video, multiview = (tuple(part[0][1]["concat_latent_image"].shape[1:]) for part in (row, column))
     if video != multiview:
         raise ValueError(
-            f"video_vae makes latents of {video} (channels, rows, columns) and multiview_vae of {multiview}. Both "
+            f"video_vae makes latents of {video} (channels, height, width) and multiview_vae of {multiview}. Both "
             "models must share one latent space, as SVD and SV3D do: connect the VAE of each."
         )

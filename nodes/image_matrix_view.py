@@ -1,4 +1,4 @@
-"""ImageMatrixView: the pictures of an image matrix that one wants to see, and no others decoded."""
+"""ImageMatrixView: decodes those pictures of an image matrix that one wants to see, and no others."""
 
 from __future__ import annotations
 
@@ -48,10 +48,11 @@ class ImageMatrixView(io.ComfyNode):
             node_id="Stereo_ImageMatrixView",
             display_name="Image Matrix View",
             category="stereo/multiview",
-            description="Decodes from an image matrix what one wants to see: a view's video, a frame's orbit, a stereo "
-            "pair, a path through views and time, or a contact sheet.",
+            description="Decodes part of an image matrix: a view's video, a frame's orbit, a stereo pair, a path "
+            "through views and time, or a contact sheet.",
             search_aliases=["4D", "bullet time", "multi-view video", "orbit", "contact sheet", "stereo pair"],
             inputs=[
+                # what to decode
                 io.Latent.Input("matrix", tooltip="The image matrix, from Score Composition Sampler."),
                 io.Vae.Input("vae", tooltip="VAE of the video model. It decodes only the pictures that are shown."),
                 io.Combo.Input(
@@ -59,24 +60,25 @@ class ImageMatrixView(io.ComfyNode):
                     options=[show.value for show in Show],
                     default=Show.VIEW.value,
                     tooltip="view: the video of view. frame: the orbit at frame.\n"
-                    "stereo: view as the right eye's video and the view spacing before it as the left eye's; all left\n"
+                    "stereo: view is the right eye's video, and the left eye's is spacing views before it; all left\n"
                     "frames, then all right ones, as Stereo Combine takes them.\n"
-                    "path: from (view, frame) straight to (last_view, last_frame) in length pictures.\n"
-                    "contact_sheet: every n-th view below each other, every n-th frame beside each other.",
+                    "path: straight from (view, frame) to (last_view, last_frame) in length pictures.\n"
+                    "contact_sheet: views below each other, frames side by side, every n-th of both.",
                 ),
+                # where
                 io.Int.Input(
                     "view",
                     default=-1,
                     min=-4096,
                     max=4095,
-                    tooltip="View, from 0; -1 is the last, the reference view. For view, stereo and path.",
+                    tooltip="Index of the view; -1 is the last, the reference view. For view, stereo and path.",
                 ),
                 io.Int.Input(
                     "frame",
                     default=0,
                     min=-4096,
                     max=4095,
-                    tooltip="Frame, from 0; -1 is the last. For frame and path.",
+                    tooltip="Index of the frame; -1 is the last. For frame and path.",
                 ),
                 io.Int.Input(
                     "spacing",
@@ -85,6 +87,7 @@ class ImageMatrixView(io.ComfyNode):
                     max=4095,
                     tooltip="Views from the right eye back to the left one, for stereo; more is deeper.",
                 ),
+                # the path
                 io.Int.Input(
                     "last_view",
                     default=0,
@@ -99,16 +102,17 @@ class ImageMatrixView(io.ComfyNode):
                     min=-4096,
                     max=4095,
                     advanced=True,
-                    tooltip="Frame where the path ends; -1 is the last. The same as frame: time stands still.",
+                    tooltip="Frame where the path ends; -1 is the last. If it is the same as frame, time stands still.",
                 ),
                 io.Int.Input("length", default=25, min=1, max=4096, advanced=True, tooltip="Pictures on the path."),
+                # the contact sheet
                 io.Int.Input(
                     "every",
                     default=4,
                     min=1,
                     max=4096,
                     advanced=True,
-                    tooltip="The contact sheet shows each n-th view and frame; 1 shows, and decodes, all.",
+                    tooltip="The contact sheet shows every n-th view and frame; 1 shows, and decodes, all.",
                 ),
                 io.Int.Input(
                     "cell_width",
@@ -118,14 +122,15 @@ class ImageMatrixView(io.ComfyNode):
                     advanced=True,
                     tooltip="Width of each picture on the contact sheet, in pixels.",
                 ),
+                # the matrix
                 io.Int.Input(
                     "views",
                     default=0,
                     min=0,
                     max=4096,
                     advanced=True,
-                    tooltip="Views of a matrix from Load Latent, which does not keep their number;\n"
-                    "0: as Score Composition Sampler says.",
+                    tooltip="Number of views of a matrix from Load Latent, which does not keep it;\n"
+                    "0 for a matrix from Score Composition Sampler.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The pictures, in the order in which they play.")],
@@ -134,17 +139,22 @@ class ImageMatrixView(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what to decode
         matrix: dict[str, Any],
         vae: Any,
         show: str,
+        # where
         view: int,
         frame: int,
         spacing: int,
+        # the path
         last_view: int,
         last_frame: int,
         length: int,
+        # the contact sheet
         every: int,
         cell_width: int,
+        # the matrix
         views: int = 0,
     ) -> io.NodeOutput:
         size = _size(matrix, views)
@@ -168,28 +178,38 @@ def _size(matrix: dict[str, Any], views: int) -> MatrixSize:
     if views:
         if samples.ndim != 4 or len(samples) % views:
             raise ValueError(
-                f"views is {views} and matrix holds {tuple(samples.shape)}, which is no whole number of frames for "
-                "each. Give the number of views that was sampled, or 0 for a matrix from Score Composition Sampler."
+                f"views is {views} and matrix holds {tuple(samples.shape)}, which is not a whole number of frames for "
+                "each. Give the number of views that were sampled, or 0 for a matrix from Score Composition Sampler."
             )
         return MatrixSize(views, len(samples) // views)
     if "stereo_matrix" not in matrix:
-        raise ValueError("matrix is no image matrix. Connect Score Composition Sampler; for Load Latent set views.")
+        raise ValueError("matrix is not an image matrix. Connect Score Composition Sampler; for Load Latent set views.")
     size = MatrixSize(*matrix["stereo_matrix"])
     if samples.ndim != 4 or len(samples) != size.views * size.frames:
         raise ValueError(
-            f"matrix holds {tuple(samples.shape)} and says that it is {size.views} views by {size.frames} frames. "
-            "Connect Score Composition Sampler itself, with nothing between that takes from its batch."
+            f"matrix holds {tuple(samples.shape)} but is marked as {size.views} views by {size.frames} frames. "
+            "Connect Score Composition Sampler directly, with no node in between that takes entries out of the batch."
         )
     return size
 
 
 def _decode(vae: Any, matrix: Tensor, clip: Sequence[Cell]) -> Tensor:
-    """Decode a clip in one call, because the decoders of video models look along it: IMAGE (N, H, W, 3)."""
+    """Decode a clip in one call, because the decoders of video models work along time.
+
+    Args:
+        vae: the VAE.
+        matrix: (V, F, C, h, w).
+        clip: N cells, in the order in which they play.
+
+    Returns:
+        IMAGE (N, H, W, 3).
+    """
     cells, places = decoding(clip)
     return vae.decode(take(matrix, cells))[places]
 
 
 def _sheet(vae: Any, matrix: Tensor, rows: list[list[Cell]], width: int) -> Tensor:
+    """Decode rows of a matrix (V, F, C, h, w) to one IMAGE (1, H, W, 3), each picture ``width`` pixels wide."""
     small = []
     for row in each_frame(len(rows)):
         pictures = _decode(vae, matrix, rows[row]).movedim(-1, 1)

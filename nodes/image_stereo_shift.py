@@ -1,4 +1,4 @@
-"""ImageStereoShift: a picture or clip and its depth to both views, in image space."""
+"""ImageStereoShift: both views from a picture or clip and its depth, in image space."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ class ImageStereoShift(io.ComfyNode):
             description="Makes the left and right view of a picture or clip from its depth map, without a model.",
             search_aliases=["2d to 3d", "parallax", "divergence", "stereo image", "SBS", "depth warp"],
             inputs=[
+                # what to shift
                 io.Image.Input("image", tooltip="The picture or clip; it becomes the left view."),
                 io.Image.Input(
                     "depth",
                     tooltip="Its depth map, white is near, of the same size. One map for each frame, or one for all.",
                 ),
+                # the shift
                 *geometry_inputs(),
                 io.Float.Input(
                     "balance",
@@ -42,9 +44,10 @@ class ImageStereoShift(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="The left view's share of the shift, 0 to 1.\n0 leaves the left view the untouched "
-                    "original, 0.5 shifts both by half, 1 leaves the right view untouched.",
+                    tooltip="How much of the shift the left view takes, 0 to 1.\n0 leaves the left view untouched, "
+                    "0.5 shifts both views by half, 1 leaves the right view untouched.",
                 ),
+                # the rendering
                 io.Combo.Input(
                     "quality",
                     options=Quality,
@@ -57,14 +60,14 @@ class ImageStereoShift(io.ComfyNode):
                     min=0,
                     max=16,
                     advanced=True,
-                    tooltip="Pixels by which near things grow before the shift, 0 to 16.\n"
-                    "1 or 2 removes halos when the depth edges lie a little inside the objects.",
+                    tooltip="Pixels by which near objects grow before the shift, 0 to 16.\n"
+                    "1 or 2 removes halos where depth edges lie slightly inside the objects.",
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="left"),
                 io.Image.Output(display_name="right"),
-                io.Mask.Output(display_name="holes", tooltip="1 where the right view shows what the source does not."),
+                io.Mask.Output(display_name="holes", tooltip="1 where the right view shows what the image does not."),
                 io.Mask.Output(display_name="left_holes", tooltip="The same for the left view; empty at balance 0."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -73,12 +76,15 @@ class ImageStereoShift(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what to shift
         image: Tensor,
         depth: Tensor,
+        # the shift
         max_disparity: float,
         convergence: float,
         exponent: float,
         balance: float,
+        # the rendering
         quality: str,
         edge_growth: int,
     ) -> io.NodeOutput:
@@ -105,7 +111,7 @@ def _render_views(
         disparity: (B, 1, H, W) in columns.
         fractions: for each view, how much of the disparity it is shifted by, 0 to 1; at 0 it is ``source`` itself.
         quality: of the rendering.
-        edge_growth: pixels by which near things grow before the shift.
+        edge_growth: pixels by which near objects grow before the shift.
 
     Returns:
         For each view its pictures (B, 3, H, W), and its holes (B, H, W), 1 where the source shows nothing.

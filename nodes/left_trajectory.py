@@ -1,4 +1,4 @@
-"""LeftTrajectory: sample a view as the host does, and keep its states on the way."""
+"""LeftTrajectory: sample a view as the host does, and record x on the way."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .widgets.sockets import TRAJECTORY
 
 
 class Precision(str, Enum):
-    """How exactly states are kept."""
+    """How exactly x is kept."""
 
     FULL = "full"
     HALF = "half"
 
 
 class LeftTrajectory(io.ComfyNode):
-    """Sample the left view once and remember how it came about."""
+    """Sample the left view once, and record how it is made."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -33,12 +33,12 @@ class LeftTrajectory(io.ComfyNode):
             node_id="Stereo_LeftTrajectory",
             display_name="Left Trajectory",
             category="stereo/sampling",
-            description="Samples the left view as SamplerCustomAdvanced does and records its state at every noise "
-            "level.",
+            description="Samples the left view as SamplerCustomAdvanced does, and records x at every noise level.",
             search_aliases=["StereoCrafter-Zero", "record sampling", "SamplerCustomAdvanced", "text to stereo video"],
             inputs=[
+                # what SamplerCustomAdvanced takes
                 io.Noise.Input("noise", tooltip="As for SamplerCustomAdvanced: Random Noise, or Disable Noise."),
-                io.Guider.Input("guider", tooltip="The model with its conditions and guidance."),
+                io.Guider.Input("guider", tooltip="The model with its conditioning and guidance."),
                 io.Sampler.Input(
                     "sampler",
                     tooltip="Any sampler that goes through the schedule step by step.\n"
@@ -46,12 +46,13 @@ class LeftTrajectory(io.ComfyNode):
                 ),
                 io.Sigmas.Input("sigmas", tooltip="The schedule, or a part of one from SplitSigmas."),
                 io.Latent.Input("latent_image", tooltip="The latent of one view: empty, or a picture or clip."),
+                # the recording
                 io.Combo.Input(
                     "precision",
                     options=Precision,
                     default=Precision.FULL.value,
-                    tooltip="How exactly the states are kept in memory: 4 or 2 bytes a value.\nThe last state is "
-                    "always kept in full, so the left view comes out exactly either way.",
+                    tooltip="How exactly x is kept in memory: 4 or 2 bytes per value.\n"
+                    "The last x is always kept in full, so the left view comes out exactly either way.",
                 ),
                 TRAJECTORY.Input(
                     "before",
@@ -65,7 +66,7 @@ class LeftTrajectory(io.ComfyNode):
                 io.Latent.Output(display_name="denoised_output", tooltip="What SamplerCustomAdvanced gives."),
                 TRAJECTORY.Output(
                     display_name="trajectory",
-                    tooltip="The states at all noise levels, for the samplers that make the right view.",
+                    tooltip="x at all noise levels, for the samplers that make the right view.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -74,11 +75,13 @@ class LeftTrajectory(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what SamplerCustomAdvanced takes
         noise: Any,
         guider: Any,
         sampler: object,
         sigmas: Tensor,
         latent_image: dict[str, Any],
+        # the recording
         precision: str,
         before: Trajectory | None = None,
     ) -> io.NodeOutput:
@@ -94,5 +97,5 @@ class LeftTrajectory(io.ComfyNode):
             trajectory = trajectory.halved()
         if before is not None:
             trajectory = before.followed_by(trajectory)
-        show_text(cls, f"{len(trajectory.states)} states, {trajectory.nbytes / 2**20:.1f} MiB")
+        show_text(cls, f"{len(trajectory.states)} noise levels, {trajectory.nbytes / 2**20:.1f} MiB")
         return io.NodeOutput(*outputs.args, trajectory)

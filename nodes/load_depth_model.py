@@ -31,8 +31,8 @@ class LoadDepthModel(io.ComfyNode):
                     "weight_dtype",
                     options=["default", *WEIGHT_DTYPES],
                     default="default",
-                    tooltip="Precision of the weights.\ndefault: fp16 where device and model are good at it, "
-                    "else fp32.\nfp16 and bf16 halve the memory; fp32 is exact.",
+                    tooltip="Precision of the weights.\ndefault: fp16 where the device and the model support it well, "
+                    "otherwise fp32.\nfp16 and bf16 halve the memory; fp32 is exact.",
                 ),
             ],
             outputs=[DEPTH_MODEL.Output(display_name="depth_model", tooltip="For the source input of Depth Estimate.")],
@@ -40,7 +40,7 @@ class LoadDepthModel(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, model_name: str | None = None) -> bool | str:
-        if model_name is None:  # linked: known only when it runs
+        if model_name is None:  # linked: known only when the node runs
             return True
         try:
             find_depth_model(model_name)

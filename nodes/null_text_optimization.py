@@ -28,24 +28,26 @@ class NullTextOptimization(io.ComfyNode):
             description="Finds the negative embeddings with which guided sampling gives back an inverted picture.",
             search_aliases=["null-text inversion", "null text", "real image editing", "prompt-to-prompt", "negative"],
             inputs=[
-                io.Model.Input("model", tooltip="The model of the inversion. It is read a second time for gradients."),
+                # what was inverted
+                io.Model.Input("model", tooltip="The model of the inversion. It is loaded again for gradients."),
                 io.Conditioning.Input("positive", tooltip="The text of the inversion."),
-                io.Conditioning.Input("negative", tooltip="Where to start from: the empty prompt as a rule."),
+                io.Conditioning.Input("negative", tooltip="Where to start from, usually the empty prompt."),
                 TRAJECTORY.Input("trajectory", tooltip="From DDIM Inversion."),
+                # the optimisation
                 io.Float.Input(
                     "cfg",
                     default=7.5,
                     min=1.1,
                     max=100.0,
                     step=0.1,
-                    tooltip="Guidance that the sampler will run with. The embeddings are right for this value alone.",
+                    tooltip="Guidance that the sampler will run with. The embeddings are right for this value only.",
                 ),
                 io.Int.Input(
                     "inner_steps",
                     default=_DEFAULTS.inner_steps,
                     min=1,
                     max=1000,
-                    tooltip="Optimiser steps at most for each sampling step.\nMore come nearer to the picture; slower.",
+                    tooltip="Most optimiser steps for each sampling step.\nMore: closer to the picture, and slower.",
                 ),
                 io.Float.Input(
                     "learning_rate",
@@ -55,7 +57,7 @@ class NullTextOptimization(io.ComfyNode):
                     step=1e-3,
                     round=False,
                     advanced=True,
-                    tooltip="Of the optimiser (Adam) at the first sampling step; it falls to half over the schedule.",
+                    tooltip="Learning rate of Adam at the first sampling step; it falls to half over the schedule.",
                 ),
                 io.Float.Input(
                     "epsilon",
@@ -65,15 +67,15 @@ class NullTextOptimization(io.ComfyNode):
                     step=1e-6,
                     round=False,
                     advanced=True,
-                    tooltip="A step is left early when its loss is below this, which grows with the schedule, to 101\n"
-                    "times at its end. 0 always runs all optimiser steps.",
+                    tooltip="A step ends early when its loss falls below this, which grows over the schedule to 101\n"
+                    "times as much. 0 always runs all optimiser steps.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(
                     display_name="negative",
-                    tooltip="One entry for each step, each with its own part of the schedule. For any sampler with\n"
-                    "the inversion's noise and sigmas and this cfg; euler and ddim follow the trajectory.",
+                    tooltip="An entry for each step, limited to its own part of the schedule. For any sampler with\n"
+                    "the inversion's noise and sigmas, and this cfg; euler and ddim follow the trajectory.",
                 ),
                 io.String.Output(display_name="losses", tooltip="For each step: the loss before and after."),
             ],
@@ -83,10 +85,12 @@ class NullTextOptimization(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what was inverted
         model: ModelPatcher,
         positive: list[Any],
         negative: list[Any],
         trajectory: Trajectory,
+        # the optimisation
         cfg: float,
         inner_steps: int,
         learning_rate: float,

@@ -1,4 +1,4 @@
-"""OrbitConditioning: a picture to SV3D_p's conditioning for views at azimuths of one's own."""
+"""OrbitConditioning: SV3D_p's conditioning by a picture, for views at any azimuths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .matrix.strip_encoding import encode_pictures
 
 
 class OrbitConditioning(io.ComfyNode):
-    """Condition SV3D_p on a picture and on where the views lie."""
+    """Condition SV3D_p on a picture and on the position of the views."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -27,20 +27,22 @@ class OrbitConditioning(io.ComfyNode):
             "azimuths.",
             search_aliases=["SV3D", "azimuth", "turntable", "novel view", "stereo baseline", "multi-view"],
             inputs=[
+                # the picture
                 io.ClipVision.Input("clip_vision", tooltip="CLIP_VISION of SV3D_p, from Image Only Checkpoint Loader."),
                 io.Image.Input(
                     "init_image",
                     tooltip="The object in the middle of a square, on white. It becomes the last view.",
                 ),
                 io.Vae.Input("vae", tooltip="VAE of SV3D_p."),
-                io.Int.Input("width", default=576, min=16, max=16384, step=8, tooltip="Of each view, in pixels."),
-                io.Int.Input("height", default=576, min=16, max=16384, step=8, tooltip="Of each view, in pixels."),
+                # the views
+                io.Int.Input("width", default=576, min=16, max=16384, step=8, tooltip="Width of a view in pixels."),
+                io.Int.Input("height", default=576, min=16, max=16384, step=8, tooltip="Height of a view in pixels."),
                 io.Int.Input(
                     "views",
                     default=21,
                     min=1,
                     max=4096,
-                    tooltip="How many views are made, the picture's own among them. SV3D was trained on 21.",
+                    tooltip="How many views are made, including the picture's own. SV3D was trained on 21.",
                 ),
                 io.Float.Input(
                     "spacing",
@@ -49,7 +51,7 @@ class OrbitConditioning(io.ComfyNode):
                     max=180.0,
                     step=0.01,
                     tooltip="Degrees from each view to the next; the arc ends at the picture's own view.\n"
-                    "2 to 4 is a stereo baseline; 17.14 makes 21 views a full turn.",
+                    "2 to 4 is a stereo baseline; with 17.14, 21 views make a full turn.",
                 ),
                 io.Float.Input(
                     "elevation",
@@ -57,7 +59,7 @@ class OrbitConditioning(io.ComfyNode):
                     min=-90.0,
                     max=90.0,
                     step=0.1,
-                    tooltip="Degrees by which the camera stands above the object's middle.",
+                    tooltip="Degrees by which the camera is above the object's middle.",
                 ),
                 io.String.Input(
                     "azimuths",
@@ -66,16 +68,17 @@ class OrbitConditioning(io.ComfyNode):
                     tooltip="Instead of spacing: degrees of each view, ending with 0 for the picture's own,\n"
                     "such as -9, -6, -3, 0.",
                 ),
+                # the model
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="The model that will sample: SV3D_u, which takes no azimuths, is then refused here.",
+                    tooltip="The model that will sample, to be refused here if it is SV3D_u, which takes no azimuths.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive"),
                 io.Conditioning.Output(display_name="negative"),
-                io.Latent.Output(display_name="latent", tooltip="Empty, one entry a view."),
+                io.Latent.Output(display_name="latent", tooltip="Empty, an entry for each view."),
                 io.String.Output(
                     display_name="azimuths", tooltip="Degrees of each view, for Image Matrix Conditioning."
                 ),
@@ -85,22 +88,25 @@ class OrbitConditioning(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # the picture
         clip_vision: Any,
         init_image: Tensor,
         vae: Any,
+        # the views
         width: int,
         height: int,
         views: int,
         spacing: float,
         elevation: float,
         azimuths: str,
+        # the model
         model: Any = None,
     ) -> io.NodeOutput:
         if model is not None:
             refuse_fixed_orbit(model)
         picture = image_to_core(init_image, "init_image")
         if len(picture) != 1:
-            raise ValueError(f"init_image holds {len(picture)} pictures. Give one; its orbit is made.")
+            raise ValueError(f"init_image holds {len(picture)} pictures. Connect a single picture.")
         angles = parse_azimuths(azimuths, views) if azimuths.strip() else spaced_azimuths(views, spacing)
         camera = {"elevation": [elevation] * views, "azimuth": angles}
         ((positive, negative),) = encode_pictures(picture, clip_vision, vae, width, height, camera)

@@ -43,12 +43,14 @@ class SBSCombine(io.ComfyNode):
                     options=StereoFormat,
                     default=StereoFormat.FULL_SBS.value,
                     tooltip="full_sbs, full_tb: for headsets and players. half_*: squeezed, for 3D televisions.\n"
-                    "cross_eyed: for free viewing. anaglyph_dubois: red-cyan glasses, the least ghosting.\n"
+                    "cross_eyed: for free viewing. anaglyph_dubois: red-cyan glasses, with the least ghosting.\n"
                     "interlaced_*, checkerboard: for passive and DLP screens. rgb_depth: picture and depth map.\n"
-                    "wiggle: left and right as frames in turn.",
+                    "wiggle: left and right frames in alternation.",
                 ),
                 io.Boolean.Input("swap", default=False, advanced=True, tooltip="Exchange the left and right view."),
-                io.Image.Input("right", optional=True, tooltip="The right view, of the size and frame count of left."),
+                io.Image.Input(
+                    "right", optional=True, tooltip="The right view, as many frames of the same size as left."
+                ),
                 io.Image.Input("depth", optional=True, tooltip="Depth map of the left view, for rgb_depth only."),
                 io.Combo.Input(
                     "drop_frames",
@@ -56,8 +58,8 @@ class SBSCombine(io.ComfyNode):
                     default=FrameDrop.NONE.value,
                     optional=True,
                     advanced=True,
-                    tooltip="Frames to leave out of both views. The first or last frame of a clip that was generated "
-                    "from it, or as a loop, is fixed and shows no stereo: drop it.",
+                    tooltip="Frames to leave out of both views. A first or last frame that was given, or where a clip "
+                    "loops, is fixed and shows no stereo: drop it.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="image")],
@@ -84,6 +86,7 @@ class SBSCombine(io.ComfyNode):
 
 
 def _both_views(left: Tensor, right: Tensor | None, swap: bool) -> tuple[Tensor, Tensor]:
+    """Return two views (B, 3, H, W): ``left`` and the IMAGE ``right``, or the halves of ``left``."""
     if right is not None:
         views = left, image_to_core(right, "right")
     elif len(left) % 2 == 0:

@@ -10,7 +10,7 @@ from .host import core_to_image, image_to_core
 
 
 class SBSSplit(io.ComfyNode):
-    """Take both views out of one packed picture or clip."""
+    """Unpack the two views of a stereo picture or clip."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -18,10 +18,10 @@ class SBSSplit(io.ComfyNode):
             node_id="Stereo_SBSSplit",
             display_name="Stereo Split",
             category="stereo",
-            description="Takes the left and right view out of a packed stereo picture or clip.",
+            description="Unpacks the left and right view of a stereo picture or clip.",
             search_aliases=["SBS", "side by side", "unpack", "top bottom", "deinterlace"],
             inputs=[
-                io.Image.Input("image", tooltip="A stereo picture or clip in one of the formats below."),
+                io.Image.Input("image", tooltip="A stereo picture or clip in one of these formats."),
                 io.Combo.Input(
                     "format",
                     options=[form.value for form in SPLITTABLE],

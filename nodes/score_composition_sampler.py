@@ -23,7 +23,7 @@ _PRESETS = {"paper": PAPER, "code": PUBLISHED_CODE}
 
 
 class ScoreCompositionSampler(io.ComfyNode):
-    """Sample an image matrix by Diffusion²'s score composition."""
+    """Sample an image matrix by score composition (Diffusion²)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -31,23 +31,24 @@ class ScoreCompositionSampler(io.ComfyNode):
             node_id="Stereo_ScoreCompositionSampler",
             display_name="Score Composition Sampler",
             category="stereo/multiview",
-            description="Samples every view of every frame at once: a video model keeps the motion and a multi-view "
-            "model the shape.",
+            description="Samples every view of every frame at once: a video model keeps the motion consistent, and a "
+            "multi-view model the shape.",
             search_aliases=["Diffusion2", "Diffusion squared", "4D", "multi-view video", "SVD SV3D", "image matrix"],
             inputs=[
-                io.Model.Input("video_model", tooltip="Denoises each view over time: SVD. It stays as it is."),
+                # what to sample
+                io.Model.Input("video_model", tooltip="Denoises each view over time: SVD. It is not changed."),
                 io.Model.Input(
                     "multiview_model",
                     tooltip="Denoises each frame over the views: SV3D, or Shift-Coupled View Expert for two views.\n"
                     "It must share the video model's latent space, as SV3D and SVD do.",
                 ),
                 MATRIX_CONDITIONING.Input(
-                    "conditioning", tooltip="Of every view and every frame, from Image Matrix Conditioning."
+                    "conditioning", tooltip="From Image Matrix Conditioning or Stereo Clip Conditioning."
                 ),
                 io.Sigmas.Input(
                     "sigmas",
-                    tooltip="Noise levels, falling. The paper's: BasicScheduler with the video model, karras, 50 steps "
-                    "(700 to 0.002, rho 7).",
+                    tooltip="Noise levels, descending. Diffusion² takes 50 steps of karras from 700 to 0.002, rho 7: "
+                    "BasicScheduler with the video model.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -57,12 +58,13 @@ class ScoreCompositionSampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Seed of the noise of the whole matrix and of its repeated steps.",
                 ),
+                # how the models are composed
                 io.Combo.Input(
                     "preset",
                     options=[_CUSTOM, *_PRESETS],
                     default=_CUSTOM,
-                    tooltip="custom: the settings below. paper and code: Diffusion²'s, as printed and as published,\n"
-                    "in place of all settings below but chunk.",
+                    tooltip="custom: the settings below. paper, code: those of Diffusion²'s paper or of its published\n"
+                    "code, in place of all settings below except chunk.",
                 ),
                 io.Float.Input(
                     "weight",
@@ -70,7 +72,7 @@ class ScoreCompositionSampler(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Share of the multi-view model, 0 to 1; the video model has the rest. The paper's 0.5.\n"
+                    tooltip="Weight of the multi-view model, 0 to 1; the video model has the rest. Diffusion²: 0.5.\n"
                     "0 is the video model alone, 1 the multi-view model alone.",
                 ),
                 io.Combo.Input(
@@ -78,8 +80,8 @@ class ScoreCompositionSampler(io.ComfyNode):
                     options=WeightSchedule,
                     default=PAPER.schedule.value,
                     advanced=True,
-                    tooltip="How weight goes over the steps. constant: the paper's.\nThe others go from weight to "
-                    "weight_end: evenly, along a cosine, or in a short fall after the middle (logistic).",
+                    tooltip="How weight changes over the steps. constant: not at all, as in Diffusion².\n"
+                    "Others go from weight to weight_end: evenly, along a cosine, or fast after the middle (logistic).",
                 ),
                 io.Float.Input(
                     "weight_end",
@@ -88,24 +90,25 @@ class ScoreCompositionSampler(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     advanced=True,
-                    tooltip="The weight of the last step, 0 to 1, where weight_schedule is not constant.",
+                    tooltip="Weight at the last step, 0 to 1, unless weight_schedule is constant.",
                 ),
                 io.Combo.Input(
                     "view_weights",
                     options=ViewWeights,
                     default=PAPER.view_weights.value,
                     advanced=True,
-                    tooltip="uniform: every view alike, the paper's.\ncode: the published code's, front and back lean "
-                    "on the video model, the sides on the multi-view model.",
+                    tooltip="uniform: the same for every view, as in Diffusion²'s paper.\ncode: as in its published "
+                    "code, front and back rely on the video model, the sides on the multi-view model.",
                 ),
+                # repeated steps
                 io.Float.Input(
                     "repeat_until",
                     default=PAPER.repeat_until,
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Share of the steps, the first ones, that are taken twice, so that the two models agree.\n"
-                    "0 to 1; the paper takes 0.1, 5 of 50. Each costs a step more.",
+                    tooltip="Fraction of the steps, the first ones, that are taken twice, so that the models agree;\n"
+                    "0 to 1. Diffusion² takes 0.1, 5 of 50. Each costs one step more.",
                 ),
                 io.Combo.Input(
                     "repeat_noise",
@@ -113,8 +116,9 @@ class ScoreCompositionSampler(io.ComfyNode):
                     default=PAPER.repeat_noise.value,
                     advanced=True,
                     tooltip="Noise before a repeat. paper: the difference of the noise levels, which lowers variance.\n"
-                    "exact: as much as the level lost, which hardly lowers the conflict.",
+                    "exact: as much noise as the step removed, which hardly reduces the conflict.",
                 ),
+                # the last steps, and memory
                 io.Float.Input(
                     "video_alone_from",
                     default=PAPER.video_alone_from,
@@ -122,7 +126,7 @@ class ScoreCompositionSampler(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     advanced=True,
-                    tooltip="Share of the steps after which the video model works alone, 0 to 1; 1 is never.",
+                    tooltip="Fraction of the steps after which the video model runs alone, 0 to 1; 1 is never.",
                 ),
                 io.Int.Input(
                     "chunk",
@@ -130,8 +134,8 @@ class ScoreCompositionSampler(io.ComfyNode):
                     min=0,
                     max=4096,
                     advanced=True,
-                    tooltip="Views, or frames, in one evaluation: 1 needs least memory, 0 takes what fits.\n"
-                    "Changes nothing but speed and memory.",
+                    tooltip="Views, or frames, in one evaluation: 1 needs the least memory, 0 takes as many as fit.\n"
+                    "Changes only speed and memory.",
                 ),
             ],
             outputs=[
@@ -145,18 +149,22 @@ class ScoreCompositionSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what to sample
         video_model: ModelPatcher,
         multiview_model: ModelPatcher,
         conditioning: MatrixConditioning,
         sigmas: Tensor,
         seed: int,
+        # how the models are composed
         preset: str,
         weight: float,
         weight_schedule: str,
         weight_end: float,
         view_weights: str,
+        # repeated steps
         repeat_until: float,
         repeat_noise: str,
+        # the last steps, and memory
         video_alone_from: float,
         chunk: int,
     ) -> io.NodeOutput:

@@ -1,4 +1,4 @@
-"""ShiftCoupledViewExpert: score composition's second role taken by depth, for a stereo pair."""
+"""ShiftCoupledViewExpert: a view expert for score composition, made from a video model and depth, for a stereo pair."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .matrix.view_expert import make_expert
 from .widgets.attention import attention_input, chosen_mode
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 
-# Those in which the left view does not see the right one: the others would alter the clip that the depth belongs to.
+# Those in which the left view does not read the right one: the others would alter the clip that the depth belongs to.
 _MODES = (AttentionMode.LEFT_KV, AttentionMode.RIGHT_JOINT, AttentionMode.LEFT_QUERY)
 
 
 class ShiftCoupledViewExpert(io.ComfyNode):
-    """Make a view expert of a video model and the depth of the left view."""
+    """Make a view expert from a video model and the depth of the left view."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -29,7 +29,7 @@ class ShiftCoupledViewExpert(io.ComfyNode):
             "Sampler.",
             search_aliases=["Diffusion2", "stereo video", "view expert", "parallax", "2d to 3d"],
             inputs=[
-                io.Model.Input("model", tooltip="The video model itself, SVD. It stays as it is."),
+                io.Model.Input("model", tooltip="The video model itself, SVD. It is not changed."),
                 io.Image.Input(
                     "depth",
                     tooltip="Depth map of the left clip, white is near, any size of the same shape.\n"
@@ -38,7 +38,7 @@ class ShiftCoupledViewExpert(io.ComfyNode):
                 *geometry_inputs(),
                 attention_input(
                     "attention",
-                    "How the right view sees the left one where depth shows nothing of it.",
+                    "How the right view reads the left one where the left one does not show it.",
                     AttentionMode.LEFT_KV,
                     _MODES,
                 ),

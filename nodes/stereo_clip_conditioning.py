@@ -1,4 +1,4 @@
-"""StereoClipConditioning: what both views of a composed stereo clip are made from."""
+"""StereoClipConditioning: the conditioning of both views of a stereo clip, for score composition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .widgets.sockets import MATRIX_CONDITIONING
 
 
 class StereoClipConditioning(io.ComfyNode):
-    """Put the conditioning of a left and a right clip together."""
+    """Combine the conditioning of a left and a right clip."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -24,6 +24,7 @@ class StereoClipConditioning(io.ComfyNode):
             "Composition Sampler.",
             search_aliases=["SVD stereo", "stereo video", "Diffusion2", "image matrix"],
             inputs=[
+                # both views
                 io.Conditioning.Input("left_positive", tooltip="From SVD_img2vid_Conditioning with the left picture."),
                 io.Conditioning.Input("left_negative", tooltip="The same node's negative."),
                 io.Conditioning.Input(
@@ -33,6 +34,7 @@ class StereoClipConditioning(io.ComfyNode):
                 ),
                 io.Conditioning.Input("right_negative", tooltip="The same node's negative."),
                 io.Latent.Input("latent", tooltip="The same node's latent: how many frames, and their size."),
+                # guidance
                 io.Float.Input(
                     "min_guidance",
                     default=1.0,
@@ -40,7 +42,7 @@ class StereoClipConditioning(io.ComfyNode):
                     max=100.0,
                     step=0.1,
                     round=0.01,
-                    tooltip="Guidance of the first frame, 0 to 100; 1 is none. From there it grows evenly.",
+                    tooltip="Guidance of the first frame, 0 to 100; 1 is none. It changes evenly from frame to frame.",
                 ),
                 io.Float.Input(
                     "max_guidance",
@@ -54,7 +56,7 @@ class StereoClipConditioning(io.ComfyNode):
             ],
             outputs=[
                 MATRIX_CONDITIONING.Output(
-                    display_name="conditioning", tooltip="Two views; with Shift-Coupled View Expert."
+                    display_name="conditioning", tooltip="For Score Composition Sampler with Shift-Coupled View Expert."
                 )
             ],
         )
@@ -62,11 +64,13 @@ class StereoClipConditioning(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # both views
         left_positive: list[Any],
         left_negative: list[Any],
         right_positive: list[Any],
         right_negative: list[Any],
         latent: dict[str, Any],
+        # guidance
         min_guidance: float,
         max_guidance: float,
     ) -> io.NodeOutput:
@@ -76,7 +80,7 @@ class StereoClipConditioning(io.ComfyNode):
             if picture is None or picture.shape[1:] != samples.shape[1:]:
                 shape = "none" if picture is None else tuple(picture.shape)
                 raise ValueError(
-                    f"{name}: its picture's latent is {shape} and the clip's is {tuple(samples.shape)}. "
+                    f"{name}: its picture's latent is {shape}, and the clip's is {tuple(samples.shape)}. "
                     "Connect SVD_img2vid_Conditioning with the same width and height for both views."
                 )
         guidance = tuple(torch.linspace(min_guidance, max_guidance, len(samples)).tolist())

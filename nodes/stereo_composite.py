@@ -26,7 +26,7 @@ _ROUNDING = 16
 
 
 class StereoComposite(io.ComfyNode):
-    """Warp the original at full resolution and take only the disocclusion from a diffusion result."""
+    """Warp the original at full resolution, and take only the holes from a diffusion result."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -34,22 +34,25 @@ class StereoComposite(io.ComfyNode):
             node_id="Stereo_StereoComposite",
             display_name="Stereo Composite",
             category="stereo/image",
-            description="Finishes the right eye: the original's own pixels at full resolution, and a diffusion result, "
-            "matched in colour, only where the original shows nothing.",
+            description="Finishes the right view: the original's own pixels at full resolution, and in the holes a "
+            "diffusion result, matched in colour.",
             search_aliases=["merge", "inpaint", "keep original", "sharp", "color match", "disocclusion", "2d to 3d"],
             inputs=[
+                # what to combine
                 io.Image.Input("image", tooltip="The original picture or clip; it becomes the left view, untouched."),
                 io.Image.Input(
                     "depth",
                     tooltip="Its depth map, white is near, of the same size. One map for each frame, or one for all.\n"
-                    "Take the map that the diffusion was given.",
+                    "Use the map that the diffusion result was made with.",
                 ),
                 io.Image.Input(
                     "diffusion",
                     tooltip="The decoded diffusion result, any size of the same shape: the right views, or both views "
                     "in one batch, all left ones first.",
                 ),
+                # the shift
                 *geometry_inputs(),
+                # the rendering
                 io.Float.Input(
                     "feather",
                     default=0.5,
@@ -57,15 +60,15 @@ class StereoComposite(io.ComfyNode):
                     max=3.0,
                     step=0.1,
                     tooltip="Width of the soft rim of the holes, in percent of the picture's width, 0 to 3.\n"
-                    "It lies inside the holes: the original's pixels are kept whatever its width. 0 is a hard edge.",
+                    "It lies inside the holes, so the original's pixels are always kept. 0 is a hard edge.",
                 ),
                 io.Combo.Input(
                     "color_match",
                     options=ColorMatch,
                     default=ColorMatch.LOCAL.value,
                     tooltip="How the diffusion result takes on the original's colours, measured where both show the "
-                    "same.\ngain: brightness, contrast and cast of the whole frame.\n"
-                    "local: the same, then what changes slowly across it. none: as it is.",
+                    "same.\ngain: brightness, contrast and colour cast of the whole frame.\n"
+                    "local: the same, and what changes slowly across the frame. none: colours as they are.",
                 ),
                 io.Combo.Input(
                     "quality",
@@ -85,12 +88,15 @@ class StereoComposite(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what to combine
         image: Tensor,
         depth: Tensor,
         diffusion: Tensor,
+        # the shift
         max_disparity: float,
         convergence: float,
         exponent: float,
+        # the rendering
         feather: float,
         color_match: str,
         quality: str,

@@ -1,4 +1,4 @@
-"""The widget that says how the views see each other, and what each of its values means."""
+"""The input that sets how the views read each other, and what each of its values means."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _UNCOUPLED = "none"
 
 _MEANINGS = {
     AttentionMode.LEFT_KV: "both views read the left one; costs nothing",
-    AttentionMode.JOINT: "both read both; alters the left view and takes twice as long",
-    AttentionMode.RIGHT_JOINT: "the right view reads both, the left only itself",
-    AttentionMode.LEFT_QUERY: "the left view's queries read the right view's own content",
+    AttentionMode.JOINT: "both read both; alters the left view, and attention takes twice as long",
+    AttentionMode.RIGHT_JOINT: "the right view reads both, the left one only itself",
+    AttentionMode.LEFT_QUERY: "the right view reads its own content with the left view's queries",
 }
 
 
 def attention_input(
     name: str, about: str, default: AttentionMode, modes: Iterable[AttentionMode] = AttentionMode, optional: bool = True
 ) -> io.Combo.Input:
-    """Return the widget.
+    """Return the input.
 
     Args:
         name: of the input.
-        about: what is coupled; begins the tooltip.
-        default: its default.
-        modes: which are offered.
-        optional: whether "none" is offered, too, first.
+        about: what is coupled, the first line of the tooltip.
+        default: the default mode.
+        modes: those that are offered.
+        optional: whether "none" is offered as well, as the first.
     """
     meanings = {mode.value: _MEANINGS[mode] for mode in modes}
     if optional:
@@ -38,5 +38,5 @@ def attention_input(
 
 
 def chosen_mode(value: str) -> AttentionMode | None:
-    """Return the mode that the widget says; ``None`` for none."""
+    """Return the mode that the input's value means; ``None`` for "none"."""
     return None if value == _UNCOUPLED else AttentionMode(value)

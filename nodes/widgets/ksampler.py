@@ -1,4 +1,4 @@
-"""KSampler's widgets, the same on every node that samples a pair by itself."""
+"""KSampler's inputs, the same on every node that runs a whole sampling."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ def ksampler_inputs(cfg: float, about_cfg: str, sampler: str, about_sampler: str
     """``seed``, ``steps``, ``cfg``, ``sampler_name``, ``scheduler`` and ``denoise``, in this order.
 
     Args:
-        cfg: default guidance.
-        about_cfg: end of its tooltip: which values suit.
-        sampler: default ``sampler_name``.
-        about_sampler: end of its tooltip: which one is the paper's, which are refused.
-        scheduler: default ``scheduler``.
+        cfg: default guidance scale.
+        about_cfg: end of its tooltip, which says what values suit.
+        sampler: default of ``sampler_name``.
+        about_sampler: end of its tooltip, which says what samplers the method uses and which are refused.
+        scheduler: default of ``scheduler``.
     """
     return [
         io.Int.Input(
@@ -25,7 +25,7 @@ def ksampler_inputs(cfg: float, about_cfg: str, sampler: str, about_sampler: str
             control_after_generate=True,
             tooltip="Seed of the noise. The left view is what KSampler makes with the same seed.",
         ),
-        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Number of steps; the paper takes 50."),
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Number of steps; the methods' papers take 50."),
         io.Float.Input(
             "cfg",
             default=cfg,
@@ -45,7 +45,7 @@ def ksampler_inputs(cfg: float, about_cfg: str, sampler: str, about_sampler: str
             "scheduler",
             options=comfy.samplers.KSampler.SCHEDULERS,
             default=scheduler,
-            tooltip="How the noise falls from step to step.",
+            tooltip="How the noise level falls from step to step.",
         ),
         io.Float.Input(
             "denoise",
@@ -53,6 +53,6 @@ def ksampler_inputs(cfg: float, about_cfg: str, sampler: str, about_sampler: str
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="How much of latent_image is made anew, above 0 to 1.",
+            tooltip="How much of latent_image is replaced, from above 0 to 1.",
         ),
     ]

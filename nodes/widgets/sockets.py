@@ -5,12 +5,12 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 # A stereo_core.trajectory.Trajectory, on the CPU:
-#   sigmas: Tensor (N + 1,)   -- noise levels, descending, the last is 0 as a rule
+#   sigmas: Tensor (N + 1,)   -- noise levels, descending; the last is usually 0
 #   states: N + 1 Tensors (B, C, H, W) or (B, C, T, H, W)
 #                             -- a sampler's x at each level, in the model's latent scale (after process_latent_in)
 TRAJECTORY = io.Custom("STEREO_TRAJECTORY")
 
-# A nodes.depth.networks.DepthModel: the network under the host's care, and how it is fed.
+# A nodes.depth.networks.DepthModel: the network, which the host moves between devices, and its preprocessing.
 DEPTH_MODEL = io.Custom("STEREO_DEPTH_MODEL")
 
 # A nodes.matrix.conditioning.MatrixConditioning: one entry for each row and each column of the image matrix.

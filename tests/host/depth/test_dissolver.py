@@ -256,8 +256,8 @@ def test_an_interrupt_stops_it_at_the_next_model_call(host: dict[str, type]):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"model": None}, "dissolve needs model too. Connect"),
-        ({"vae": None, "positive": None}, "dissolve needs vae and positive too"),
+        ({"model": None}, "dissolve also needs model. Connect"),
+        ({"vae": None, "positive": None}, "dissolve also needs vae and positive"),
         ({"strength": 51}, "strength: got 51. Give a step of 50: 1 to 50"),
         ({"strength": -1}, "strength: got -1"),
         ({"strength": 50, "form": "code"}, "1 to 49 with form code"),

@@ -249,7 +249,7 @@ def test_presets_stand_in_for_the_settings(host, pack, models, monkeypatch):
     [
         (lambda *given: {"models": (given[0], given[0].clone())}, "multiview_model: is the same model as video_model"),
         (lambda *given: {"models": (given[1], given[0])}, "video_model: SV3D_p makes orbits"),
-        (lambda *_: {"sigmas": torch.tensor([1.0, 2.0])}, "sigmas: 1, 2, ... do not descend"),
+        (lambda *_: {"sigmas": torch.tensor([1.0, 2.0])}, "sigmas: every noise level must .* got 1, 2, ..."),
         (lambda *_: {"given": fewer_columns()}, "conditioning: has 2 columns for rows of 3 frames"),
         (lambda *_: {"given": short_orbit()}, "column 0 is for 4 entries, and the matrix has 2"),
         (lambda *_: {"given": uneven_rows()}, "row 1 is for 2 entries, and the matrix has 3"),

@@ -87,9 +87,9 @@ def test_a_saved_matrix_is_seen_again(host: dict[str, type]):
 def test_a_latent_that_is_no_matrix_is_refused(host: dict[str, type]):
     node = host["Stereo_ImageMatrixView"]
     samples = torch.zeros(5, 4, 4, 4)
-    with pytest.raises(ValueError, match="no image matrix"):
+    with pytest.raises(ValueError, match="not an image matrix"):
         node.execute({"samples": samples}, Painter(), "view", **LOOK)
-    with pytest.raises(ValueError, match=r"holds \(5, 4, 4, 4\) and says that it is 3 views by 4 frames"):
+    with pytest.raises(ValueError, match=r"holds \(5, 4, 4, 4\) but is marked as 3 views by 4 frames"):
         node.execute({"samples": samples, "stereo_matrix": (3, 4)}, Painter(), "view", **LOOK)
     with pytest.raises(ValueError, match="view is 3, there are 3"):
         look(host, "view", view=3)

@@ -142,5 +142,5 @@ def test_a_sampler_without_states_at_the_levels_is_refused():
 
 @pytest.mark.parametrize("sigmas", [[1.0, 1.0, 0.0], [1.0, 2.0, 0.0]])
 def test_a_schedule_must_descend(sigmas: list[float]):
-    with pytest.raises(ValueError, match="sigmas: every noise level must lie below"):
+    with pytest.raises(ValueError, match="sigmas: every noise level must be finite and lie below"):
         tiny.sample("sd15", tiny.recorder("euler"), sigmas=torch.tensor(sigmas))

@@ -185,7 +185,7 @@ REFUSALS = {
     "other sigmas": ("sd15", {}, {"sigmas": 5}, "trajectory: holds no state at noise level"),
     "other size": ("sd15", {}, {"samples": torch.zeros(1, 4, 4, 10)}, r"trajectory: holds a latent of \(1, 4, 4, 8\)"),
     "other count": ("sd15", {}, {"samples": torch.zeros(3, 4, 4, 8)}, r"trajectory: .*\(3, 4, 4, 8\)"),
-    "other seed": ("sd15", {}, {"seed": 6}, "latent_image: with its noise it is not the left view"),
+    "other seed": ("sd15", {}, {"seed": 6}, "latent_image: with its noise, it is not the left view"),
     "noise on a pair": (
         "sd15",
         {},
@@ -215,7 +215,7 @@ def test_bad_input_is_refused_with_what_to_do(case: str):
 
 def test_skipped_steps_are_refused():
     trajectory, _ = video.record("sd15", sigmas=STEPS)
-    with pytest.raises(ValueError, match="sigmas: skip steps that trajectory holds"):
+    with pytest.raises(ValueError, match="sigmas: skip noise levels that trajectory holds"):
         tiny.sample("sd15", video.both(trajectory), sigmas=tiny.schedule("sd15", STEPS)[[0, 1, 2, 4, 5, 6]])
 
 
