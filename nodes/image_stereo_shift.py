@@ -16,6 +16,7 @@ from .host import (
     image_to_core,
 )
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.rendering import quality_input
 
 
 class ImageStereoShift(io.ComfyNode):
@@ -48,12 +49,7 @@ class ImageStereoShift(io.ComfyNode):
                     "0.5 shifts both views by half, 1 leaves the right view untouched.",
                 ),
                 # the rendering
-                io.Combo.Input(
-                    "quality",
-                    options=Quality,
-                    default=Quality.BEST.value,
-                    tooltip="best: exact surfaces and the smoothest fill. fast: several times quicker, for long clips.",
-                ),
+                quality_input(),
                 io.Int.Input(
                     "edge_growth",
                     default=0,

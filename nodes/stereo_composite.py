@@ -20,6 +20,7 @@ from .host import (
     image_to_core,
 )
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.rendering import quality_input
 
 # Rows or columns by which a generated view may differ from the picture's shape: autoencoders crop that much.
 _ROUNDING = 16
@@ -70,12 +71,7 @@ class StereoComposite(io.ComfyNode):
                     "same.\ngain: brightness, contrast and colour cast of the whole frame.\n"
                     "local: the same, and what changes slowly across the frame. none: colours as they are.",
                 ),
-                io.Combo.Input(
-                    "quality",
-                    options=Quality,
-                    default=Quality.BEST.value,
-                    tooltip="best: exact surfaces and the smoothest fill. fast: several times quicker, for long clips.",
-                ),
+                quality_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="left", tooltip="The original, to the bit."),
