@@ -12,6 +12,7 @@ from ..stereo_core.image_matrix import full_turn, parse_azimuths, same_azimuths
 from .host import image_to_core, show_text
 from .matrix.conditioning import Conditioning, MatrixConditioning, Strip
 from .matrix.strip_encoding import encode_pictures
+from .widgets.orbit import elevation_input
 from .widgets.sockets import MATRIX_CONDITIONING
 
 
@@ -79,15 +80,7 @@ class ImageMatrixConditioning(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Seed of the noise that augmentation_level adds.",
                 ),
-                io.Float.Input(
-                    "elevation",
-                    default=0.0,
-                    min=-90.0,
-                    max=90.0,
-                    step=0.1,
-                    tooltip="Degrees by which the camera is above the object's middle, for SV3D_p;\n"
-                    "the same as the orbit was sampled with.",
-                ),
+                elevation_input(),
                 # guidance
                 io.Float.Input(
                     "guidance_first",

@@ -102,7 +102,7 @@ class ImageMatrixView(io.ComfyNode):
                     min=-4096,
                     max=4095,
                     advanced=True,
-                    tooltip="Frame where the path ends; -1 is the last. If it is the same as frame, time stands still.",
+                    tooltip="Frame where the path ends; -1 is the last. The same as frame: time stands still.",
                 ),
                 io.Int.Input("length", default=25, min=1, max=4096, advanced=True, tooltip="Pictures on the path."),
                 # the contact sheet

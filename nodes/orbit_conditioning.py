@@ -12,6 +12,7 @@ from ..stereo_core.image_matrix import parse_azimuths, spaced_azimuths
 from .host import image_to_core
 from .matrix.conditioning import refuse_fixed_orbit
 from .matrix.strip_encoding import encode_pictures
+from .widgets.orbit import elevation_input
 
 
 class OrbitConditioning(io.ComfyNode):
@@ -53,14 +54,7 @@ class OrbitConditioning(io.ComfyNode):
                     tooltip="Degrees from each view to the next; the arc ends at the picture's own view.\n"
                     "2 to 4 is a stereo baseline; with 17.14, 21 views make a full turn.",
                 ),
-                io.Float.Input(
-                    "elevation",
-                    default=0.0,
-                    min=-90.0,
-                    max=90.0,
-                    step=0.1,
-                    tooltip="Degrees by which the camera is above the object's middle.",
-                ),
+                elevation_input(),
                 io.String.Input(
                     "azimuths",
                     default="",
