@@ -1,19 +1,21 @@
-"""IterativeRefineSampler: any sampler as one that keeps the right view of a stereo pair true to the left."""
+"""IterativeRefineSampler: turns any sampler into one that keeps the right view of a pair consistent with the left."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.trajectory import Trajectory
+from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.stereo_crafter_zero import StereoCrafterZeroSampler
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity, tell_disparity
 from .widgets.restart_refine import (
-    fill_input,
     form_input,
+    hole_inputs,
     left_view_inputs,
     preset_input,
     refine_inputs,
@@ -35,12 +37,16 @@ class IterativeRefineSampler(io.ComfyNode):
             "until the holes fit in.",
             search_aliases=["StereoCrafter-Zero", "stereo video", "text to stereo video", "2d to 3d video", "SBS"],
             inputs=[
+                # the left view
                 *left_view_inputs(),
+                # the shift
                 *geometry_inputs(),
+                # the refinement
                 preset_input(),
                 *refine_inputs(advanced=False),
                 form_input(),
-                fill_input(),
+                # the right view's holes, and the steps
+                *hole_inputs(),
                 sampler_input(),
             ],
             outputs=[
@@ -54,24 +60,30 @@ class IterativeRefineSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # the left view
         depth: Tensor,
         trajectory: Trajectory,
+        # the shift
         max_disparity: float,
         convergence: float,
         exponent: float,
+        # the refinement
         preset: str,
         warp_every: float,
         last_warp: float,
         most_repeats: int,
         fewest_repeats: int,
         form: str,
+        # the right view's holes, and the steps
         fill: str,
+        shift: str,
+        mirror: bool,
         sampler: object | None = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         refine = refine_settings(preset, warp_every, last_warp, most_repeats, fewest_repeats, form)
-        settings = CrafterSettings(refine=refine, fill=HoleFill(fill))
+        settings = CrafterSettings(None, refine, HoleFill(fill), ShiftForm(shift), mirror)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
-        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings)
+        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings, partial(tell_disparity, cls))
         return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

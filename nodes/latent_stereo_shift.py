@@ -6,13 +6,15 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.latent_shift import HoleFill, shift_latent
+from ..stereo_core.latent_shift import shift_latent
+from ..stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
 from .sampling.latents import expect_latent, make_pair_latent
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.shift import fill_input, shift_form_input
 
 
 class LatentStereoShift(io.ComfyNode):
-    """Forward-warp a latent into the other view and mark what has to be painted."""
+    """Forward-warp a latent into the right view, and mark the holes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -30,21 +32,16 @@ class LatentStereoShift(io.ComfyNode):
                     "One for each entry or frame, or one for all.",
                 ),
                 *geometry_inputs(),
-                io.Combo.Input(
-                    "fill",
-                    options=HoleFill,
-                    default=HoleFill.LEFT.value,
-                    tooltip="What the holes start from.\nleft: the left latent at the same place. zeros: nothing.\n"
-                    "noise: normal noise at the latent's own scale.",
-                ),
+                fill_input(advanced=False),
                 io.Int.Input(
                     "seed",
                     default=0,
                     min=0,
                     max=2**64 - 1,
                     control_after_generate=True,
-                    tooltip="Random stream of fill = noise. Unused otherwise.",
+                    tooltip="Seed of the noise of fill = noise. Unused otherwise.",
                 ),
+                shift_form_input(advanced=False),
             ],
             outputs=[
                 io.Latent.Output(
@@ -66,13 +63,16 @@ class LatentStereoShift(io.ComfyNode):
         exponent: float,
         fill: str,
         seed: int,
+        shift: str,
     ) -> io.NodeOutput:
         latent = samples["samples"]
         expect_latent("samples", latent)
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        disparity = geometry.for_latent(latent.shape)
-        shown = show_disparity(cls, disparity)
-        pair = shift_latent(latent, disparity.to(latent.device), HoleFill(fill), torch.Generator().manual_seed(seed))
+        form = ShiftForm(shift)
+        disparity = geometry.for_latent(latent.shape, form=form)
+        shown = show_disparity(cls, disparity, geometry.width)
+        view_shift = ViewShift(disparity.to(latent.device), form)
+        pair = shift_latent(latent, view_shift, HoleFill(fill), torch.Generator().manual_seed(seed))
         mask = pair.holes.float()
         stereo = make_pair_latent(samples, pair.samples)
         return io.NodeOutput(

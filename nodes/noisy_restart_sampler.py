@@ -1,6 +1,8 @@
-"""NoisyRestartSampler: any sampler as one that restarts the first steps of a stereo pair."""
+"""NoisyRestartSampler: turns any sampler into one that restarts the first steps of a stereo pair."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import comfy.samplers
 from comfy_api.latest import io
@@ -9,9 +11,10 @@ from torch import Tensor
 from ..stereo_core.noisy_restart import RestartForm, RestartSettings
 from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.trajectory import Trajectory
+from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.stereo_crafter_zero import StereoCrafterZeroSampler
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
-from .widgets.restart_refine import form_input, left_view_inputs, restart_inputs, sampler_input
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity, tell_disparity
+from .widgets.restart_refine import form_input, hole_inputs, left_view_inputs, restart_inputs, sampler_input
 
 
 class NoisyRestartSampler(io.ComfyNode):
@@ -27,10 +30,15 @@ class NoisyRestartSampler(io.ComfyNode):
             "until holes and surfaces agree.",
             search_aliases=["StereoCrafter-Zero", "stereo video", "text to stereo video", "2d to 3d video", "SBS"],
             inputs=[
+                # the left view
                 *left_view_inputs(),
+                # the shift
                 *geometry_inputs(),
+                # the restart
                 *restart_inputs(advanced=False),
                 form_input(),
+                # the right view's holes, and the steps
+                *hole_inputs(),
                 sampler_input(),
             ],
             outputs=[
@@ -44,19 +52,27 @@ class NoisyRestartSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # the left view
         depth: Tensor,
         trajectory: Trajectory,
+        # the shift
         max_disparity: float,
         convergence: float,
         exponent: float,
+        # the restart
         iterations: int,
         restart_until: float,
         form: str,
+        # the right view's holes, and the steps
+        fill: str,
+        shift: str,
+        mirror: bool,
         sampler: object | None = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        settings = CrafterSettings(restart=RestartSettings(iterations, restart_until, RestartForm(form)))
+        restart = RestartSettings(iterations, restart_until, RestartForm(form))
+        settings = CrafterSettings(restart, None, HoleFill(fill), ShiftForm(shift), mirror)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
-        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings)
+        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings, partial(tell_disparity, cls))
         return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

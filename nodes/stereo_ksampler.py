@@ -1,4 +1,4 @@
-"""StereoKSampler: the whole way from a prompt and a depth map to a stereo latent in one node."""
+"""StereoKSampler: a stereo latent from a prompt and a depth map, in one node."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.stereo_diffusion import PUBLISHED, ShiftPreset, ShiftSettings
 from ..stereo_core.trajectory import Trajectory
+from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.ksampler_pair import sample_picture_pair
 from .sampling.ksampler_run import plan_ksampler
 from .widgets.attention import attention_input, chosen_mode
@@ -33,39 +33,43 @@ class StereoKSampler(io.ComfyNode):
             description="Samples both views of a stereo picture from a prompt and the depth map of the left view.",
             search_aliases=["StereoDiffusion", "text to stereo", "image to stereo", "2d to 3d", "SBS", "parallax"],
             inputs=[
+                # what to sample
                 io.Model.Input("model", tooltip="Any picture model, with its LoRAs and other patches."),
                 io.Conditioning.Input("positive", tooltip="What the picture should show."),
                 io.Conditioning.Input("negative", tooltip="What it should not show."),
                 io.Latent.Input("latent_image", tooltip="The left view to start from, or an empty latent."),
                 io.Image.Input(
                     "depth",
-                    tooltip="Depth map of the left view, white is near, any size of the same shape.\n"
-                    "For text: of what KSampler makes with the same settings. One for each picture, or one for all.",
+                    tooltip="Depth map of the left view, white is near, any size of the same shape. One for each "
+                    "picture, or one for all.\nFor text: of the picture that KSampler makes with the same settings.",
                 ),
+                # the plain run
                 *ksampler_inputs(
                     8.0,
-                    "The paper takes 9 for text.",
+                    "StereoDiffusion takes 9 for text.",
                     "euler",
-                    "euler and ddim are the paper's.\nNot dpm_fast or dpm_adaptive, which choose their own steps.",
+                    "StereoDiffusion takes euler or ddim.\nNot dpm_fast or dpm_adaptive, which choose their own steps.",
                     "normal",
                 ),
+                # the shift
                 *geometry_inputs(),
                 attention_input(
-                    "attention", "How the views see each other while they are made.", AttentionMode.LEFT_KV
+                    "attention", "How the views read each other while they are made.", AttentionMode.LEFT_KV
                 ),
                 io.Combo.Input(
                     "preset",
                     options=ShiftPreset,
                     default=ShiftPreset.CUSTOM.value,
                     tooltip="Settings of the shift. custom: shift_at, fill, mask_every and shift_both as set.\n"
-                    "The others are the paper's and replace these four: holes left blank, with Deblur, both shifted.",
+                    "The others replace these with StereoDiffusion's: holes left blank, with Deblur, both shifted.",
                 ),
                 *shift_inputs(advanced=True),
+                # the left view
                 TRAJECTORY.Input(
                     "trajectory",
                     optional=True,
-                    tooltip="The left view's known states, from DDIM Inversion with the same steps and scheduler.\n"
-                    "The left view then follows them exactly: the right view of a given picture.",
+                    tooltip="x of the left view at all noise levels, from DDIM Inversion with the same steps and "
+                    "scheduler.\nThe left view follows it exactly, to make the right view of a given picture.",
                 ),
             ],
             outputs=[
@@ -77,17 +81,20 @@ class StereoKSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        # what to sample
         model: ModelPatcher,
         positive: list[Any],
         negative: list[Any],
         latent_image: dict[str, Any],
         depth: Tensor,
+        # the plain run
         seed: int,
         steps: int,
         cfg: float,
         sampler_name: str,
         scheduler: str,
         denoise: float,
+        # the shift
         max_disparity: float,
         convergence: float,
         exponent: float,
@@ -97,13 +104,17 @@ class StereoKSampler(io.ComfyNode):
         fill: str,
         mask_every: float,
         shift_both: bool,
+        shift: str,
+        # the left view
         trajectory: Trajectory | None = None,
     ) -> io.NodeOutput:
-        settings = PUBLISHED.get(ShiftPreset(preset), ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both))
+        settings = PUBLISHED.get(
+            ShiftPreset(preset), ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both, ShiftForm(shift))
+        )
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         plain = plan_ksampler(
             model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
         )
-        shown = show_disparity(cls, plain.disparity(model, geometry))
+        shown = show_disparity(cls, plain.disparity(model, geometry, settings.shift), geometry.width)
         mode = chosen_mode(attention)
         return io.NodeOutput(sample_picture_pair(model, plain, geometry, settings, mode, trajectory), ui=shown)

@@ -1,16 +1,18 @@
-"""StereoShiftSampler: any sampler as one that makes a stereo pair."""
+"""StereoShiftSampler: turns any sampler into one that makes a stereo pair."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.latent_shift import HoleFill
 from ..stereo_core.stereo_diffusion import ShiftSettings
 from ..stereo_core.trajectory import Trajectory
+from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.stereo_diffusion import StereoDiffusionSampler
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import geometry_inputs, read_geometry, show_disparity, tell_disparity
 from .widgets.shift import shift_inputs
 from .widgets.sockets import TRAJECTORY
 
@@ -32,8 +34,10 @@ class StereoShiftSampler(io.ComfyNode):
                     tooltip="Depth map of the picture to be sampled, white is near, any size of the same shape.\n"
                     "One for each picture or frame, or one for all.",
                 ),
+                # the shift
                 *geometry_inputs(),
                 *shift_inputs(advanced=False),
+                # the steps, and the left view
                 io.Sampler.Input(
                     "sampler",
                     optional=True,
@@ -43,8 +47,8 @@ class StereoShiftSampler(io.ComfyNode):
                 TRAJECTORY.Input(
                     "trajectory",
                     optional=True,
-                    tooltip="The left view's known states, from DDIM Inversion on the same sigmas.\n"
-                    "The left view then follows them exactly: the right view of a given picture.",
+                    tooltip="x of the left view at all noise levels, from DDIM Inversion on the same sigmas.\n"
+                    "The left view follows it exactly, to make the right view of a given picture.",
                 ),
             ],
             outputs=[
@@ -59,6 +63,7 @@ class StereoShiftSampler(io.ComfyNode):
     def execute(
         cls,
         depth: Tensor,
+        # the shift
         max_disparity: float,
         convergence: float,
         exponent: float,
@@ -66,12 +71,14 @@ class StereoShiftSampler(io.ComfyNode):
         fill: str,
         mask_every: float,
         shift_both: bool,
+        shift: str,
+        # the steps, and the left view
         sampler: object | None = None,
         trajectory: Trajectory | None = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        settings = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both)
+        settings = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both, ShiftForm(shift))
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler")
-        stereo = StereoDiffusionSampler(sampler, geometry, settings, trajectory)
+        stereo = StereoDiffusionSampler(sampler, geometry, settings, trajectory, partial(tell_disparity, cls))
         return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

@@ -91,6 +91,24 @@ class StereoGeometry:
         in_front = replace(self, convergence=0.0).disparity(inverse_depth, width).trunc()
         return in_front - round(self.max_disparity / 100 * width * self.convergence)
 
+    def least_whole_percent(self, inverse_depth: Tensor, width: int, truncated: bool) -> float:
+        """Return the least ``max_disparity``, in percent rounded up to a tenth, that moves a whole column of a grid.
+
+        Args:
+            inverse_depth: (B, 1, H, W) in [0, 1], not all of it at the convergence.
+            width: of the grid, in columns.
+            truncated: whole columns are cut off towards zero, as ``whole_disparity`` does; else the nearest ones.
+        """
+        if truncated:
+            fraction = float((inverse_depth.float() ** self.exponent).max())
+            # Beside them the convergence moves the whole view, at half a column.
+            fraction = max(fraction, 2 * self.convergence)
+            needed = 1.0
+        else:
+            fraction = float((inverse_depth.float() ** self.exponent - self.convergence).abs().max())
+            needed = 0.5
+        return math.ceil(1000 * needed / (width * fraction) + 1e-6) / 10
+
 
 class DisparityRange(NamedTuple):
     """The extent of a disparity map, in columns and relative to the width.

@@ -1,8 +1,7 @@
-"""Shifting a latent into the other view: step 2 of StereoDiffusion, on one latent by itself."""
+"""Shifting a clean latent into the other view, by itself; and the papers' shift by whole columns."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import NamedTuple
 
 import torch
@@ -10,15 +9,8 @@ from einops import rearrange
 from torch import Tensor
 
 from .checks import expect_shape
+from .view_shift import HoleFill, ShiftForm, ViewShift
 from .warping import View, Warp, forward_warp
-
-
-class HoleFill(str, Enum):
-    """What a hole of the right view holds before a sampler sees it."""
-
-    LEFT = "left"
-    ZEROS = "zeros"
-    NOISE = "noise"
 
 
 class LatentPair(NamedTuple):
@@ -34,35 +26,37 @@ class LatentPair(NamedTuple):
 
 
 def shift_latent(
-    latent: Tensor, disparity: Tensor, fill: HoleFill = HoleFill.LEFT, generator: torch.Generator | None = None
+    latent: Tensor, shift: ViewShift, fill: HoleFill = HoleFill.BACKGROUND, generator: torch.Generator | None = None
 ) -> LatentPair:
-    r"""Make the right view of ``latent`` by the papers' integer shift and fill its holes.
+    r"""Make the right view of a clean latent and fill its holes.
 
-    The shift is StereoDiffusion's (Wang et al., CVPRW 2024, Eq. 3): every latent column moves left by its
-    disparity, truncated to whole columns, and the nearer wins. It copies values, so it holds for a latent at
-    any noise level. ``NOISE`` is the Deblur fill (Eq. 8), unit normal in the variance-preserving form of a
-    normalised latent; here each channel's own mean and std stand for that scale, so that it also fits a
-    latent that still carries noise or has another family's scale.
+    ``NOISE`` is StereoDiffusion's Deblur fill (Eq. 8), unit normal in the variance-preserving form of a normalised
+    latent; here each channel's own mean and std stand for that scale, so that it also fits a latent that still
+    carries noise or has another family's scale.
 
     Args:
         latent: (B, C, H, W), or (B, C, T, H, W) for a video latent; any floating dtype.
-        disparity: (B, 1, H, W), or (B, 1, T, H, W), in latent columns, larger is nearer.
+        shift: made for this grid.
         fill: what the holes hold.
-        generator: the random stream of ``NOISE``, on the CPU; ``None`` takes torch's own.
+        generator: of ``NOISE``, on the CPU; ``None`` takes torch's own.
 
     Returns:
         Both views and the holes of the right one; the left entries are ``latent`` to the bit.
 
     Raises:
-        ValueError: a shape does not fit, or the disparity is not finite.
+        ValueError: the shift is for another grid.
     """
-    warp = warp_latent(latent, disparity)
-    right = torch.where(warp.filled, warp.image, _fill(latent, fill, generator))
-    return LatentPair(torch.cat([latent, right]), ~warp.filled)
+    axes = "B C T H W" if latent.ndim == 5 else "B C H W"
+    sizes = dict(zip(axes.split(), (shift.disparity.shape[0], -1, *shift.disparity.shape[2:]), strict=True))
+    sizes.pop("C")
+    expect_shape("latent", latent, axes, **sizes)
+    moved = shift.estimate(latent) if shift.form is ShiftForm.SUB_COLUMN else shift.copies(latent, latent)
+    right = torch.where(shift.filled, moved, _fill(latent, shift, fill, generator))
+    return LatentPair(torch.cat([latent, right]), ~shift.filled)
 
 
 def warp_latent(latent: Tensor, disparity: Tensor, view: View = View.RIGHT) -> Warp:
-    """Forward-warp a picture or video latent by whole columns; the shift of ``shift_latent`` by itself.
+    """Forward-warp a picture or video latent by whole columns; the papers' shift.
 
     Args:
         latent: (B, C, H, W), or (B, C, T, H, W) for a video latent; any floating dtype.
@@ -87,11 +81,14 @@ def warp_latent(latent: Tensor, disparity: Tensor, view: View = View.RIGHT) -> W
     return Warp(*(rearrange(t, "(b t) c h w -> b c t h w", b=latent.shape[0]) for t in warp))
 
 
-def _fill(latent: Tensor, fill: HoleFill, generator: torch.Generator | None) -> Tensor:
-    if fill is HoleFill.LEFT:
-        return latent
-    if fill is HoleFill.ZEROS:
-        return torch.zeros_like(latent)
+def _fill(latent: Tensor, shift: ViewShift, fill: HoleFill, generator: torch.Generator | None) -> Tensor:
+    match HoleFill(fill):
+        case HoleFill.LEFT:
+            return latent
+        case HoleFill.ZEROS:
+            return torch.zeros_like(latent)
+        case HoleFill.BACKGROUND:
+            return shift.background(latent)
     noise = torch.randn(latent.shape, generator=generator, dtype=torch.float32)  # on the CPU: one stream everywhere
     inner = tuple(range(2, latent.ndim))
     values = latent.float()

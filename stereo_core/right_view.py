@@ -16,13 +16,12 @@ from .iterative_refinement import (
     renew_holes,
     renoise_holes,
 )
-from .latent_shift import HoleFill, warp_latent
 from .noise_forms import NoiseForm
 from .noisy_restart import RestartSettings, filling_latent
 from .seeds import Stream, make_generator
-from .stepping import Stepper
+from .stepping import Stepper, left_estimate
 from .trajectory import Trajectory, same_latent
-from .view_pairs import initial_holes
+from .view_shift import HoleFill, ShiftForm, ViewShift
 from .warping import Warp
 
 # What float arithmetic alone makes of an x that is taken apart and put together again.
@@ -37,7 +36,7 @@ class LeftView:
         first: the step of the whole schedule that the run begins with.
         sigmas: (N + 1,) the whole schedule, on the run's device.
         form: of x.
-        disparity: (B, 1, H, W) or (B, 1, T, H, W) in whole columns, larger is nearer.
+        shift: from the left view to the right one.
         holes: boolean, what the right view must fill, at every step.
         border: boolean, the columns of the border.
     """
@@ -47,7 +46,7 @@ class LeftView:
         trajectory: Trajectory,
         sigmas: Tensor,
         like: Tensor,
-        disparity: Tensor,
+        shift: ViewShift,
         form: NoiseForm,
         one_clip: bool = False,
     ) -> None:
@@ -57,7 +56,7 @@ class LeftView:
             trajectory: of the left view, over the whole schedule.
             sigmas: (M + 1,) of this run, a part of it or all.
             like: (B, ...), a tensor of the run's shape, device and dtype.
-            disparity: (B, 1, H, W) or (B, 1, T, H, W) in whole columns.
+            shift: from the left view to the right one, on this grid.
             form: of x.
             one_clip: the entries of the batch are the frames of one clip, and have one border.
 
@@ -71,19 +70,40 @@ class LeftView:
                 "sigmas: skip noise levels that trajectory holds. Record and sample on the same sigmas, or on parts of "
                 "them."
             )
-        self.sigmas, self.form, self.disparity = trajectory.sigmas.to(sigmas), form, disparity
+        self.sigmas, self.form, self.shift = trajectory.sigmas.to(sigmas), form, shift
         self.sigmas[self.first : self.first + len(places)] = sigmas
         self._trajectory, self._like = trajectory, like
-        self.holes = ~self.warped(0).filled
-        self.border = border_columns(~self.holes, one_clip)
+        self.holes = ~shift.filled
+        self.border = border_columns(shift.filled, one_clip)
+        self._moved: dict[int, Tensor] = {}
 
     def x(self, step: int) -> Tensor:
         """(B, ...), before a step."""
         return self._trajectory.states[self.first + step].to(self._like)
 
-    def warped(self, step: int) -> Warp:
-        """The same as the right eye sees it."""
-        return warp_latent(self.x(step), self.disparity)
+    def moved(self, run: Stepper, step: int, seed: int, keep: bool = False) -> Warp:
+        """Return the left view before a step as the right eye sees it.
+
+        Args:
+            run: asked for the estimate of the clean x where the left view's path does not tell it.
+            step: of the run.
+            seed: of the noise where no whole column lands; the same at every call for one step.
+            keep: hold it for the calls for the same step to come.
+        """
+        if step in self._moved:
+            return Warp(self._moved[step], self.shift.filled)
+        x, sigma, place = self.x(step), self.sigmas[self.first + step], self.first + step
+        denoised = None
+        if self.shift.form is ShiftForm.SUB_COLUMN:
+            denoised = left_estimate(run, self._trajectory, x, step, float(sigma))
+        image = self.shift.right(x, denoised, sigma, self.form, make_generator(seed, Stream.SHIFT, place))
+        if keep and denoised is not None:  # copying whole columns again costs less than their memory
+            self._moved[step] = image
+        return Warp(image, self.shift.filled)
+
+    def forget(self) -> None:
+        """Let go of what was kept."""
+        self._moved.clear()
 
     def denoised(self, step: int) -> Tensor:
         """(B, ...), the estimate of the clean x in a step."""
@@ -93,24 +113,27 @@ class LeftView:
 class RightView:
     """Edits and steps of the right view; each takes and gives its x, (B, ...)."""
 
-    def __init__(self, run: Stepper, left: LeftView, by_pair: Sequence[bool], seed: int) -> None:
-        self._run, self._left, self._by_pair, self._seed = run, left, by_pair, seed
+    def __init__(self, run: Stepper, left: LeftView, by_pair: Sequence[bool], seed: int, mirror: bool = True) -> None:
+        self._run, self._left, self._by_pair, self._seed, self._mirror = run, left, by_pair, seed, mirror
 
     def first_holes(self, fill: HoleFill) -> Tensor:
         """Return what the holes start from before the first step."""
         left = self._left
         if HoleFill(fill) is HoleFill.LEFT:
-            return unrepeated(left.x(0), left.warped(0))
+            return self._unrepeated(0, left.moved(self._run, 0, self._seed, keep=True))
         generator = make_generator(self._seed, Stream.HOLES)
-        return initial_holes(left.x(0), fill, left.sigmas[left.first], left.form, generator)
+        return left.shift.holes(left.x(0), fill, left.sigmas[left.first], left.form, generator)
 
-    def compose(self, step: int, x: Tensor, border_weight: float = 0.0) -> Tensor:
+    def compose(self, step: int, x: Tensor, border_weight: float = 0.0, keep: bool = False) -> Tensor:
         """Take over what the left view shows before ``step``; the holes keep ``x``, the border is cleaned."""
-        warp = self._left.warped(step)
+        warp = self._left.moved(self._run, step, self._seed, keep)
         if border_weight:
-            left = unrepeated(self._left.x(step), warp)
-            x = clean_border(x, left, self._left.border, border_weight)
+            x = clean_border(x, self._unrepeated(step, warp), self._left.border, border_weight)
         return torch.where(warp.filled, warp.image, x)
+
+    def _unrepeated(self, step: int, warp: Warp) -> Tensor:
+        left = self._left.x(step)
+        return unrepeated(left, warp) if self._mirror else left
 
     def advance(self, x: Tensor, first: int, last: int, repeat: int = 0) -> Tensor:
         """Take steps; beside the left view, one at a time, where they need both."""
@@ -132,12 +155,13 @@ class RightView:
             for step in range(steps):
                 held, fillings[step] = fillings[step], None
                 x = x if held is None else held
-                x = self.advance(self.compose(step, x, settings.border_weight), step, step + 1)
+                x = self.advance(self.compose(step, x, settings.border_weight, keep=True), step, step + 1)
                 if iteration < settings.iterations - 1:
                     noise = torch.randn(x.shape, generator=generator).to(x)
                     place = left.first + step
                     fillings[step] = filling_latent(x, noise, left.sigmas, place, left.form, settings.form)
                     del noise
+        left.forget()
         return x
 
     def refine(self, x: Tensor, step: int, times: int, settings: RefineSettings) -> Tensor:

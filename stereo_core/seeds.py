@@ -10,6 +10,7 @@ from. The numbers are arbitrary, and part of what a seed means: changing one cha
     REPEAT         what the sampler itself draws in a repeated step      a step of the schedule, and a repeat
     PIECE          what a sampler draws by itself in a part of a run     the step that the part begins with
     COMPOSITION    the repeated steps of score composition               the run
+    SHIFT          a shift by parts of a column, beside the moved noise  a step of the schedule
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Stream(Enum):
     REPEAT = _Offsets(0x1F83D9ABF, step=0x9E3779B1, repeat=0x3C6EF372FE9)
     PIECE = _Offsets(0, step=0x9E3779B1)
     COMPOSITION = _Offsets(0x2545F491)
+    SHIFT = _Offsets(0x4F1BBCDCB, step=1)
 
 
 def derive_seed(seed: int, stream: Stream, step: int = 0, repeat: int = 0) -> int:

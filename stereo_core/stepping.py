@@ -11,6 +11,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from .trajectory import Trajectory
+from .view_pairs import Pairing
+
 
 class Stepper(Protocol):
     """One run over a schedule of N steps, taken in pieces.
@@ -36,13 +39,15 @@ class Stepper(Protocol):
         """
         ...
 
-    def double(
-        self, make_pair: Callable[[Tensor, Tensor], Tensor], left_denoised: Callable[[int], Tensor] | None = None
-    ) -> None:
+    def denoise(self, x: Tensor, step: int) -> Tensor:
+        """Return the model's estimate of the clean x of one view, (B, ...), before ``step``; nothing is drawn."""
+        ...
+
+    def double(self, pairing: Pairing, left_denoised: Callable[[int], Tensor] | None = None) -> None:
         """Go on with two views: whatever accompanies x is doubled as x is, the inpainting mask for one.
 
         Args:
-            make_pair: turns (B, ...), and what its holes hold, into (2B, ...).
+            pairing: how one view became two.
             left_denoised: the left view's estimate of the clean x at a step, where that view is known beforehand.
         """
         ...
@@ -50,3 +55,25 @@ class Stepper(Protocol):
     def count_repeats(self, steps: int) -> None:
         """Note that the next ``steps`` steps are taken once more, for the progress that is shown."""
         ...
+
+
+def left_estimate(run: Stepper, trajectory: Trajectory, x: Tensor, step: int, sigma: float) -> Tensor:
+    """Return an estimate of the clean left view at one noise level of its known path.
+
+    The path of a sampler without noise of its own is straight between two noise levels, and tells the estimate that it
+    was made with; for any other the model is asked.
+
+    Args:
+        run: of the right view.
+        trajectory: of the left view.
+        x: (B, ...), the left view at ``sigma``, in the device and dtype to work in.
+        step: of the run.
+        sigma: the noise level before the step.
+
+    Returns:
+        (B, ...).
+    """
+    place = trajectory.index(sigma)
+    if trajectory.draws_noise or place == len(trajectory.states) - 1:
+        return run.denoise(x, step)
+    return trajectory.denoised(place).to(x)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from .iterative_refinement import RefineSettings
-from .latent_shift import HoleFill
 from .noisy_restart import RestartSettings
 from .right_view import LeftView, RightView
 from .stepping import Stepper
+from .view_shift import HoleFill, ShiftForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,16 @@ class CrafterSettings:
         restart: of the first steps; ``None`` for none.
         refine: of the steps after it; ``None`` for none.
         fill: what the holes of a right view that is made at the first step start from.
+        shift: how noisy latents are moved.
+        mirror: whether holes that take the left view's values at the same place (``left``, and the border) take the
+            next ones instead where that column already stands beside them; off, it is as the paper has it.
     """
 
     restart: RestartSettings | None = None
     refine: RefineSettings | None = None
-    fill: HoleFill = HoleFill.LEFT
+    fill: HoleFill = HoleFill.BACKGROUND
+    shift: ShiftForm = ShiftForm.SUB_COLUMN
+    mirror: bool = True
 
 
 class CrafterPlan(NamedTuple):
@@ -51,11 +56,6 @@ class CrafterPlan(NamedTuple):
     cuts: tuple[int, ...]
     by_pair: tuple[bool, ...]
     again: int
-
-    @property
-    def pieces(self) -> tuple[int, ...]:
-        """The steps at which a sampler starts afresh, with the start and end of the run."""
-        return (*range(self.restarted), *self.cuts)
 
 
 def plan_crafter(
@@ -107,7 +107,7 @@ def sample_right(
     Source:
         StereoCrafter-Zero (Shi et al.), sections 3.1 and 3.2.
     """
-    right = RightView(run, left, plan.by_pair, seed)
+    right = RightView(run, left, plan.by_pair, seed, settings.mirror)
     if settings.restart is not None and plan.restarted:
         x = right.first_holes(settings.fill) if x is None else x
         x = right.restart(x, plan.restarted, settings.restart)

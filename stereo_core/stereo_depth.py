@@ -10,6 +10,7 @@ from torch import Tensor
 from .checks import expect_shape
 from .frame_matching import match_frames, resize_nearest
 from .geometry import StereoGeometry
+from .view_shift import ShiftForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class StereoDepth:
     def __post_init__(self) -> None:
         expect_shape("inverse_depth", self.inverse_depth, "N 1 H W")
 
+    @property
+    def width(self) -> int:
+        """Columns of the maps, as a rule the pixels of the picture's width."""
+        return self.inverse_depth.shape[-1]
+
     def disparity(self) -> Tensor:
         """Return the disparity of the maps' own grid, (N, 1, h, w) float32 in columns of it."""
         return self.geometry.disparity(self.inverse_depth, self.inverse_depth.shape[-1])
@@ -45,33 +51,47 @@ class StereoDepth:
         """
         return self.geometry.disparity(one_for_each(self.inverse_depth, count), self.inverse_depth.shape[-1])
 
-    def for_latent(self, latent: Sequence[int], time_ratio: int = 1) -> Tensor:
+    def for_latent(self, latent: Sequence[int], time_ratio: int = 1, form: ShiftForm = ShiftForm.SUB_COLUMN) -> Tensor:
         """Return the disparity of a latent.
 
         Args:
             latent: the latent's shape, (B, C, H, W) or (B, C, T, H, W). For a video latent there may also be a map
                 for each frame of the video that it was encoded from.
             time_ratio: frames of the video to one of its latent, as the model has it; 1 where that is not known.
+            form: how it will be shifted; all but ``SUB_COLUMN`` give whole columns.
 
         Returns:
-            (B, 1, H, W) or (B, 1, T, H, W) float32, whole columns of the latent.
+            (B, 1, H, W) or (B, 1, T, H, W) float32, in columns of the latent.
 
         Raises:
-            ValueError: another aspect ratio or another number of maps.
+            ValueError: another aspect ratio or another number of maps, or whole columns that move nothing.
         """
         height, width = latent[-2:]
         self._expect_aspect(height, width)
         maps = resize_nearest(self.inverse_depth, (height, width))
         if len(latent) == 4:
-            return self.geometry.whole_disparity(one_for_each(maps, latent[0]), width)
+            return self._in_form(one_for_each(maps, latent[0]), width, form)
         frames = (latent[2] - 1) * time_ratio + 1
         if time_ratio > 1 and len(maps) not in (1, latent[2], frames):
             raise ValueError(
                 f"depth holds {len(maps)} maps for a clip of {frames} frames ({latent[2]} in its latent). Give one for "
                 "each frame, for example with Depth Estimate from the decoded clip, or one for all."
             )
-        clip = self.geometry.whole_disparity(match_frames(maps, latent[2]), width)
+        clip = self._in_form(match_frames(maps, latent[2]), width, form)
         return clip.movedim(0, 1).unsqueeze(0).expand(latent[0], -1, -1, -1, -1)
+
+    def _in_form(self, maps: Tensor, width: int, form: ShiftForm) -> Tensor:
+        exact = self.geometry.disparity(maps, width)
+        if form is ShiftForm.SUB_COLUMN:
+            return exact
+        whole = exact.round() if form is ShiftForm.ROUNDED else self.geometry.whole_disparity(maps, width)
+        if exact.any() and not whole.any():
+            least = self.geometry.least_whole_percent(maps, width, truncated=form is ShiftForm.TRUNCATED)
+            raise ValueError(
+                f"max_disparity: {self.geometry.max_disparity:g} % moves nothing in this latent, which is only {width} "
+                f"columns wide: set it to {least:.1f} or more, or set shift to sub_column."
+            )
+        return whole
 
     def _expect_aspect(self, height: int, width: int) -> None:
         rows, columns = self.inverse_depth.shape[-2:]

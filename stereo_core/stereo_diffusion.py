@@ -5,18 +5,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from .latent_shift import HoleFill
 from .noise_forms import NoiseForm
 from .schedules import nearest_step
-from .stepping import Stepper
+from .stepping import Stepper, left_estimate
 from .trajectory import Trajectory
-from .view_pairs import initial_holes, renew_right, replace_left, start_pair
+from .view_pairs import Pairing, replace_left
+from .view_shift import HoleFill, ShiftForm
 
 
 class ShiftSchedule(NamedTuple):
@@ -40,10 +38,11 @@ class ShiftSettings:
         fill: what the holes of a new view hold.
         mask_every: fraction of the schedule between two masked denoisings, 0 to 1; 0 for none. Published: 10 of 50
             steps. A fraction and not a count, so that it means the same for 8 steps and for 50.
-        shift_both: shift each view by half, in opposite directions, instead of the right one by all.
+        shift_both: shift each view by half, in opposite directions, instead of the right one by all; in whole columns.
+        shift: how noisy latents are moved.
 
     Raises:
-        ValueError: a fraction outside 0 to 1, or an unknown fill.
+        ValueError: a fraction outside 0 to 1, an unknown option, or both views shifted by parts of a column.
 
     Source:
         StereoDiffusion (Wang et al., CVPRW 2024), sections 3.1 and 3.2. The published code shifts one step later
@@ -52,15 +51,20 @@ class ShiftSettings:
     """
 
     shift_at: float = 0.2
-    fill: HoleFill = HoleFill.LEFT
+    fill: HoleFill = HoleFill.BACKGROUND
     mask_every: float = 0.2
     shift_both: bool = False
+    shift: ShiftForm = ShiftForm.SUB_COLUMN
 
     def __post_init__(self) -> None:
         for name, fraction in (("shift_at", self.shift_at), ("mask_every", self.mask_every)):
             if not 0 <= fraction <= 1:
                 raise ValueError(f"{name}: got {fraction}. Give a fraction of the schedule, 0 to 1.")
         HoleFill(self.fill)
+        if self.shift_both and ShiftForm(self.shift) is ShiftForm.SUB_COLUMN:
+            raise ValueError(
+                "shift_both moves both views by whole columns. Set shift to rounded, or turn shift_both off."
+            )
 
     def schedule(self, steps: int) -> ShiftSchedule:
         """Place the edits in a schedule of ``steps`` steps, to the nearest step; the last step sees the pair.
@@ -87,9 +91,9 @@ class ShiftPreset(str, Enum):
 
 
 PUBLISHED = {
-    ShiftPreset.STEREODIFFUSION: ShiftSettings(0.2, HoleFill.ZEROS, 0.2),
-    ShiftPreset.STEREODIFFUSION_DEBLUR: ShiftSettings(0.2, HoleFill.NOISE, 0.2),
-    ShiftPreset.STEREODIFFUSION_SHIFT_BOTH: ShiftSettings(0.2, HoleFill.ZEROS, 0.2, shift_both=True),
+    ShiftPreset.STEREODIFFUSION: ShiftSettings(0.2, HoleFill.ZEROS, 0.2, False, ShiftForm.TRUNCATED),
+    ShiftPreset.STEREODIFFUSION_DEBLUR: ShiftSettings(0.2, HoleFill.NOISE, 0.2, False, ShiftForm.TRUNCATED),
+    ShiftPreset.STEREODIFFUSION_SHIFT_BOTH: ShiftSettings(0.2, HoleFill.ZEROS, 0.2, True, ShiftForm.TRUNCATED),
 }
 """StereoDiffusion's own: holes left blank, with Deblur (Eq. 8), and with both views shifted."""
 
@@ -101,13 +105,11 @@ class PairPlan(NamedTuple):
         shift: before this step the one view becomes two.
         renew: before these the right view takes over what both views show.
         cuts: where the pair's part of the schedule is cut, with its start and end.
-        pieces: the same for the whole run: where a sampler starts afresh.
     """
 
     shift: int
     renew: tuple[int, ...]
     cuts: tuple[int, ...]
-    pieces: tuple[int, ...]
 
 
 def plan_pair(settings: ShiftSettings, steps: int, replayed: bool) -> PairPlan:
@@ -118,29 +120,30 @@ def plan_pair(settings: ShiftSettings, steps: int, replayed: bool) -> PairPlan:
     """
     shift, renew = settings.schedule(steps)
     cuts = tuple(sorted({shift, *(range(shift + 1, steps) if replayed else renew), steps}))
-    return PairPlan(shift, renew, cuts, cuts if replayed or shift == 0 else (0, *cuts))
+    return PairPlan(shift, renew, cuts)
 
 
 def sample_pair(
     run: Stepper,
     x: Tensor,
     sigmas: Tensor,
-    disparity: Tensor,
+    pairing: Pairing,
     form: NoiseForm,
     settings: ShiftSettings,
-    generator: torch.Generator | None = None,
+    seed: int,
     trajectory: Trajectory | None = None,
 ) -> Tensor:
     """Sample a stereo pair: one view up to the shift, then both, the right one renewed from the left now and then.
 
     Args:
         run: takes the steps.
-        x: (B, C, H, W) or (B, C, T, H, W) at the first noise level; not read where the left view is replayed.
+        x: (B, C, H, W) or (B, C, T, H, W) at the first noise level; where the left view is replayed, only its shape,
+            device and dtype are read.
         sigmas: (N + 1,) noise levels, descending.
-        disparity: (B, 1, H, W) or (B, 1, T, H, W) in whole columns of this grid, larger is nearer.
+        pairing: how one view becomes two, made for this grid.
         form: of x.
-        settings: when and how the views are made and renewed.
-        generator: of the noise in holes, on the CPU; ``None`` takes torch's own.
+        settings: when the views are made and renewed, and what holes start from.
+        seed: of the noise that is drawn here.
         trajectory: the left view's known path over these noise levels, which it then follows exactly.
 
     Returns:
@@ -153,14 +156,26 @@ def sample_pair(
         StereoDiffusion (Wang et al., CVPRW 2024), Algorithm 1.
     """
     plan = plan_pair(settings, len(sigmas) - 1, trajectory is not None)
-    make_pair = partial(start_pair, disparity=disparity, shift_both=settings.shift_both)
-    left = run.run(x, 0, plan.shift) if trajectory is None else trajectory.like(x, float(sigmas[plan.shift]))
-    pair = make_pair(left, initial_holes(left, settings.fill, sigmas[plan.shift], form, generator))
-    run.double(make_pair)
+
+    def estimate(left: Tensor, step: int) -> Tensor | None:
+        if settings.shift is not ShiftForm.SUB_COLUMN:
+            return None
+        if trajectory is not None:
+            return left_estimate(run, trajectory, left, step, float(sigmas[step]))
+        # The last step's estimate and the noise beside it make up x, whatever noise that step drew.
+        return run.denoise(left, step) if step == 0 or run.denoised is None else run.denoised[: len(left)]
+
+    if trajectory is None:
+        left = run.run(x, 0, plan.shift)
+    else:
+        left = trajectory.like(x, float(sigmas[plan.shift]))
+    pair = pairing.start(left, estimate(left, plan.shift), sigmas[plan.shift], form, settings.fill, seed)
+    run.double(pairing)
     for first, last in itertools.pairwise(plan.cuts):
         pair = run.run(pair, first, last)
         if trajectory is not None:
             pair = replace_left(pair, trajectory.like(x, float(sigmas[last])))
         if last in plan.renew:
-            pair = renew_right(pair, disparity, settings.shift_both)
+            denoised = estimate(pair.chunk(2)[0], last)
+            pair = pairing.renew(pair, denoised, sigmas[last], form, seed, last)
     return pair

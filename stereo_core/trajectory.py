@@ -24,12 +24,14 @@ class NoiseRecord:
         sampler: the name of the function that sampled.
         draws: how often it had drawn noise before each of its steps; empty where its noise cannot be drawn again.
         first: the step of the whole schedule that it began with.
+        draws_noise: whether the sampler adds noise of its own between two steps.
     """
 
     seed: int
     sampler: str
     draws: tuple[int, ...] = ()
     first: int = 0
+    draws_noise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class Trajectory:
     def seed(self) -> int | None:
         """The seed of the run that the states began with."""
         return self.noise[0].seed if self.noise else None
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether a sampler drew noise on the way, so that the path is not straight between two noise levels."""
+        return any(record.draws_noise for record in self.noise)
 
     def drawn(self, step: int, sampler: str) -> NoiseRecord | None:
         """Return the record of the run that took ``step``, if the function ``sampler`` can draw its noise again."""

@@ -2,39 +2,129 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from .checks import expect_shape
-from .latent_shift import HoleFill, warp_latent
-from .noise_forms import NoiseForm, from_vp
+from .latent_shift import warp_latent
+from .noise_forms import NoiseForm
+from .seeds import Stream, make_generator
+from .view_shift import HoleFill, ShiftForm, ViewShift
 from .warping import View, Warp
 
 
-def initial_holes(
-    x: Tensor, fill: HoleFill, sigma: Tensor, form: NoiseForm, generator: torch.Generator | None = None
-) -> Tensor:
-    """Return what the holes of a new view start from.
+class Pairing(Protocol):
+    """How one view becomes a pair, for x and for whatever accompanies it."""
 
-    Args:
-        x: (B, C, H, W) or (B, C, T, H, W), the one view.
-        fill: ``left`` is x itself at the same place; ``zeros`` nothing; ``noise`` StereoDiffusion's Deblur (Eq. 8),
-            unit normal noise in the variance-preserving form.
-        sigma: the noise level of x, a scalar tensor.
-        form: of x.
-        generator: of ``noise``, on the CPU; ``None`` takes torch's own.
+    def start(
+        self, x: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, fill: HoleFill, seed: int
+    ) -> Tensor:
+        """Make both views of x: the Stereo Pixel Shift (StereoDiffusion, Eq. 3).
 
-    Returns:
-        Values of the same shape and noise level.
-    """
-    match HoleFill(fill):
-        case HoleFill.LEFT:
-            return x
-        case HoleFill.ZEROS:
-            return torch.zeros_like(x)
-        case HoleFill.NOISE:
-            unit = torch.randn(x.shape, generator=generator, dtype=torch.float32)  # the same on every device
-            return from_vp(unit.to(x), sigma.to(x), form)
+        Args:
+            x: (B, ...) at noise level ``sigma``.
+            denoised: (B, ...), an estimate of its clean x, where the shift needs one.
+            sigma: a scalar tensor.
+            form: of x.
+            fill: what the holes start from.
+            seed: of the noise that is drawn here.
+
+        Returns:
+            (2B, ...): all left entries, then all right ones.
+        """
+        ...
+
+    def renew(
+        self, pair: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, seed: int, step: int
+    ) -> Tensor:
+        """Copy to the right view what the left view shows of it: StereoDiffusion, Eq. 6 and 7.
+
+        Args:
+            pair: (2B, ...) at noise level ``sigma``.
+            denoised: (B, ...), an estimate of the left view's clean x, where the shift needs one.
+            sigma: a scalar tensor.
+            form: of x.
+            seed: of the noise that is drawn here.
+            step: of the schedule, which has noise of its own.
+
+        Returns:
+            (2B, ...), the left view untouched.
+        """
+        ...
+
+    def copies(self, values: Tensor, holes: Tensor) -> Tensor:
+        """Make both views of noise or a mask, (B, ...) to (2B, ...), by whole columns."""
+        ...
+
+    def latents(self, latent: Tensor) -> Tensor:
+        """Make both views of a clean latent, (B, ...) to (2B, ...)."""
+        ...
+
+
+class RightShifted:
+    """The right view moves, the left one stays as it is: a ``Pairing``."""
+
+    def __init__(self, shift: ViewShift) -> None:
+        self.shift = shift
+
+    def start(
+        self, x: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, fill: HoleFill, seed: int
+    ) -> Tensor:
+        """See ``Pairing``."""
+        generator = make_generator(seed, Stream.HOLES)
+        holes = self.shift.holes(x, fill, sigma, form, generator)
+        moved = self.shift.right(x, denoised, sigma, form, generator)
+        return torch.cat([x, torch.where(self.shift.filled, moved, holes)])
+
+    def renew(
+        self, pair: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, seed: int, step: int
+    ) -> Tensor:
+        """See ``Pairing``."""
+        left, right = pair.chunk(2)
+        moved = self.shift.right(left, denoised, sigma, form, make_generator(seed, Stream.SHIFT, step))
+        return torch.cat([left, torch.where(self.shift.filled, moved, right)])
+
+    def copies(self, values: Tensor, holes: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        return torch.cat([values, self.shift.copies(values, holes)])
+
+    def latents(self, latent: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        return torch.cat([latent, self.shift.estimate(latent)])
+
+
+class BothShifted:
+    """Each view moves by half, in opposite directions, by whole columns: a ``Pairing``."""
+
+    def __init__(self, disparity: Tensor) -> None:
+        """Take the whole shift, (B, 1, H, W) or (B, 1, T, H, W) in whole columns, larger is nearer."""
+        self.disparity = disparity
+
+    def start(
+        self, x: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, fill: HoleFill, seed: int
+    ) -> Tensor:
+        """See ``Pairing``."""
+        del denoised
+        generator = make_generator(seed, Stream.HOLES)
+        shift = ViewShift(self.disparity, ShiftForm.ROUNDED)
+        return start_pair(x, shift.holes(x, fill, sigma, form, generator), self.disparity, shift_both=True)
+
+    def renew(
+        self, pair: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, seed: int, step: int
+    ) -> Tensor:
+        """See ``Pairing``."""
+        del denoised, sigma, form, seed, step
+        return renew_right(pair, self.disparity, shift_both=True)
+
+    def copies(self, values: Tensor, holes: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        return start_pair(values, holes, self.disparity, shift_both=True)
+
+    def latents(self, latent: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        return start_pair(latent, latent, self.disparity, shift_both=True)
 
 
 def start_pair(x: Tensor, holes: Tensor, disparity: Tensor, shift_both: bool = False) -> Tensor:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 
 import comfy.samplers
 import torch
 from torch import Tensor
 
 _OWN_STEPS = {"dpm_fast_function": "dpm_fast", "dpm_adaptive_function": "dpm_adaptive"}
+_SINGLE_STEP = {
+    "sample_euler",
+    "sample_euler_ancestral",
+    "sample_heun",
+    "sample_dpm_2",
+    "sample_dpm_2_ancestral",
+    "sample_dpmpp_2s_ancestral",
+    "sample_dpmpp_sde",
+    "sample_ddpm",
+    "sample_lcm",
+}
 _TWO_STEPS = {"sample_unipc", "sample_unipc_bh2"}
 
 
@@ -30,6 +40,11 @@ def expect_steppable(sampler: object) -> comfy.samplers.KSAMPLER:
             f"sampler: {name} chooses its own steps instead of the schedule's. Use euler, ddim or dpmpp_2m."
         )
     return sampler
+
+
+def goes_step_by_step(sampler: comfy.samplers.KSAMPLER) -> bool:
+    """Tell whether the function is known to take every step by itself, so that cutting its run changes nothing."""
+    return function_name(sampler).removesuffix("_gpu") in _SINGLE_STEP
 
 
 def needs_two_steps(sampler: comfy.samplers.KSAMPLER) -> bool:

@@ -14,7 +14,7 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings
 from ...stereo_core.trajectory import Trajectory
 from ..attention.model_patch import couple_views
-from .host_samplers import expect_long_enough, expect_steppable
+from .host_samplers import expect_steppable
 from .ksampler_run import PlainRun
 from .latents import make_pair_latent
 from .recording import RecordingSampler
@@ -72,9 +72,8 @@ def sample_clip_pair(
         ValueError: what cannot work, before anything is sampled.
     """
     inner = expect_steppable(plain.sampler)
-    expect_long_enough(inner, (0, 1), "Use euler_ancestral, euler or dpmpp_2m.")
     expect_schedule(plain.sigmas)
-    plain.disparity(model, depth)  # raises where the depth does not fit
+    plain.disparity(model, depth, settings.shift)  # raises where the depth does not fit
     steps = len(plain.sigmas) - 1
     planned = steps + plan_crafter(settings, steps, 0, [True] * steps).again
     coupled = couple_views(model, attention)

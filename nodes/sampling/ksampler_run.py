@@ -13,6 +13,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.view_shift import ShiftForm
 from .latents import fit_to_model, latent_disparity
 
 
@@ -38,9 +39,9 @@ class PlainRun:
     sampler: comfy.samplers.KSAMPLER
     sigmas: Tensor
 
-    def disparity(self, model: ModelPatcher, depth: StereoDepth) -> Tensor:
+    def disparity(self, model: ModelPatcher, depth: StereoDepth, form: ShiftForm) -> Tensor:
         """Return the disparity of the latent, (B, 1, H, W) or (B, 1, T, H, W) in columns."""
-        return latent_disparity(depth, self.latent["samples"].shape, model.get_model_object("latent_format"))
+        return latent_disparity(depth, self.latent["samples"].shape, model.get_model_object("latent_format"), form)
 
     def __call__(
         self, model: ModelPatcher, sampler: comfy.samplers.Sampler, done: int = 0, planned: int | None = None

@@ -11,6 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.view_shift import ShiftForm
 
 _PAIR = "stereo_pair"
 
@@ -84,18 +85,24 @@ def is_pair(latent: dict[str, Any], guess: bool = False) -> bool:
     return marked and batch % 2 == 0 and index[: batch // 2] == index[batch // 2 :]
 
 
-def latent_disparity(depth: StereoDepth, latent: Sequence[int], latent_format: LatentFormat) -> Tensor:
+def latent_disparity(
+    depth: StereoDepth,
+    latent: Sequence[int],
+    latent_format: LatentFormat,
+    form: ShiftForm = ShiftForm.SUB_COLUMN,
+) -> Tensor:
     """Return the disparity of a latent of a model.
 
     Args:
         depth: of the left view.
         latent: its shape, (B, C, H, W) or (B, C, T, H, W).
         latent_format: the model's, which knows how many frames of the video there are to one of the latent.
+        form: how it will be shifted; all but ``SUB_COLUMN`` give whole columns.
 
     Returns:
-        (B, 1, H, W) or (B, 1, T, H, W) float32, whole columns of the latent, larger is nearer.
+        (B, 1, H, W) or (B, 1, T, H, W) float32, in columns of the latent, larger is nearer.
 
     Raises:
-        ValueError: depth of another shape or number of frames.
+        ValueError: depth of another shape or number of frames, or whole columns that move nothing.
     """
-    return depth.for_latent(latent, latent_format.temporal_downscale_ratio)
+    return depth.for_latent(latent, latent_format.temporal_downscale_ratio, form)

@@ -80,12 +80,17 @@ class RecordingSampler(comfy.samplers.Sampler):
         # host then scales the picture.
         made = record.finish(samples if kept_sigmas[-1] == 0 else record.final)
         if seed is not None:
-            made = replace(made, noise=(NoiseRecord(
-                seed,
-                function_name(self.inner),
-                tuple(record.draws),
-                draws_noise=takes_noise(inner) if record.stream is None else record.stream.drawn > 0,
-            ),))
+            made = replace(
+                made,
+                noise=(
+                    NoiseRecord(
+                        seed,
+                        function_name(self.inner),
+                        tuple(record.draws),
+                        draws_noise=takes_noise(inner) if record.stream is None else record.stream.drawn > 0,
+                    ),
+                ),
+            )
         self.trajectory = made
         return samples
 

@@ -1,10 +1,11 @@
-"""One run of any of the host's samplers in pieces, so that x can be edited, and doubled to a pair, between steps."""
+"""A run of any of the host's samplers in pieces, so that x can be edited, and become a pair, between steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import comfy.k_diffusion.sampling
 import comfy.model_base
 import comfy.model_management
 import comfy.sampler_helpers
@@ -14,32 +15,41 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ...stereo_core.seeds import Stream, derive_seed
+from ...stereo_core.view_pairs import Pairing
 from .control_hints import renew_control_hints
-from .host_samplers import inpaint_noise
+from .host_samplers import inpaint_noise, needs_two_steps
 from .noise_streams import NoiseStreams
 from .pairs import each_view, mark_pair
 
 
 def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
-    """Have the host free memory for a batch of ``shape``; it counted on the smaller one that it was given."""
+    """Make the host free memory for a batch of ``shape`` (2B, ...), larger than the one that it prepared for."""
     needed, _ = comfy.sampler_helpers.estimate_memory(guider.model_patcher, shape, guider.conds)
     device = guider.model_patcher.load_device
     if not comfy.model_management.is_device_cpu(device) and needed > comfy.model_management.get_free_memory(device):
         comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)
 
 
+def shown_as_part(
+    callback: Callable[[int, Tensor, Tensor, int], None] | None, done: int, planned: int
+) -> Callable[[int, Tensor, Tensor, int], None] | None:
+    """Return a sampler's callback for a part of ``planned`` steps, of which ``done`` come before it."""
+    if callback is None:
+        return None
+    return lambda step, denoised, x, _: callback(done + step, denoised, x, planned)
+
+
 class StepwiseRun:
     """A sampler's run over one schedule, piece by piece: the core's ``Stepper``.
 
-    With the same denoiser, random stream and step numbers throughout, the pieces of a single-step method are the
-    whole run to the bit; a multistep method begins anew with its first order at each cut. What the caller gave is
-    read, never changed.
+    With the same denoiser, noise and step numbers throughout, the pieces of a single-step method are the whole run to
+    the bit; a multistep method starts again at first order after each cut. No argument is changed.
 
     Attributes:
-        steps: the number of steps.
+        steps: N, the number of steps.
         seed: of the run.
         model_sampling: the host's, for noise levels and forms.
-        denoised: the model's estimate of the clean x in the last step, of the batch that the step ran on.
+        denoised: the denoised estimate of the last step, of the batch that the step was taken with.
     """
 
     denoised: Tensor | None = None
@@ -58,7 +68,21 @@ class StepwiseRun:
         planned: int = 0,
         streams: NoiseStreams | None = None,
     ) -> None:
-        """As the host calls a sampler; ``planned`` steps will be taken once more, with noise from ``streams``."""
+        """Take what the host calls a sampler with.
+
+        Args:
+            sampler: takes the steps.
+            guider: the host's ``model_wrap``.
+            sigmas: (N + 1,) noise levels, descending.
+            extra_args: ``model_options`` and ``seed``.
+            callback: the host's, for previews.
+            noise: (B, ...), unit normal.
+            latent_image: (B, ...).
+            denoise_mask: (B, ...) in [0, 1], 1 = repaint, or ``None``.
+            disable_pbar: whether the console shows no bar.
+            planned: how many steps will be taken once more.
+            streams: the noise of the steps; ``None`` for the run's own.
+        """
         self.steps = len(sigmas) - 1
         self._total = self.steps + planned
         self.seed = extra_args.get("seed") or 0
@@ -69,34 +93,43 @@ class StepwiseRun:
         self._initial_noise, self._mask = noise, denoise_mask
         self._denoiser = comfy.samplers.KSamplerX0Inpaint(guider, sigmas)
         self._denoiser.latent_image, self._denoiser.noise = latent_image, inpaint_noise(sampler, noise, self.seed)
+        self._left_denoiser, self._left_mask = self._denoiser, denoise_mask
         self._streams = streams or NoiseStreams(sampler, noise, sigmas, extra_args.get("seed"))
-        self._make_pair: Callable[[Tensor, Tensor], Tensor] | None = None
+        self._pairing: Pairing | None = None
         self._left_denoised: Callable[[int], Tensor] | None = None
         self._last_report: tuple[int, Tensor, Tensor] | None = None
         self._repeated = 0
 
     def start(self) -> Tensor:
-        """Return x before the first step."""
+        """Return x (B, ...) before the first step."""
         at_most = self._sampler.max_denoise(self._guider, self._sigmas)
         noise, latent = self._initial_noise, self._denoiser.latent_image
         return self.model_sampling.noise_scaling(self._sigmas[0], noise, latent, at_most)
 
-    def double(
-        self, make_pair: Callable[[Tensor, Tensor], Tensor], left_denoised: Callable[[int], Tensor] | None = None
-    ) -> None:
+    def denoise(self, x: Tensor, step: int) -> Tensor:
+        """Return the model's estimate of the clean x of the left view, (B, ...), before ``step``."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        model_options = mark_pair(self._extra_args["model_options"], paired=False)
+        sigma = self._sigmas[step] * x.new_ones([len(x)])
+        return self._left_denoiser(
+            x, sigma, self._left_mask, model_options=model_options, seed=self._extra_args.get("seed")
+        )
+
+    def double(self, pairing: Pairing, left_denoised: Callable[[int], Tensor] | None = None) -> None:
         """Go on with two views; noise, and under inpainting the latent and the mask, are shifted as x was.
 
         Args:
-            make_pair: turns (B, ...), and what its holes hold, into (2B, ...).
+            pairing: how one view became two.
             left_denoised: where the left view is known, its estimate of the clean x at a step. The right view can then
                 run alone, and both views get the sampler's noise as it is drawn, not shifted.
         """
         if self._mask is not None:  # else nothing reads the others, and clips are large
-            denoiser = self._denoiser
-            denoiser.latent_image = make_pair(denoiser.latent_image, denoiser.latent_image)
-            denoiser.noise = make_pair(denoiser.noise, denoiser.noise)
-            self._mask = make_pair(self._mask, torch.ones_like(self._mask))  # what nobody has seen must be painted
-        self._make_pair, self._left_denoised = make_pair, left_denoised
+            left, self._denoiser = self._denoiser, comfy.samplers.KSamplerX0Inpaint(self._guider, self._sigmas)
+            self._denoiser.latent_image = pairing.latents(left.latent_image)
+            self._denoiser.noise = pairing.copies(left.noise, left.noise)
+            # What nobody has seen must be painted.
+            self._mask = pairing.copies(self._mask, torch.ones_like(self._mask))
+        self._pairing, self._left_denoised = pairing, left_denoised
         renew_control_hints(self._guider.conds)
 
     def run(self, x: Tensor, first: int, last: int, repeat: int = 0) -> Tensor:
@@ -106,31 +139,36 @@ class StepwiseRun:
             x: (B, ...) or (2B, ...) at noise level ``first``.
             first: 0 to N.
             last: ``first`` to N.
-            repeat: which noise is drawn, see ``NoiseStreams.at``.
+            repeat: which noise is drawn; see ``NoiseStreams.at``.
+
+        Returns:
+            x at noise level ``last``, of the same shape.
         """
         if first == last:
             return x
         self._last_report, self.denoised = None, None  # only the last step's are needed, and clips are large
-        alone = self._make_pair is not None and len(x) == len(self._initial_noise)
+        alone = self._pairing is not None and len(x) == len(self._initial_noise)
         extra_args = {
             **self._extra_args,
             "denoise_mask": self._right_of(self._mask) if alone else self._mask,
             "model_options": self._model_options(len(x), alone),
         }
         if first > 0 and extra_args.get("seed") is not None:
-            # Functions that make their own random stream would draw the same noise in each piece.
+            # Functions that seed a generator of their own would draw the same noise in each piece.
             extra_args["seed"] = derive_seed(extra_args["seed"], Stream.PIECE, first)
-        options = dict(self._sampler.extra_options)
+        function, options = self._sampler.sampler_function, dict(self._sampler.extra_options)
         draw = self._streams.at(first, repeat)
         if draw is not None:
             options["noise_sampler"] = self._drawn_by(draw, alone)
-        return self._sampler.sampler_function(
+        if last - first == 1 and needs_two_steps(self._sampler):
+            function, options = comfy.k_diffusion.sampling.sample_euler, {}  # the first order of the same method
+        return function(
             self._right_denoiser() if alone else self._denoiser,
             x,
             self._sigmas[first : last + 1].clone(),  # some functions write into their schedule
             extra_args=extra_args,
             callback=lambda report: self._report(first + report["i"], report["denoised"], report["x"], alone),
-            disable=True,  # one bar for the whole schedule instead of one for each piece
+            disable=True,  # there is one bar for the whole schedule, not one for each piece
             **options,
         )
 
@@ -139,10 +177,10 @@ class StepwiseRun:
         self._repeated += steps
 
     def finish(self, x: Tensor) -> Tensor:
-        """Turn x after the last step into what a sampler returns."""
+        """Turn x (2B, ...) after the last step into what a sampler returns."""
         self._bar.close()
         if self._callback is not None and self._last_report and self._last_report[0] < self._total - 1:
-            # The host's nodes keep the last denoised latent they were shown: it must be the pair, not the preview.
+            # The host's nodes keep the last denoised latent that they were shown: it must be the pair, not a preview.
             self._callback(self._total - 1, *self._last_report[1:], self._total)
         return self.model_sampling.inverse_noise_scaling(self._sigmas[-1], x)
 
@@ -155,8 +193,8 @@ class StepwiseRun:
         if alone:
             denoised = torch.cat([self._left_denoised(step), denoised])
         self._last_report = (position, denoised, x)
-        if self._make_pair is not None and position < self._total - 1:
-            denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry: both eyes side by side
+        if self._pairing is not None and position < self._total - 1:
+            denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry, here both eyes side by side
         self._callback(position, denoised, x, self._total)
 
     @staticmethod
@@ -171,20 +209,20 @@ class StepwiseRun:
         return denoiser
 
     def _drawn_by(self, draw: Callable[[Tensor, Tensor], Tensor], alone: bool) -> Callable[[Tensor, Tensor], Tensor]:
-        make_pair, shared = self._make_pair, self._left_denoised is not None
-        if make_pair is None or alone:
+        pairing, shared = self._pairing, self._left_denoised is not None
+        if pairing is None or alone:
             return draw
 
         def drawn(sigma: Tensor, sigma_next: Tensor) -> Tensor:
             noise = draw(sigma, sigma_next)
-            return torch.cat([noise, noise]) if shared else make_pair(noise, noise)
+            return torch.cat([noise, noise]) if shared else pairing.copies(noise, noise)
 
         return drawn
 
     def _model_options(self, batch: int, alone: bool) -> dict[str, Any]:
-        paired = self._make_pair is not None and not alone
+        paired = self._pairing is not None and not alone
         options = mark_pair(self._extra_args["model_options"], paired)
-        # Where frames are the batch, guidance that runs along the frames must run along each view's own.
+        # Where the batch axis holds frames, guidance that varies over the frames must do so within each view.
         by_frames = isinstance(self._guider.inner_model, comfy.model_base.SVD_img2vid)
         if paired and by_frames and "sampler_cfg_function" in options:
             options["sampler_cfg_function"] = each_view(options["sampler_cfg_function"], batch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import comfy.model_base
@@ -11,39 +10,43 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from ...stereo_core.latent_shift import HoleFill
 from ...stereo_core.right_view import LeftView
 from ...stereo_core.stereo_crafter_zero import CrafterPlan, CrafterSettings, plan_crafter, sample_right
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.trajectory import Trajectory
-from ...stereo_core.view_pairs import start_pair
+from ...stereo_core.view_pairs import RightShifted
+from ...stereo_core.view_shift import HoleFill, ViewShift
 from ..attention.model_patch import couples_views
 from ..host import noise_form
 from .given_views import conditions_differ, read_views
-from .host_samplers import expect_long_enough, expect_steppable
+from .host_samplers import expect_steppable
 from .latents import latent_disparity
 from .noise_streams import NoiseStreams
 from .stepwise import StepwiseRun, make_room
 
-_REMEDY = "The left view is put back between them: use euler, euler_ancestral or dpmpp_2m."
-
 
 class StereoCrafterZeroSampler(comfy.samplers.Sampler):
-    """The right view beside a recorded left one, for latents of clips and of pictures.
+    """Samples the right view of a recorded left view, for latents of clips and of pictures.
 
-    (B, ...) or (2B, ...) in, (2B, ...) out, left entries first; the left view is the trajectory's to the bit.
+    Takes (B, ...) or (2B, ...) and returns (2B, ...), left entries first; the left view is the trajectory's to the bit.
     """
 
     def __init__(
-        self, sampler: object, depth: StereoDepth, trajectory: Trajectory | None, settings: CrafterSettings
+        self,
+        sampler: object,
+        depth: StereoDepth,
+        trajectory: Trajectory | None,
+        settings: CrafterSettings,
+        tell: Callable[[Tensor, int], None] | None = None,
     ) -> None:
         """Take what the nodes have.
 
         Args:
             sampler: takes the steps.
             depth: of the left view.
-            trajectory: the left view's known path.
+            trajectory: x of the left view at all noise levels; ``None``, from an unconnected socket, is refused.
             settings: what is done to the right view.
+            tell: called with the latent's disparity and the width of the depth maps, once they are known.
 
         Raises:
             ValueError: no trajectory, a fill that breaks video models, or a sampler that cannot be stopped between
@@ -55,9 +58,9 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
                 "sigmas, and connect its trajectory."
             )
         if HoleFill(settings.fill) is HoleFill.ZEROS:
-            raise ValueError("fill: zeros are the same column over and over, which breaks video models. Use left.")
+            raise ValueError("fill: zeros leave flat holes, which break video models. Use left or noise.")
         self.inner = expect_steppable(sampler)
-        self.depth, self.trajectory, self.settings = depth, trajectory, settings
+        self.depth, self.trajectory, self.settings, self.tell = depth, trajectory, settings, tell
 
     def sample(
         self,
@@ -70,7 +73,21 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         denoise_mask: Tensor | None = None,
         disable_pbar: bool = False,
     ) -> Tensor:
-        """Sample as the host's guiders ask: noise, latent and mask of one view or of the pair, (N + 1,) sigmas."""
+        """Sample when one of the host's guiders calls.
+
+        Args:
+            model_wrap: the guider.
+            sigmas: (N + 1,) noise levels, descending: the trajectory's, or a part of them.
+            extra_args: ``model_options`` and ``seed``.
+            callback: the host's, for previews.
+            noise: (B, ...), the left view's, or (2B, ...), zeros beside a pair.
+            latent_image: as ``noise``.
+            denoise_mask: as ``noise``, in [0, 1], 1 = repaint; or ``None``.
+            disable_pbar: whether the console shows no bar.
+
+        Returns:
+            (2B, ...), all left entries, then all right ones.
+        """
         seed = extra_args.get("seed")
         given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
         left = self._left_view(model_wrap.inner_model, sigmas, given.noise)
@@ -89,17 +106,20 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
             plan.again,
             streams,
         )
-        run.double(partial(start_pair, disparity=left.disparity), left.denoised)
+        run.double(RightShifted(left.shift), left.denoised)
         if any(plan.by_pair):
             make_room(model_wrap, torch.Size((2 * len(given.noise), *given.noise.shape[1:])))
         right = sample_right(run, left, plan, self.settings, streams.seed, given.right)
         return run.finish(torch.cat([left.x(run.steps), right]))
 
     def _left_view(self, model: comfy.model_base.BaseModel, sigmas: Tensor, like: Tensor) -> LeftView:
-        disparity = latent_disparity(self.depth, like.shape, model.latent_format).to(like.device)
-        # Where frames are the batch they are one clip with one border.
+        disparity = latent_disparity(self.depth, like.shape, model.latent_format, self.settings.shift)
+        if self.tell is not None:
+            self.tell(disparity, self.depth.width)
+        shift = ViewShift(disparity.to(like.device), self.settings.shift)
+        # Where the batch axis holds frames, they are one clip with one border.
         one_clip = isinstance(model, comfy.model_base.SVD_img2vid)
-        return LeftView(self.trajectory, sigmas, like, disparity, noise_form(model.model_sampling), one_clip)
+        return LeftView(self.trajectory, sigmas, like, shift, noise_form(model.model_sampling), one_clip)
 
     def _plan(
         self,
@@ -113,6 +133,4 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         steps = len(sigmas) - 1
         differ = conditions_differ(guider.conds, entries)
         by_pair = [differ or couples_views(model_options, sigmas, step) for step in range(steps)]
-        plan = plan_crafter(self.settings, left.steps, left.first, by_pair, streams.changes(steps))
-        expect_long_enough(self.inner, plan.pieces, _REMEDY)
-        return plan
+        return plan_crafter(self.settings, left.steps, left.first, by_pair, streams.changes(steps))

@@ -7,22 +7,25 @@ from typing import Any
 
 import comfy.samplers
 import torch
+from comfy.latent_formats import LatentFormat
 from torch import Tensor
 
 from ...stereo_core.schedules import expect_steps
-from ...stereo_core.seeds import Stream, make_generator
 from ...stereo_core.stereo_depth import StereoDepth
-from ...stereo_core.stereo_diffusion import ShiftSettings, plan_pair, sample_pair
+from ...stereo_core.stereo_diffusion import ShiftSettings, sample_pair
 from ...stereo_core.trajectory import Trajectory
+from ...stereo_core.view_pairs import BothShifted, Pairing, RightShifted
+from ...stereo_core.view_shift import ViewShift
 from ..host import noise_form
-from .host_samplers import expect_long_enough, expect_steppable
+from .host_samplers import expect_steppable, goes_step_by_step
 from .latents import ALREADY_A_PAIR, expect_latent, latent_disparity
 from .noise_streams import NoiseStreams
-from .stepwise import StepwiseRun, make_room
+from .recording import RecordingSampler
+from .stepwise import StepwiseRun, make_room, shown_as_part
 
 
 class StereoDiffusionSampler(comfy.samplers.Sampler):
-    """One view until the shift, then the pair: (B, ...) in, (2B, ...) out, left entries first."""
+    """Samples one view until the shift, then the pair: takes (B, ...), returns (2B, ...), left entries first."""
 
     def __init__(
         self,
@@ -30,6 +33,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         depth: StereoDepth,
         settings: ShiftSettings,
         trajectory: Trajectory | None = None,
+        tell: Callable[[Tensor, int], None] | None = None,
     ) -> None:
         """Take what the nodes have.
 
@@ -37,18 +41,19 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             sampler: takes the steps.
             depth: of the left view.
             settings: when and how one view becomes two.
-            trajectory: the left view's known path, which it then follows exactly.
+            trajectory: x of the left view at all noise levels, which that view then follows exactly.
+            tell: called with the latent's disparity and the width of the depth maps, once they are known.
 
         Raises:
-            ValueError: a sampler that cannot be stopped between steps, or both views moved where one is known.
+            ValueError: a sampler that cannot be stopped between steps, or a trajectory together with ``shift_both``.
         """
         if trajectory is not None and settings.shift_both:
             raise ValueError(
-                "shift_both moves the left view, and a trajectory keeps it where it is. "
+                "shift_both moves the left view, and trajectory keeps it where it is. "
                 "Turn shift_both off, or disconnect trajectory."
             )
         self.inner = expect_steppable(sampler)
-        self.depth, self.settings, self.trajectory = depth, settings, trajectory
+        self.depth, self.settings, self.trajectory, self.tell = depth, settings, trajectory, tell
 
     def sample(
         self,
@@ -61,43 +66,76 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         denoise_mask: Tensor | None = None,
         disable_pbar: bool = False,
     ) -> Tensor:
-        """Sample as the host's guiders ask: (B, ...) noise, latent and mask, (N + 1,) sigmas."""
+        """Sample when one of the host's guiders calls.
+
+        Args:
+            model_wrap: the guider.
+            sigmas: (N + 1,) noise levels, descending.
+            extra_args: ``model_options`` and ``seed``.
+            callback: the host's, for previews.
+            noise: (B, ...), unit normal.
+            latent_image: (B, ...).
+            denoise_mask: (B, ...) in [0, 1], 1 = repaint, or ``None``.
+            disable_pbar: whether the console shows no bar.
+
+        Returns:
+            (2B, ...), all left entries, then all right ones.
+        """
         self._check(noise, sigmas, extra_args["model_options"])
-        disparity = latent_disparity(self.depth, noise.shape, model_wrap.inner_model.latent_format).to(noise.device)
+        pairing = self._pairing(noise, model_wrap.inner_model.latent_format)
+        steps, shift = len(sigmas) - 1, self.settings.schedule(len(sigmas) - 1).shift
+        trajectory, report = self.trajectory, callback
+        if trajectory is None and not self.settings.shift_both and not goes_step_by_step(self.inner):
+            # Cut at the shift such a sampler would make another picture than the plain run, to which the depth belongs.
+            planned = 2 * steps - shift
+            recorder = RecordingSampler(self.inner)
+            recorder.sample(
+                model_wrap,
+                sigmas.clone(),
+                extra_args,
+                shown_as_part(callback, 0, planned),
+                noise,
+                latent_image,
+                denoise_mask,
+                disable_pbar,
+            )
+            trajectory, report = recorder.trajectory, shown_as_part(callback, steps - shift, planned)
         run = StepwiseRun(
             self.inner,
             model_wrap,
             sigmas,
             extra_args,
-            callback,
+            report,
             noise,
             latent_image,
             denoise_mask,
             disable_pbar,
-            streams=self._recorded_noise(noise, sigmas, extra_args.get("seed")),
+            streams=self._recorded_noise(trajectory, noise, sigmas, extra_args.get("seed")),
         )
         make_room(model_wrap, torch.Size((2 * noise.shape[0], *noise.shape[1:])))
-        pair = sample_pair(
-            run,
-            run.start() if self.trajectory is None else noise,
-            sigmas,
-            disparity,
-            noise_form(run.model_sampling),
-            self.settings,
-            make_generator(run.seed, Stream.HOLES),
-            self.trajectory,
-        )
-        return run.finish(pair)
+        x = run.start() if trajectory is None else noise
+        form = noise_form(run.model_sampling)
+        return run.finish(sample_pair(run, x, sigmas, pairing, form, self.settings, run.seed, trajectory))
 
-    def _recorded_noise(self, like: Tensor, sigmas: Tensor, seed: int | None) -> NoiseStreams | None:
+    def _pairing(self, like: Tensor, latent_format: LatentFormat) -> Pairing:
+        disparity = latent_disparity(self.depth, like.shape, latent_format, self.settings.shift).to(like.device)
+        if self.tell is not None:
+            self.tell(disparity, self.depth.width)
+        if self.settings.shift_both:
+            return BothShifted(disparity)
+        return RightShifted(ViewShift(disparity, self.settings.shift))
+
+    def _recorded_noise(
+        self, trajectory: Trajectory | None, like: Tensor, sigmas: Tensor, seed: int | None
+    ) -> NoiseStreams | None:
         """What the recorded left view drew, if it was recorded: inverted ones drew nothing."""
-        if self.trajectory is None or not self.trajectory.noise:
+        if trajectory is None or not trajectory.noise:
             return None
-        return NoiseStreams(self.inner, like, sigmas, seed, self.trajectory)
+        return NoiseStreams(self.inner, like, sigmas, seed, trajectory)
 
     def _check(self, noise: Tensor, sigmas: Tensor, model_options: dict[str, Any]) -> None:
         expect_latent("latent_image", noise)
-        # Latent Stereo Shift and this sampler give both eyes the same noise; two pictures never have it by chance.
+        # In a pair from this pack both eyes have the same noise; two pictures never have the same by chance.
         fewer_maps = len(self.depth.inverse_depth) < len(noise)
         if len(noise) % 2 == 0 and fewer_maps and noise.any() and torch.equal(*noise.chunk(2)):
             raise ValueError(ALREADY_A_PAIR)
@@ -107,5 +145,3 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
                 "Disconnect the context window node, or sample fewer frames."
             )
         expect_steps(sigmas)
-        plan = plan_pair(self.settings, len(sigmas) - 1, self.trajectory is not None)
-        expect_long_enough(self.inner, plan.pieces)

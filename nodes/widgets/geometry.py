@@ -1,7 +1,8 @@
-"""The widgets that say how deep the stereo is, the same on every node that shifts something, and what they show."""
+"""The inputs that set how deep the stereo is, the same on every node that shifts something, and what they show."""
 
 from __future__ import annotations
 
+import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
@@ -11,6 +12,9 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ..host import core_to_image, depth_to_core, show_text
 
 _DEFAULTS = StereoGeometry()
+
+# So few levels of disparity are told as layers; a photograph's depth has hundreds.
+_FEW_LAYERS = 16
 
 
 def geometry_inputs() -> list[io.Input]:
@@ -22,7 +26,7 @@ def geometry_inputs() -> list[io.Input]:
             min=0.0,
             max=30.0,
             step=0.1,
-            tooltip="How far the nearest point moves against the farthest, in percent of the width.\n"
+            tooltip="How far the nearest point moves relative to the farthest, in percent of the width.\n"
             "1 to 3 is comfortable on most screens; the node shows it in per mille and pixels.",
         ),
         io.Float.Input(
@@ -32,7 +36,7 @@ def geometry_inputs() -> list[io.Input]:
             max=1.0,
             step=0.01,
             tooltip="The depth value that lies on the screen, 0 (far) to 1 (near).\n"
-            "Nearer things stand in front of the screen, farther ones behind. 0 puts everything in front.",
+            "Nearer objects are in front of the screen, farther ones behind it. 0 puts everything in front.",
         ),
         io.Float.Input(
             "exponent",
@@ -41,37 +45,65 @@ def geometry_inputs() -> list[io.Input]:
             max=5.0,
             step=0.05,
             advanced=True,
-            tooltip="Depth is raised to this power first, 0.1 to 5.\nAbove 1 keeps the background flat and pulls the "
-            "foreground out, below 1 the reverse. 1 is linear.",
+            tooltip="Depth is raised to this power first, 0.1 to 5.\n"
+            "Above 1 flattens the background and brings out the foreground, below 1 the reverse. 1 is linear.",
         ),
     ]
 
 
 def read_geometry(depth: Tensor, max_disparity: float, convergence: float, exponent: float) -> StereoDepth:
-    """Read a depth IMAGE (N, H, W, C) and these widgets once, for everything that is shifted by them.
+    """Return the depth and geometry of these inputs, for everything that is shifted by them.
+
+    Args:
+        depth: IMAGE (N, H, W, C) in [0, 1], white is near.
+        max_disparity: percent of the width, 0 to 30.
+        convergence: the depth on the screen, 0 (far) to 1 (near).
+        exponent: of the depth, 0.1 to 5.
 
     Raises:
-        ValueError: values that are no depth, or a widget out of its range.
+        ValueError: depth that is not finite or not in [0, 1], or a value out of its range.
     """
     return StereoDepth(depth_to_core(depth), StereoGeometry(max_disparity, convergence, exponent))
 
 
-def show_disparity(node: type[io.ComfyNode], disparity: Tensor) -> ui.PreviewImage:
+def show_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0) -> ui.PreviewImage:
     """Write the range of the shift on the node, and draw it.
 
     Args:
         node: with ``io.Hidden.unique_id`` in its schema.
         disparity: (B, 1, H, W) or (B, 1, T, H, W) in columns of its grid.
+        pixels: of the picture's width, where the grid is a latent's.
 
     Returns:
         The first map in colours, for the node's ``ui``.
     """
-    width = disparity.shape[-1]
-    span = describe(disparity, width)
-    show_text(
-        node,
-        f"nearest {span.nearest_per_mille:+.1f} ‰ ({span.nearest:+.1f} of {width} columns)\n"
-        f"farthest {span.farthest_per_mille:+.1f} ‰ ({span.farthest:+.1f} columns)",
-    )
+    tell_disparity(node, disparity, pixels)
     first = disparity[:1] if disparity.ndim == 4 else disparity[:1, :, 0]
     return ui.PreviewImage(core_to_image(disparity_preview(first)), cls=node)
+
+
+def tell_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0) -> None:
+    """Write the range of the shift on the node: per mille of the width, pixels, and columns of a latent.
+
+    Args:
+        node, disparity, pixels: as ``show_disparity`` has them.
+    """
+    width = disparity.shape[-1]
+    span = describe(disparity, width)
+    if not pixels:
+        lines = [_line("nearest", span.nearest, width), _line("farthest", span.farthest, width)]
+    else:
+        scale = pixels / width
+        lines = [
+            f"{_line('nearest', span.nearest * scale, pixels)}: {span.nearest:+.2f} columns of the latent's {width}",
+            f"{_line('farthest', span.farthest * scale, pixels)}: {span.farthest:+.2f} columns",
+        ]
+        levels = disparity.unique()
+        if len(levels) <= _FEW_LAYERS:
+            layers = f"{len(levels)} layers" if len(levels) > 1 else "one layer: no depth"
+            lines.append(f"{layers}, in whole columns" if torch.equal(levels, levels.round()) else layers)
+    show_text(node, "\n".join(lines))
+
+
+def _line(what: str, disparity: float, width: int) -> str:
+    return f"{what} {1000 * disparity / width:+.1f} ‰ ({disparity:+.1f} px)"

@@ -1,13 +1,14 @@
-"""The widgets of StereoCrafter-Zero's steps, the same on every node that samples a clip."""
+"""The inputs of StereoCrafter-Zero, the same on every node that samples a clip."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
 from ...stereo_core.iterative_refinement import RefineForm, RefineSettings
-from ...stereo_core.latent_shift import HoleFill
 from ...stereo_core.noisy_restart import RestartForm, RestartSettings
 from ...stereo_core.video_presets import LAST_WARPS, VideoPreset
+from ...stereo_core.view_shift import HoleFill
+from .shift import fill_input, shift_form_input
 from .sockets import TRAJECTORY
 
 _RESTART, _REFINE = RestartSettings(), RefineSettings()
@@ -23,8 +24,8 @@ def left_view_inputs() -> list[io.Input]:
         ),
         TRAJECTORY.Input(
             "trajectory",
-            tooltip="The left view's states at all noise levels of the schedule, from Left Trajectory or DDIM "
-            "Inversion.\nThe left view follows them exactly.",
+            tooltip="x of the left view at all noise levels of the schedule, from Left Trajectory or DDIM Inversion.\n"
+            "The left view follows it exactly.",
         ),
     ]
 
@@ -38,7 +39,8 @@ def restart_inputs(advanced: bool) -> list[io.Input]:
             min=1,
             max=50,
             advanced=advanced,
-            tooltip="How often the first steps are taken, 1 to 50; the paper's 7. More: stronger stereo, more time.",
+            tooltip="How often the first steps are taken, 1 to 50; StereoCrafter-Zero takes 7.\n"
+            "More: stronger stereo, more time.",
         ),
         io.Float.Input(
             "restart_until",
@@ -47,7 +49,8 @@ def restart_inputs(advanced: bool) -> list[io.Input]:
             max=1.0,
             step=0.01,
             advanced=advanced,
-            tooltip="Share of the whole schedule that is restarted, 0 (none) to 1; 0.1 is the paper's 5 of 50 steps.",
+            tooltip="Fraction of the whole schedule that is restarted, 0 (none) to 1.\n"
+            "StereoCrafter-Zero takes 0.1, 5 of 50 steps.",
         ),
     ]
 
@@ -58,7 +61,7 @@ def preset_input() -> io.Input:
         "preset",
         options=VideoPreset,
         default=VideoPreset.LARGE.value,
-        tooltip="The paper's last warp by resolution, height x width: 0.68, 0.88 and 0.9 of the schedule.\n"
+        tooltip="StereoCrafter-Zero's last warp by resolution, height x width: 0.68, 0.88 and 0.9 of the schedule.\n"
         "custom: last_warp as set.",
     )
 
@@ -73,8 +76,8 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             max=1.0,
             step=0.01,
             advanced=advanced,
-            tooltip="Share of the whole schedule between two warps of the left view into the right one; 0.1 is the "
-            "paper's 5 of 50 steps.\nMore often: the views agree better, at more cost.",
+            tooltip="Fraction of the whole schedule between two warps of the left view into the right one; "
+            "StereoCrafter-Zero takes 0.1, 5 of 50 steps.\nMore often: the views agree better, at more cost.",
         ),
         io.Float.Input(
             "last_warp",
@@ -83,7 +86,7 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             max=1.0,
             step=0.01,
             advanced=advanced,
-            tooltip="Share of the whole schedule after which the right view is on its own. Only with preset custom.\n"
+            tooltip="Fraction of the whole schedule after which the right view is on its own; for preset custom.\n"
             "Later: the views agree better, edges may break.",
         ),
         io.Int.Input(
@@ -92,7 +95,7 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             min=1,
             max=50,
             advanced=advanced,
-            tooltip="How often the step after the first warp is taken, 1 to 50; the paper's 8.\n"
+            tooltip="How often the step after the first warp is taken, 1 to 50; StereoCrafter-Zero takes 8.\n"
             "From there the count falls evenly to fewest_repeats.",
         ),
         io.Int.Input(
@@ -101,7 +104,7 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             min=1,
             max=50,
             advanced=advanced,
-            tooltip="How often the step after the last warp is taken, 1 to 50; the paper's 3.",
+            tooltip="How often the step after the last warp is taken, 1 to 50; StereoCrafter-Zero takes 3.",
         ),
     ]
 
@@ -113,20 +116,23 @@ def form_input() -> io.Input:
         options=RestartForm,
         default=RestartForm.PAPER.value,
         advanced=True,
-        tooltip="Follow the paper's equations, or its published code where the two differ.",
+        tooltip="Follow StereoCrafter-Zero's equations, or its published code where the two differ.",
     )
 
 
-def fill_input() -> io.Input:
-    """``fill``."""
-    return io.Combo.Input(
-        "fill",
-        options=[HoleFill.LEFT.value, HoleFill.NOISE.value],
-        default=HoleFill.LEFT.value,
-        advanced=True,
-        tooltip="What the holes of a right view that is made here start from. left: the left view at the same place.\n"
-        "noise: new noise. A right view that comes in keeps its own.",
-    )
+def hole_inputs() -> list[io.Input]:
+    """``fill``, ``shift`` and ``mirror``."""
+    return [
+        fill_input([HoleFill.LEFT, HoleFill.NOISE, HoleFill.BACKGROUND]),
+        shift_form_input(),
+        io.Boolean.Input(
+            "mirror",
+            default=True,
+            advanced=True,
+            tooltip="Where fill left would put a column beside itself, take the next one: video models break on "
+            "repeated columns.\nOff: as StereoCrafter-Zero's equations have it.",
+        ),
+    ]
 
 
 def sampler_input() -> io.Input:
@@ -134,8 +140,8 @@ def sampler_input() -> io.Input:
     return io.Sampler.Input(
         "sampler",
         optional=True,
-        tooltip="The sampler that takes the steps. Nothing connected is euler_ancestral, the paper's DDIM with noise.\n"
-        "Not dpm_fast or dpm_adaptive, which choose their own steps.",
+        tooltip="The sampler that takes the steps. Without one it is euler_ancestral, which is DDIM with noise, as in "
+        "StereoCrafter-Zero.\nNot dpm_fast or dpm_adaptive, which choose their own steps.",
     )
 
 
@@ -148,12 +154,12 @@ def refine_settings(
     form: str,
     can_be_off: bool = False,
 ) -> RefineSettings | None:
-    """Put the widgets together.
+    """Return the settings that these inputs mean.
 
     Args:
         preset: takes the place of ``last_warp`` unless it is "custom".
-        warp_every, last_warp, most_repeats, fewest_repeats, form: as ``RefineSettings``.
-        can_be_off: let a custom ``last_warp`` of 0 mean no refinement at all, ``None``.
+        warp_every, last_warp, most_repeats, fewest_repeats, form: as in ``RefineSettings``.
+        can_be_off: whether a custom ``last_warp`` of 0 means no refinement at all, ``None``.
     """
     last = LAST_WARPS.get(VideoPreset(preset), last_warp)
     if can_be_off and VideoPreset(preset) is VideoPreset.CUSTOM and last == 0:

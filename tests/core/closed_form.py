@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -32,7 +30,8 @@ class EulerStepper:
         self.sigmas, self.form = sigmas, form
         self.denoised: Tensor | None = None
         self.pieces: list[tuple[int, int, int, int]] = []
-        self.doubled: list[Callable[[Tensor, Tensor], Tensor]] = []
+        self.doubled: list[object] = []
+        self.asked: list[int] = []
         self.again = 0
 
     def run(self, x: Tensor, first: int, last: int, repeat: int = 0) -> Tensor:
@@ -42,8 +41,12 @@ class EulerStepper:
             x = euler_step(x, self.denoised, self.sigmas[step], self.sigmas[step + 1])
         return x
 
-    def double(self, make_pair, left_denoised=None) -> None:  # noqa: ARG002
-        self.doubled.append(make_pair)
+    def denoise(self, x: Tensor, step: int) -> Tensor:
+        self.asked.append(step)
+        return gaussian_denoiser(x, self.sigmas[step], self.form)
+
+    def double(self, pairing, left_denoised=None) -> None:  # noqa: ARG002
+        self.doubled.append(pairing)
 
     def count_repeats(self, steps: int) -> None:
         self.again += steps

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from stereo_core.borders import border_columns
 from stereo_core.iterative_refinement import RefineForm, RefineSettings
-from stereo_core.latent_shift import HoleFill, warp_latent
+from stereo_core.latent_shift import warp_latent
 from stereo_core.noise_forms import NoiseForm, alpha, alpha_bar
 from stereo_core.noisy_restart import RestartForm, RestartSettings, filling_latent
 from stereo_core.right_view import LeftView
 from stereo_core.seeds import Stream, make_generator
 from stereo_core.stereo_crafter_zero import CrafterSettings, plan_crafter, sample_right
 from stereo_core.trajectory import Trajectory
+from stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
 from tests.core.closed_form import SIGMAS, EulerStepper, euler_step, gaussian_denoiser, normal
 
 SHAPE, SEED = (1, 4, 3, 6, 16), 5
@@ -37,7 +38,7 @@ def record(form: NoiseForm) -> Trajectory:
 
 def sample(form: NoiseForm, settings: CrafterSettings, disparity: Tensor, pair: bool = False):
     trajectory, sigmas = record(form), SIGMAS[form]
-    left = LeftView(trajectory, sigmas, trajectory.states[0], disparity, form)
+    left = LeftView(trajectory, sigmas, trajectory.states[0], ViewShift(disparity, settings.shift), form)
     plan = plan_crafter(settings, left.steps, left.first, [pair] * 10)
     run = EulerStepper(sigmas, form)
     return sample_right(run, left, plan, settings, SEED), run, plan, trajectory
@@ -61,19 +62,21 @@ def literal(form: NoiseForm, settings: CrafterSettings, disparity: Tensor) -> Te
     holes = ~warp_latent(trajectory.states[0], disparity).filled
     border = border_columns(~holes)
 
+    def holes_of(left: Tensor, warp) -> Tensor:
+        return mirrored(left, warp.image, warp.filled) if settings.mirror else left
+
     def composed(step: int, x: Tensor, weight: float) -> Tensor:
         left = trajectory.states[step]
         warp = warp_latent(left, disparity)
         if weight:
-            x = torch.where(border, weight * mirrored(left, warp.image, warp.filled) + (1 - weight) * x, x)
+            x = torch.where(border, weight * holes_of(left, warp) + (1 - weight) * x, x)
         return torch.where(warp.filled, warp.image, x)
 
     def stepped(x: Tensor, step: int) -> Tensor:
         return euler_step(x, gaussian_denoiser(x, sigmas[step], form), sigmas[step], sigmas[step + 1])
 
     first = trajectory.states[0]
-    warp = warp_latent(first, disparity)
-    x = mirrored(first, warp.image, warp.filled)
+    x = holes_of(first, warp_latent(first, disparity))
     restart, refine = settings.restart, settings.refine
     begun = 0
     if restart is not None:
@@ -116,17 +119,19 @@ def literal(form: NoiseForm, settings: CrafterSettings, disparity: Tensor) -> Te
 
 RESTART = RestartSettings(3, 0.3)
 REFINE = RefineSettings(0.2, 0.8, 3, 2)
+PAPER = {"fill": HoleFill.LEFT, "shift": ShiftForm.TRUNCATED}
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        CrafterSettings(restart=RESTART),
-        CrafterSettings(refine=REFINE),
-        CrafterSettings(RESTART, REFINE),
-        CrafterSettings(RestartSettings(2, 0.3, RestartForm.CODE)),
+        CrafterSettings(restart=RESTART, **PAPER),
+        CrafterSettings(refine=REFINE, **PAPER),
+        CrafterSettings(RESTART, REFINE, **PAPER),
+        CrafterSettings(RESTART, REFINE, **PAPER, mirror=False),
+        CrafterSettings(RestartSettings(2, 0.3, RestartForm.CODE), **PAPER),
     ],
-    ids=["restart", "refine", "both", "code"],
+    ids=["restart", "refine", "both", "no mirror", "code"],
 )
 @pytest.mark.parametrize("form", NoiseForm)
 def test_the_loop_is_the_papers(form: NoiseForm, settings: CrafterSettings):
@@ -134,10 +139,13 @@ def test_the_loop_is_the_papers(form: NoiseForm, settings: CrafterSettings):
     torch.testing.assert_close(right, literal(form, settings, disparity_of()), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("shift", ShiftForm)
 @pytest.mark.parametrize("form", NoiseForm)
-def test_without_disparity_the_right_view_is_the_left_one(form: NoiseForm):
-    right, _, _, trajectory = sample(form, CrafterSettings(RESTART, REFINE), torch.zeros(1, 1, *SHAPE[2:]))
-    torch.testing.assert_close(right, trajectory.states[-1], rtol=1e-9, atol=1e-9)
+def test_without_disparity_the_right_view_is_the_left_one(form: NoiseForm, shift: ShiftForm):
+    settings = CrafterSettings(RESTART, REFINE, shift=shift)
+    right, run, _, trajectory = sample(form, settings, torch.zeros(1, 1, *SHAPE[2:]))
+    torch.testing.assert_close(right, trajectory.states[-1], rtol=1e-5, atol=1e-5)
+    assert run.asked == []  # Euler's path tells the estimates
 
 
 @pytest.mark.parametrize("pair", [False, True])
@@ -161,8 +169,9 @@ def test_the_code_form_of_a_repeat_differs_and_stays_finite():
 
 
 def test_noise_is_a_fill_by_the_seed():
-    settings = CrafterSettings(RESTART, fill=HoleFill.NOISE)
-    left, noise = (sample(NoiseForm.VE, each, disparity_of())[0] for each in (CrafterSettings(RESTART), settings))
+    settings = CrafterSettings(RESTART, fill=HoleFill.NOISE, shift=ShiftForm.ROUNDED)
+    left = CrafterSettings(RESTART, fill=HoleFill.LEFT, shift=ShiftForm.ROUNDED)
+    left, noise = (sample(NoiseForm.VE, each, disparity_of())[0] for each in (left, settings))
     assert not torch.equal(left, noise)
     assert torch.equal(noise, sample(NoiseForm.VE, settings, disparity_of())[0])
 
@@ -174,7 +183,7 @@ def test_a_run_on_a_part_of_the_schedule_goes_by_the_whole():
     x = None
     for first, last in ((0, 5), (5, 10)):
         part = sigmas[first : last + 1]
-        left = LeftView(trajectory, part, trajectory.states[0], disparity, form)
+        left = LeftView(trajectory, part, trajectory.states[0], ViewShift(disparity, settings.shift), form)
         # The first part ends before the last warp, which the settings are checked against.
         each = settings if first else CrafterSettings(refine=RefineSettings(0.2, 0.4, 3, 3))
         plan = plan_crafter(each, left.steps, left.first, [False] * (last - first))
@@ -183,6 +192,6 @@ def test_a_run_on_a_part_of_the_schedule_goes_by_the_whole():
 
 
 def test_a_schedule_that_skips_recorded_levels_is_refused():
-    trajectory = record(NoiseForm.VE)
+    trajectory, shift = record(NoiseForm.VE), ViewShift(disparity_of(), ShiftForm.ROUNDED)
     with pytest.raises(ValueError, match="sigmas: skip noise levels that trajectory holds"):
-        LeftView(trajectory, trajectory.sigmas[::2], trajectory.states[0], disparity_of(), NoiseForm.VE)
+        LeftView(trajectory, trajectory.sigmas[::2], trajectory.states[0], shift, NoiseForm.VE)

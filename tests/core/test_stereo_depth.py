@@ -7,6 +7,7 @@ import torch
 
 from stereo_core.geometry import StereoGeometry
 from stereo_core.stereo_depth import StereoDepth, one_for_each
+from stereo_core.view_shift import ShiftForm
 
 
 def ramp(maps: int = 1, height: int = 32, width: int = 64) -> torch.Tensor:
@@ -20,10 +21,36 @@ def test_a_map_gives_the_disparity_of_its_own_grid():
     assert StereoDepth(ramp(), StereoGeometry()).for_pictures(3).shape == (3, 1, 32, 64)
 
 
-def test_a_latent_gets_whole_columns_of_its_own():
-    disparity = StereoDepth(ramp(), StereoGeometry(50, 0.0)).for_latent((2, 4, 4, 8))
-    assert disparity.shape == (2, 1, 4, 8) and disparity.dtype == torch.float32
-    assert torch.equal(disparity, disparity.round()) and disparity.max() == 3
+def test_a_latent_gets_the_disparity_of_its_own_grid_in_the_form_it_is_shifted_by():
+    depth = StereoDepth(ramp(), StereoGeometry(50, 0.25))
+    exact = depth.for_latent((2, 4, 4, 8))
+    assert exact.shape == (2, 1, 4, 8) and exact.dtype == torch.float32
+    torch.testing.assert_close(exact[0, 0, 0], (ramp()[0, 0, 0, 4::8] - 0.25) * 4)
+    assert torch.equal(depth.for_latent((2, 4, 4, 8), form=ShiftForm.ROUNDED), exact.round())
+    # The papers' truncation, beside which the convergence moves the whole view by its own nearest column.
+    assert torch.equal(depth.for_latent((2, 4, 4, 8), form=ShiftForm.TRUNCATED), (exact + 1).trunc() - 1)
+
+
+@pytest.mark.parametrize("form", [ShiftForm.ROUNDED, ShiftForm.TRUNCATED])
+@pytest.mark.parametrize(("width", "percent", "convergence"), [(24, 1.0, 0.5), (8, 3.0, 0.0), (12, 2.0, 1.0)])
+def test_whole_columns_that_move_nothing_are_refused_with_the_least_that_does(
+    form: ShiftForm, width: int, percent: float, convergence: float
+):
+    latent = (1, 4, width // 2, width)
+    with pytest.raises(
+        ValueError, match=f"^max_disparity: {percent:g} % moves nothing in this latent.*set it to"
+    ) as told:
+        StereoDepth(ramp(), StereoGeometry(percent, convergence)).for_latent(latent, form=form)
+    least = float(str(told.value).split("set it to ")[1].split(" ")[0])
+    assert StereoDepth(ramp(), StereoGeometry(least, convergence)).for_latent(latent, form=form).any()
+    with pytest.raises(ValueError, match="moves nothing"):
+        StereoDepth(ramp(), StereoGeometry(least - 0.2, convergence)).for_latent(latent, form=form)
+
+
+def test_depth_that_lies_on_the_screen_is_no_mistake():
+    flat = StereoDepth(torch.full((1, 1, 4, 8), 0.5), StereoGeometry(3.0, 0.5))
+    assert not flat.for_latent((1, 4, 4, 8), form=ShiftForm.ROUNDED).any()
+    assert not StereoDepth(ramp(), StereoGeometry(0.0)).for_latent((1, 4, 4, 8), form=ShiftForm.TRUNCATED).any()
 
 
 @pytest.mark.parametrize("maps", [1, 3, 9])
@@ -32,7 +59,7 @@ def test_a_video_latent_takes_a_map_for_each_frame_of_either_clip(maps: int):
     disparity = StereoDepth(frames, StereoGeometry(100, 0.0)).for_latent((1, 16, 3, 8, 16), time_ratio=4)
     assert disparity.shape == (1, 1, 3, 8, 16)
     taken = {1: [0, 0, 0], 3: [0, 1, 2], 9: [0, 2, 6]}[maps]
-    assert disparity[0, 0, :, 0, 0].tolist() == [float(int(frames[k, 0, 0, 0] * 16)) for k in taken]
+    torch.testing.assert_close(disparity[0, 0, :, 0, 0], frames[taken, 0, 0, 0] * 16)
 
 
 def test_another_number_of_maps_is_refused():

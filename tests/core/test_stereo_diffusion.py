@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereo_core.latent_shift import HoleFill, warp_latent
+from stereo_core.latent_shift import warp_latent
 from stereo_core.noise_forms import NoiseForm
 from stereo_core.stereo_diffusion import PUBLISHED, ShiftPreset, ShiftSettings, plan_pair, sample_pair
-from stereo_core.trajectory import Trajectory
+from stereo_core.trajectory import NoiseRecord, Trajectory
+from stereo_core.view_pairs import BothShifted, RightShifted
+from stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
 from tests.core.closed_form import SIGMAS, EulerStepper, euler_step, gaussian_denoiser, normal
 
 SHAPES = [(1, 4, 3, 8), (2, 4, 3, 8), (1, 4, 2, 3, 8)]
@@ -41,6 +43,8 @@ def test_bad_settings_are_named():
         ShiftSettings(mask_every=-0.1)
     with pytest.raises(ValueError, match="blur"):
         ShiftSettings(fill="blur")
+    with pytest.raises(ValueError, match="shift_both moves both views by whole columns. Set shift to rounded"):
+        ShiftSettings(shift_both=True)
     with pytest.raises(ValueError, match="steps: got 0"):
         ShiftSettings().schedule(0)
 
@@ -48,6 +52,14 @@ def test_bad_settings_are_named():
 def disparity_of(shape: tuple[int, ...]) -> Tensor:
     random = torch.Generator().manual_seed(2)
     return torch.randint(-2, 4, (shape[0], 1, *shape[2:]), generator=random).double()
+
+
+def whole(disparity: Tensor) -> RightShifted:
+    return RightShifted(ViewShift(disparity, ShiftForm.TRUNCATED))
+
+
+def exact(disparity: Tensor) -> RightShifted:
+    return RightShifted(ViewShift(disparity, ShiftForm.SUB_COLUMN))
 
 
 def literal(x: Tensor, sigmas: Tensor, disparity: Tensor, form: NoiseForm, settings: ShiftSettings) -> Tensor:
@@ -73,44 +85,66 @@ def literal(x: Tensor, sigmas: Tensor, disparity: Tensor, form: NoiseForm, setti
 @pytest.mark.parametrize("form", NoiseForm)
 def test_the_loop_is_algorithm_1(form: NoiseForm, shape: tuple[int, ...], fill: HoleFill):
     x, sigmas, disparity = normal(*shape) * SIGMAS[form][0], SIGMAS[form], disparity_of(shape)
-    settings = ShiftSettings(0.2, fill, 0.3)
+    settings = ShiftSettings(0.2, fill, 0.3, shift=ShiftForm.TRUNCATED)
     run = EulerStepper(sigmas, form)
-    pair = sample_pair(run, x, sigmas, disparity, form, settings)
+    pair = sample_pair(run, x, sigmas, whole(disparity), form, settings, 0)
     torch.testing.assert_close(pair, literal(x, sigmas, disparity, form, settings), rtol=1e-12, atol=1e-12)
     assert [piece[:2] for piece in run.pieces] == [(0, 2), (2, 5), (5, 8), (8, 10)]
     assert [piece[3] for piece in run.pieces] == [shape[0], *[2 * shape[0]] * 3]
     assert len(run.doubled) == 1
 
 
-@pytest.mark.parametrize("shift_both", [False, True])
-def test_without_disparity_both_views_are_the_plain_run(shift_both: bool):
+@pytest.mark.parametrize("form", ShiftForm)
+def test_without_disparity_both_views_are_the_plain_run(form: ShiftForm):
     x, sigmas = normal(2, 4, 3, 8) * 14.6, SIGMAS[NoiseForm.VE]
     plain = EulerStepper(sigmas, NoiseForm.VE).run(x, 0, 10)
-    settings = ShiftSettings(shift_both=shift_both)
-    run = EulerStepper(sigmas, NoiseForm.VE)
-    pair = sample_pair(run, x, sigmas, torch.zeros(2, 1, 3, 8), NoiseForm.VE, settings)
-    assert torch.equal(pair, torch.cat([plain, plain]))
+    run, settings = EulerStepper(sigmas, NoiseForm.VE), ShiftSettings(shift=form)
+    pairing = RightShifted(ViewShift(torch.zeros(2, 1, 3, 8), form))
+    pair = sample_pair(run, x, sigmas, pairing, NoiseForm.VE, settings, 0)
+    assert torch.equal(pair[:2], plain)
+    torch.testing.assert_close(pair[2:], plain, rtol=1e-5, atol=1e-6)
 
 
-def test_noise_in_the_holes_comes_from_the_generator_alone():
+def test_both_views_can_be_shifted_by_half():
     x, sigmas = normal(1, 4, 3, 8) * 14.6, SIGMAS[NoiseForm.VE]
-    settings, disparity = ShiftSettings(fill=HoleFill.NOISE), disparity_of((1, 4, 3, 8))
+    settings = ShiftSettings(shift_both=True, shift=ShiftForm.ROUNDED)
+    plain = EulerStepper(sigmas, NoiseForm.VE).run(x, 0, 10)
+    run = EulerStepper(sigmas, NoiseForm.VE)
+    pairing = BothShifted(torch.full((1, 1, 3, 8), 2.0))
+    pair = sample_pair(run, x, sigmas, pairing, NoiseForm.VE, settings, 0)
+    assert torch.equal(pair[:1, ..., 1:], plain[..., :-1]) and torch.equal(pair[1:, ..., :-1], plain[..., 1:])
+
+
+@pytest.mark.parametrize("fill", HoleFill)
+def test_what_is_drawn_comes_from_the_seed_alone(fill: HoleFill):
+    x, sigmas = normal(1, 4, 3, 8) * 14.6, SIGMAS[NoiseForm.VE]
+    settings, disparity = ShiftSettings(fill=fill), disparity_of((1, 4, 3, 8)) + 0.3
 
     def sample(seed: int) -> Tensor:
         run = EulerStepper(sigmas, NoiseForm.VE)
-        generator = torch.Generator().manual_seed(seed)
-        return sample_pair(run, x, sigmas, disparity, NoiseForm.VE, settings, generator)
+        return sample_pair(run, x, sigmas, exact(disparity), NoiseForm.VE, settings, seed)
 
     assert torch.equal(sample(1), sample(1)) and not torch.equal(sample(1)[1:], sample(2)[1:])
 
 
-def test_a_replayed_left_view_follows_its_trajectory():
+def test_a_shift_by_parts_of_a_column_asks_the_model_only_where_it_has_no_estimate():
+    x, sigmas = normal(1, 4, 3, 8) * 14.6, SIGMAS[NoiseForm.VE]
+    for shift_at, asked in ((0.2, []), (0.0, [0])):
+        run = EulerStepper(sigmas, NoiseForm.VE)
+        settings = ShiftSettings(shift_at=shift_at)
+        sample_pair(run, x, sigmas, exact(disparity_of((1, 4, 3, 8))), NoiseForm.VE, settings, 0)
+        assert run.asked == asked
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_replayed_left_view_follows_its_trajectory(drawn: bool):
     x, sigmas, disparity = normal(1, 4, 3, 8), SIGMAS[NoiseForm.VE], disparity_of((1, 4, 3, 8))
     states = tuple(normal(1, 4, 3, 8, seed=10 + step) for step in range(11))
+    noise = (NoiseRecord(0, "sample_euler_ancestral", draws_noise=True),) if drawn else ()
     run = EulerStepper(sigmas, NoiseForm.VE)
-    trajectory = Trajectory(sigmas, states)
-    pair = sample_pair(run, x, sigmas, disparity, NoiseForm.VE, ShiftSettings(), trajectory=trajectory)
-    assert torch.equal(pair[:1], states[-1])
+    trajectory, settings = Trajectory(sigmas, states, noise), ShiftSettings(fill=HoleFill.LEFT, shift=ShiftForm.ROUNDED)
+    pair = sample_pair(run, x, sigmas, whole(disparity), NoiseForm.VE, settings, 0, trajectory)
+    assert torch.equal(pair[:1], states[-1]) and run.asked == []
     warp = warp_latent(states[2], disparity)
     right = torch.where(warp.filled, warp.image, states[2])
     for step in range(2, 10):
@@ -121,9 +155,12 @@ def test_a_replayed_left_view_follows_its_trajectory():
         right = euler_step(right, denoised, sigmas[step], sigmas[step + 1])
     torch.testing.assert_close(pair[1:], right, rtol=1e-12, atol=1e-12)
     assert [piece[:2] for piece in run.pieces] == [(step, step + 1) for step in range(2, 10)]
+    # Where noise was drawn on the way, the path does not tell the estimate: the model is asked once for each shift.
+    run = EulerStepper(sigmas, NoiseForm.VE)
+    sample_pair(run, x, sigmas, exact(disparity), NoiseForm.VE, ShiftSettings(), 0, trajectory)
+    assert run.asked == ([2, 4, 6, 8] if drawn else [])
 
 
-def test_the_plan_says_where_a_sampler_starts_afresh():
-    assert plan_pair(ShiftSettings(), 10, replayed=False) == (2, (4, 6, 8), (2, 4, 6, 8, 10), (0, 2, 4, 6, 8, 10))
-    assert plan_pair(ShiftSettings(shift_at=0), 4, replayed=False).pieces == (0, 1, 2, 3, 4)
-    assert plan_pair(ShiftSettings(mask_every=0), 4, replayed=True).pieces == (1, 2, 3, 4)
+def test_the_plan_says_where_the_pair_is_edited():
+    assert plan_pair(ShiftSettings(), 10, replayed=False) == (2, (4, 6, 8), (2, 4, 6, 8, 10))
+    assert plan_pair(ShiftSettings(mask_every=0), 4, replayed=True).cuts == (1, 2, 3, 4)

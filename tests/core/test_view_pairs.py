@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereo_core.latent_shift import HoleFill
-from stereo_core.noise_forms import NoiseForm
-from stereo_core.view_pairs import initial_holes, renew_right, replace_left, start_pair
+from stereo_core.view_pairs import renew_right, replace_left, start_pair
 
 SHAPES = [(1, 4, 6, 9), (3, 2, 5, 16), (2, 2, 3, 4, 7)]
 
@@ -98,22 +96,6 @@ def test_without_disparity_the_views_are_equal(shift_both: bool):
     source = state((2, 4, 5, 6))
     pair = start_pair(source, torch.zeros_like(source), torch.zeros(2, 1, 5, 6), shift_both)
     assert torch.equal(pair, torch.cat([source, source]))
-
-
-@pytest.mark.parametrize(("form", "sigma", "std"), [(NoiseForm.VE, 3.0, 10**0.5), (NoiseForm.FLOW, 0.8, 0.68**0.5)])
-def test_noise_in_holes_is_as_strong_as_a_normalised_state(form: NoiseForm, sigma: float, std: float):
-    like = torch.zeros(1, 4, 128, 128)
-    noise = initial_holes(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(3))
-    torch.testing.assert_close(noise.std(), torch.tensor(std), rtol=0.01, atol=0)
-    again = initial_holes(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(3))
-    other = initial_holes(like, HoleFill.NOISE, torch.tensor(sigma), form, torch.Generator().manual_seed(4))
-    assert torch.equal(noise, again) and not torch.equal(noise, other)
-
-
-def test_the_other_fills_are_the_state_itself_and_nothing():
-    source, sigma = state((1, 4, 3, 3)), torch.tensor(2.0)
-    assert torch.equal(initial_holes(source, HoleFill.LEFT, sigma, NoiseForm.VE), source)
-    assert not initial_holes(source, HoleFill.ZEROS, sigma, NoiseForm.VE).any()
 
 
 def test_replay_replaces_the_left_view_alone():
