@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -85,7 +86,7 @@ class CompositionSettings:
         """Return how many steps, the first ones, are taken twice: the paper's N_r."""
         return nearest_step(self.repeat_until, steps)
 
-    def multiview_weights(self, step: int, steps: int, views: int, frames: int) -> list[float]:
+    def multiview_weights(self, step: int, steps: int, azimuths: Sequence[float], frames: int) -> list[float]:
         """Return the multi-view denoiser's weight for each view at one step, 0 to 1.
 
         Where only one view, or one frame, is sampled, the strip across it is a single picture and adds nothing
@@ -95,17 +96,17 @@ class CompositionSettings:
         Args:
             step: counted from 0.
             steps: of the whole schedule.
-            views: V.
+            azimuths: of the V views, in degrees from the reference view; only ``CODE`` heeds their values.
             frames: F.
 
         Returns:
             V weights.
         """
-        s = self._at(step, steps)
+        s, views = self._at(step, steps), len(azimuths)
         if 0 < s < 1 and (views == 1) != (frames == 1):
             s = 0.0 if views == 1 else 1.0
         elif s > 0 and ViewWeights(self.view_weights) is ViewWeights.CODE:
-            return [1 - _video_weight(view, views) * (1 - s) for view in range(views)]
+            return [1 - _video_weight(azimuth) * (1 - s) for azimuth in azimuths]
         return [s] * views
 
     def _at(self, step: int, steps: int) -> float:
@@ -131,6 +132,10 @@ PUBLISHED_CODE = CompositionSettings(weight=0.6, view_weights=ViewWeights.CODE, 
 """The defaults of the published code."""
 
 
-def _video_weight(view: int, views: int) -> float:
-    """What the published code leaves the video denoiser in this view; the last view is the one that is given."""
-    return 1 - _SIDES * (1 - math.cos(4 * math.pi * (view + 1) / views)) / 2
+def _video_weight(azimuth: float) -> float:
+    """What the published code leaves the video denoiser in a view of this azimuth, in degrees.
+
+    Its table is written for the 21 views of a full turn, 0.5 (1 + cos(2 pi (v + 1) / 10.5)) in view v: the cosine of
+    twice the azimuth.
+    """
+    return 1 - _SIDES * (1 - math.cos(2 * math.radians(azimuth))) / 2

@@ -17,6 +17,7 @@ from .checks import expect_shape
 
 Cell = tuple[int, int]
 
+_TURN = 360.0
 # Below this many degrees two azimuths are the same one.
 _SAME_AZIMUTH = 1e-3
 # A full turn that is written with rounded degrees may go on for so many more.
@@ -162,47 +163,79 @@ def contact_sheet(rows: Sequence[Tensor], gap: int = 0) -> Tensor:
 
 
 def full_turn(views: int) -> list[float]:
-    """Azimuths of a full turn as the host's SV3D_Conditioning counts them, in degrees from 0 to 360, both included."""
-    step = 360 / (max(views, 2) - 1)
-    azimuths = [0.0]
-    while len(azimuths) < views:
-        azimuths.append(azimuths[-1] + step)  # summed as the host sums them
-    return azimuths
+    """Azimuths of the orbit that SV3D was trained on (Voleti et al., 2024): evenly once around, the last is 360."""
+    return [_TURN * (view + 1) / views for view in range(views)]
+
+
+def is_full_turn(azimuths: Sequence[float]) -> bool:
+    """Whether views lie evenly once around, or once around from the reference view to itself.
+
+    The second is the host's SV3D_Conditioning: from 0 to 360, both included.
+    """
+    evenly = full_turn(len(azimuths))
+    return same_azimuths(azimuths, evenly) or same_azimuths(azimuths, [0.0, *full_turn(len(azimuths) - 1)])
 
 
 def spaced_azimuths(views: int, spacing: float) -> list[float]:
     """Azimuths of an arc that ends at the reference view.
 
-    360 / ``views`` makes the full turn that SV3D was trained on (Voleti et al., 2024); a stereo baseline is 2 to 4.
+    A stereo baseline is 2 to 4 degrees. 360 / ``views``, also in rounded degrees, makes the full turn.
 
     Args:
         views: how many, the last is the reference view.
         spacing: degrees from each view to the next.
 
     Returns:
-        Degrees in [0, 360), the last is 0.
+        Degrees in (0, 360], the last is 360.
 
     Raises:
         ValueError: no view, no spacing, or more than a full turn.
     """
     if views < 1:
         raise ValueError(f"views is {views}. Give 1 or more.")
-    if not 0 < spacing * views <= 360 + _ROUNDED_TURN:
+    if not 0 < spacing * views <= _TURN + _ROUNDED_TURN:
         raise ValueError(
             f"spacing: {views} views {spacing:g} degrees apart do not fit into a full turn. "
-            f"Choose more than 0 and at most {360 / views:.4g} degrees, or fewer views."
+            f"Choose more than 0 and at most {_TURN / views:.4g} degrees, or fewer views."
         )
-    return [(-spacing * before) % 360 for before in reversed(range(views))]
+    if spacing * views >= _TURN - _ROUNDED_TURN:
+        return full_turn(views)
+    return [_TURN - spacing * before for before in reversed(range(views))]
+
+
+def to_reference(azimuths: Sequence[float]) -> list[float]:
+    """Write azimuths as a model is told them: in [0, 360), but the reference view's, the last, as a full turn.
+
+    A model embeds the number and not the direction. SV3D has seen 354 and never -6; and between 354 and 0 its
+    embedding jumps, so the reference view's is 360 and the jump lies on the far side of the arc.
+
+    Args:
+        azimuths: degrees from the reference view, growing counterclockwise as seen from above; the last may be 0.
+
+    Raises:
+        ValueError: a last one that is not the reference view's, or an angle that is not finite.
+
+    Source:
+        Diffusion²'s published code, whose azimuths end with 2 pi.
+    """
+    turn = azimuths[-1] % _TURN
+    # Also false where an angle is not finite.
+    if not min(turn, _TURN - turn) < _SAME_AZIMUTH or not all(abs(angle) < float("inf") for angle in azimuths):
+        raise ValueError(
+            f"azimuths ends with {azimuths[-1]:g}. Angles count from the picture's own view, which is the last: "
+            "end with 0 or 360, and give finite numbers."
+        )
+    return [*(angle % _TURN for angle in azimuths[:-1]), _TURN]
 
 
 def parse_azimuths(text: str, views: int) -> list[float]:
     """Read azimuths in degrees: one for each view, separated by commas or spaces, or one number, their spacing.
 
     Returns:
-        Degrees in [0, 360), the last is 0.
+        As ``to_reference`` writes them.
 
     Raises:
-        ValueError: not a number, another count, or a last one that is not the reference view's, 0.
+        ValueError: not a number, another count, or a last one that is not the reference view's, 0 or 360.
     """
     words = text.replace(",", " ").split()
     try:
@@ -216,21 +249,13 @@ def parse_azimuths(text: str, views: int) -> list[float]:
             f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view, or one number, the "
             "degrees between them."
         )
-    turn = azimuths[-1] % 360
-    # Also false where an angle is not finite.
-    if not min(turn, 360 - turn) < _SAME_AZIMUTH or not all(abs(angle) < float("inf") for angle in azimuths):
-        raise ValueError(
-            f"azimuths ends with {azimuths[-1]:g}. Angles count from the picture's own view, which is the last: "
-            "end with 0, and give finite numbers."
-        )
-    # A model embeds the number and not the direction: SV3D has seen 354 and never -6.
-    return [*(angle % 360 for angle in azimuths[:-1]), 0.0]
+    return to_reference(azimuths)
 
 
 def same_azimuths(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Whether two orbits of as many views look from the same directions."""
-    distances = ((a - b) % 360 for a, b in zip(first, second, strict=True))
-    return all(min(distance, 360 - distance) < _SAME_AZIMUTH for distance in distances)
+    """Whether two orbits of as many views look from the same directions; 0 and 360 are the same one."""
+    distances = ((a - b) % _TURN for a, b in zip(first, second, strict=True))
+    return all(min(distance, _TURN - distance) < _SAME_AZIMUTH for distance in distances)
 
 
 def position(name: str, number: int, count: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .checks import expect_shape
 from .composition_weights import PAPER, CompositionSettings, RepeatNoise
+from .image_matrix import full_turn
 from .schedules import expect_schedule
 
 Denoiser = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
@@ -32,12 +33,22 @@ class Evaluations(NamedTuple):
     columns: int
 
 
-def count_evaluations(views: int, frames: int, steps: int, settings: CompositionSettings = PAPER) -> Evaluations:
-    """Return how many rows and columns ``compose`` has denoised: V + F a step, and as many for each repeat."""
+def count_evaluations(
+    views: int, frames: int, steps: int, settings: CompositionSettings = PAPER, known: int = 0
+) -> Evaluations:
+    """Return how many rows and columns ``compose`` has denoised: V + F a step, and as many for each repeat.
+
+    Args:
+        views: V.
+        frames: F.
+        steps: of the schedule.
+        settings: weights and repeats.
+        known: how many of the rows are given and so are not denoised.
+    """
     rows = columns = 0
     for step, _ in _passes(steps, settings):
-        weights = settings.multiview_weights(step, steps, views, frames)
-        rows += sum(weight < 1 for weight in weights)
+        weights = settings.multiview_weights(step, steps, full_turn(views), frames)
+        rows += (views - known) * any(weight < 1 for weight in weights)
         columns += frames * any(weight > 0 for weight in weights)
     return Evaluations(rows, columns)
 
@@ -51,6 +62,8 @@ def compose(
     chunks: tuple[int, int] = (1, 1),
     generator: torch.Generator | None = None,
     report: Report | None = None,
+    azimuths: Sequence[float] | None = None,
+    known: Mapping[int, Tensor] | None = None,
 ) -> Tensor:
     r"""Sample an image matrix with two denoisers that each know one of its axes.
 
@@ -63,6 +76,10 @@ def compose(
     the state they led to and new noise. A denoiser is not called where its weight is zero. Rows and columns of one
     step take turns in going first, so that whichever model was in use goes on.
 
+    A row may be known. It then goes straight from its start to its clean latents, :math:`I(\sigma) = I_0 + \sigma
+    (I(\sigma_0) - I_0) / \sigma_0`, which is where a denoiser that knows it would lead; a repeat takes it back along
+    that line. The columns see it there, and the video denoiser is not asked about it.
+
     Args:
         matrix: (V, F, C, H, W), views by frames, at the first noise level; variance exploding form (x0 + sigma e).
         sigmas: (N + 1,) noise levels, descending; the last may be 0.
@@ -72,12 +89,14 @@ def compose(
         chunks: how many rows, and how many columns, a denoiser is given at once, at least 1.
         generator: of the noise of repeats, on the CPU; ``None`` takes torch's own.
         report: called once a step, the last time it is taken.
+        azimuths: of the V views, in degrees from the reference view, for weights by view; ``None`` for a full turn.
+        known: clean latents (F, C, H, W) of the rows that are given, by the row's number from 0.
 
     Returns:
-        (V, F, C, H, W) at the last noise level.
+        (V, F, C, H, W) at the last noise level; at 0 a known row is what was given, to the bit.
 
     Raises:
-        ValueError: a shape does not fit, the levels do not descend, a chunk below 1.
+        ValueError: a shape or count does not fit, the levels do not descend, a chunk below 1.
 
     Source:
         Diffusion² (Yang et al., ICLR 2025), Algorithm 1 and Eq. 5.
@@ -87,24 +106,53 @@ def compose(
     if min(chunks) < 1:
         raise ValueError(f"chunks: got {chunks}. Give each denoiser at least one strip at once.")
     views, frames = matrix.shape[:2]
+    azimuths = full_turn(views) if azimuths is None else azimuths
+    if len(azimuths) != views:
+        raise ValueError(f"azimuths: got {len(azimuths)} for {views} views. Give one for each view.")
+    lines = {view: _Line.between(matrix, view, clean, sigmas[0]) for view, clean in (known or {}).items()}
     steps = len(sigmas) - 1
     rows_first = True
     for step, again in _passes(steps, settings):
         sigma, step_to = sigmas[step], sigmas[step + 1]
-        weights = settings.multiview_weights(step, steps, views, frames)
+        weights = settings.multiview_weights(step, steps, azimuths, frames)
         slope = torch.zeros_like(matrix)
         for by_rows in (rows_first, not rows_first):
             if by_rows:
-                _add_rows(slope, matrix, sigma, rows, [1 - weight for weight in weights], chunks[0])
+                by_video = [0.0 if view in lines else 1 - weight for view, weight in enumerate(weights)]
+                _add_rows(slope, matrix, sigma, rows, by_video, chunks[0])
             else:
                 _add_columns(slope, matrix, sigma, columns, weights, chunks[1])
         rows_first = not rows_first
+        for view, line in lines.items():
+            slope[view] = line.slope
         if report is not None and not again:
             report(step, torch.addcmul(matrix, slope, sigma, value=-1), matrix)
         matrix = slope.mul_(step_to - sigma).add_(matrix)  # in the slope's memory: two copies of the matrix in all
         if again:
             matrix += _noise(matrix, generator).mul_(_repeat_noise(sigma, step_to, settings.repeat_noise))
+        for view, line in lines.items():
+            matrix[view] = line.at(sigma if again else step_to)
     return matrix
+
+
+class _Line(NamedTuple):
+    """Where a known row is at each noise level."""
+
+    clean: Tensor
+    slope: Tensor
+
+    @staticmethod
+    def between(matrix: Tensor, view: int, clean: Tensor, sigma: Tensor) -> _Line:
+        """From the matrix (V, F, C, H, W) at its first noise level to the clean row (F, C, H, W)."""
+        if not 0 <= view < len(matrix) or clean.shape != matrix.shape[1:]:
+            raise ValueError(
+                f"known: row {view} is {tuple(clean.shape)}, and the matrix holds {len(matrix)} rows of "
+                f"{tuple(matrix.shape[1:])}. Give one of them, of that shape."
+            )
+        return _Line(clean, (matrix[view] - clean) / sigma)
+
+    def at(self, sigma: Tensor) -> Tensor:
+        return self.clean + self.slope * sigma
 
 
 def _passes(steps: int, settings: CompositionSettings) -> Iterator[tuple[int, bool]]:

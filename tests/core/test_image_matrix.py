@@ -14,6 +14,7 @@ from stereo_core.image_matrix import (
     decoding,
     frame_orbit,
     full_turn,
+    is_full_turn,
     parse_azimuths,
     path,
     same_azimuths,
@@ -21,6 +22,7 @@ from stereo_core.image_matrix import (
     spaced_azimuths,
     stereo_pair,
     take,
+    to_reference,
     view_clip,
 )
 
@@ -117,20 +119,37 @@ def test_a_sheet_lays_rows_below_each_other(gap: int):
 
 
 def test_the_full_turn_of_sv3d_ends_at_the_reference_view():
-    azimuths = spaced_azimuths(21, 360 / 21)
-    assert azimuths[-1] == 0 and azimuths[0] == pytest.approx(360 / 21)
-    assert azimuths[:-1] == sorted(azimuths[:-1])
-    assert not same_azimuths(azimuths, full_turn(21))
+    azimuths = full_turn(21)
+    assert azimuths[-1] == 360 and azimuths[0] == pytest.approx(360 / 21)
+    assert azimuths == sorted(azimuths)
 
 
-def test_the_hosts_full_turn():
-    assert full_turn(1) == [0] and full_turn(5) == [0, 90, 180, 270, 360]
-    assert same_azimuths(full_turn(5), [0, 90, 180, 270, 0])
+@pytest.mark.parametrize("spacing", [360 / 21, 17.14, 17.15, 17.1429])
+def test_a_full_turn_may_be_written_with_rounded_degrees(spacing: float):
+    assert spaced_azimuths(21, spacing) == full_turn(21)
+
+
+def test_a_turn_is_full_whether_or_not_the_reference_view_is_seen_twice():
+    hosts = [18.0 * view for view in range(21)]
+    assert is_full_turn(full_turn(21)) and is_full_turn(hosts) and is_full_turn([*hosts[:-1], 0])
+    assert is_full_turn([360]) and is_full_turn([0])
+    assert not is_full_turn(spaced_azimuths(21, 3)) and not is_full_turn([90, 170, 270, 360])
+
+
+def test_the_same_directions_in_other_numbers():
+    assert same_azimuths([90, 360], [-270, 0]) and not same_azimuths([90, 360], [91, 360])
 
 
 def test_a_stereo_spacing_is_that_many_degrees():
-    assert spaced_azimuths(3, 2.5) == [355, 357.5, 0]
-    assert spaced_azimuths(1, 3) == [0]
+    assert spaced_azimuths(3, 2.5) == [355, 357.5, 360]
+    assert spaced_azimuths(1, 3) == [360]
+
+
+@pytest.mark.parametrize("last", [0, 360, -360, 1e-4, 359.9999])
+def test_the_reference_view_is_a_full_turn_so_that_neighbours_are_told_neighbouring_numbers(last: float):
+    azimuths = to_reference([-6, 357, last])
+    assert azimuths == [354, 357, 360]
+    assert max(b - a for a, b in zip(azimuths, azimuths[1:], strict=False)) == 3
 
 
 @pytest.mark.parametrize(("views", "spacing"), [(21, 0), (21, -3), (21, 18), (0, 3), (3, float("nan"))])
@@ -140,10 +159,9 @@ def test_a_spacing_beyond_a_turn_is_refused(views: int, spacing: float):
 
 
 def test_azimuths_are_read_from_text():
-    assert parse_azimuths("-6, -3,0", 3) == [354, 357, 0]
-    assert parse_azimuths(" 355 357.5\n360 ", 3) == [355, 357.5, 0]
-    assert parse_azimuths("2.5", 3) == spaced_azimuths(3, 2.5) and parse_azimuths("0", 1) == [0]
-    assert parse_azimuths("17.15", 21)[0] == pytest.approx(17)
+    assert parse_azimuths("-6, -3,0", 3) == [354, 357, 360]
+    assert parse_azimuths(" 355 357.5\n360 ", 3) == [355, 357.5, 360]
+    assert parse_azimuths("2.5", 3) == spaced_azimuths(3, 2.5) and parse_azimuths("0", 1) == [360]
     assert parse_azimuths(", ".join(map(repr, spaced_azimuths(7, 3.3))), 7) == spaced_azimuths(7, 3.3)
 
 

@@ -267,6 +267,7 @@ def test_the_cost_is_the_papers():
     expected = count_evaluations(VIEWS, FRAMES, 20)
     assert counted == expected._asdict() == {"rows": (20 + 2) * VIEWS, "columns": (20 + 2) * FRAMES}
     assert count_evaluations(21, 25, 50) == (55 * 21, 55 * 25)
+    assert count_evaluations(21, 25, 50, known=1) == (55 * 20, 55 * 25)
     assert count_evaluations(21, 25, 50, CompositionSettings(0.0)) == (55 * 21, 0)
     late = CompositionSettings(repeat_until=0, video_alone_from=0.8)
     assert count_evaluations(21, 25, 50, late) == (50 * 21, 40 * 25)
@@ -289,6 +290,9 @@ def test_each_step_is_reported_once_with_the_composed_estimate():
         ({"sigmas": torch.tensor([1.0])}, "the schedule has no step"),
         ({"matrix": torch.zeros(2, 3, 4, 4)}, r"matrix: expected \(V, F, C, H, W\)"),
         ({"chunks": (0, 1)}, "at least one strip"),
+        ({"azimuths": [0.0, 360.0]}, "azimuths: got 2 for 3 views"),
+        ({"known": {3: noise()[0]}}, "known: row 3 is .* the matrix holds 3 rows"),
+        ({"known": {0: noise()[0, :2]}}, r"known: row 0 is \(2, 2, 3, 3\)"),
         ({"rows": lambda strips, *_: strips[:, :1]}, "estimate of the same shape"),
     ],
 )
@@ -303,6 +307,80 @@ def test_what_was_given_is_not_changed():
     kept = start.clone()
     compose(start, karras(10), BY_ROWS, BY_COLUMNS, PAPER)
     assert torch.equal(start, kept)
+
+
+def test_the_codes_weights_follow_the_azimuths():
+    """Three views of the front, where the code has its 0.6 for all, in place of three around."""
+    draws = [torch.Generator().manual_seed(7) for _ in range(2)]
+    front = CompositionSettings(0.6, repeat_until=0.2)
+    expected = compose(noise(), karras(5), BY_ROWS, BY_COLUMNS, front, generator=draws[0])
+    code = compose(
+        noise(), karras(5), BY_ROWS, BY_COLUMNS, PUBLISHED_CODE, generator=draws[1], azimuths=[180.0, 0.0, 360.0]
+    )
+    torch.testing.assert_close(code, expected, rtol=1e-12, atol=1e-12)
+    around = compose(noise(), karras(5), BY_ROWS, BY_COLUMNS, PUBLISHED_CODE, generator=draws[1].manual_seed(7))
+    assert not torch.allclose(around, expected, rtol=0.01)
+
+
+class Watched:
+    """The columns' denoiser, which notes what it sees of one row."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+        self.seen: list[tuple[float, Tensor]] = []
+
+    def __call__(self, strips: Tensor, sigma: Tensor, indices: Sequence[int]) -> Tensor:
+        self.seen.append((float(sigma), strips[:, self.row].clone()))
+        return BY_COLUMNS(strips, sigma, indices)
+
+
+@pytest.mark.parametrize("settings", [ONCE, PAPER, PUBLISHED_CODE, CompositionSettings(repeat_until=1)])
+def test_a_known_row_is_what_was_given_and_is_seen_at_the_noise_of_every_step(settings: CompositionSettings):
+    """Also when steps are repeated."""
+    row, sigmas = VIEWS - 1, karras(10)
+    start, clean = noise() * sigmas[0], noise(seed=5)[0]
+    columns = Watched(row)
+    asked: list[int] = []
+
+    def rows(strips: Tensor, sigma: Tensor, indices: Sequence[int]) -> Tensor:
+        asked.extend(indices)
+        return BY_ROWS(strips, sigma, indices)
+
+    result = compose(start, sigmas, rows, columns, settings, (1, FRAMES), known={row: clean})
+    assert torch.equal(result[row], clean)
+    assert row not in asked
+    count = count_evaluations(VIEWS, FRAMES, 10, settings, known=1)
+    assert (len(asked), len(columns.seen) * FRAMES) == count
+    for sigma, seen in columns.seen:
+        torch.testing.assert_close(seen, clean + sigma / sigmas[0] * (start[row] - clean), rtol=1e-9, atol=1e-9)
+
+
+def test_a_known_row_is_where_a_denoiser_that_knows_it_leads():
+    sigmas, clean = karras(10), noise(seed=5)[0]
+
+    def knows(strips: Tensor, sigma: Tensor, indices: Sequence[int]) -> Tensor:
+        by_rows = BY_ROWS(strips, sigma, indices)
+        return torch.stack([clean if view == 1 else own for view, own in zip(indices, by_rows, strict=True)])
+
+    given = compose(
+        noise() * sigmas[0], sigmas, BY_ROWS, never, CompositionSettings(0.0, repeat_until=0), known={1: clean}
+    )
+    led = compose(noise() * sigmas[0], sigmas, knows, never, CompositionSettings(0.0, repeat_until=0))
+    torch.testing.assert_close(given, led, rtol=1e-9, atol=1e-9)
+
+
+def test_a_known_row_draws_the_others_after_it():
+    """The columns carry it to the views beside it."""
+    clean = 50 + noise(seed=5)[0]
+    runs = [compose(noise() * 700, karras(20), BY_ROWS, BY_COLUMNS, ONCE, known=known) for known in ({1: clean}, None)]
+    assert float((runs[0] - runs[1])[0].mean()) > 1
+
+
+def test_a_known_row_is_reported_as_it_is():
+    clean, seen = noise(seed=5)[0], []
+    compose(noise() * 700, karras(5), BY_ROWS, BY_COLUMNS, PAPER, report=lambda *r: seen.append(r[1]), known={0: clean})
+    for estimate in seen:
+        torch.testing.assert_close(estimate[0], clean, rtol=1e-9, atol=1e-9)
 
 
 def test_views_keep_their_weights_where_only_some_have_one():
