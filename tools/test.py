@@ -1,4 +1,13 @@
-"""Run all tests, setting up what they need: python tools/test.py [pytest arguments]."""
+"""Run the tests, setting up what they need.
+
+python tools/test.py                 all of them
+python tools/test.py core            those that need no ComfyUI: the core and the tools
+python tools/test.py host            those with ComfyUI, without a browser
+python tools/test.py browser         those with ComfyUI's frontend in a headless browser
+
+Further arguments go to pytest. The tests run in as many processes as there are cores, at most 4,
+each with one thread; with -n, -p or --pdb among the arguments, in one or as -n says.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +19,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.setup import environment, node_packages  # noqa: E402
 
+LANES = {
+    "core": ["tests/core", "tests/tools"],
+    "host": ["tests/host", "-m", "not browser"],
+    "browser": ["tests/host", "-m", "browser"],
+}
+WITHOUT_BROWSER = ("core", "host")
+MOST_PROCESSES = 4  # each holds its own ComfyUI in memory
+
 
 def main() -> int:
+    arguments = sys.argv[1:]
+    lane = arguments.pop(0) if arguments and arguments[0] in LANES else None
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     environment.enter(__file__)
     try:
-        node_packages.prepare()
+        if lane not in WITHOUT_BROWSER:
+            node_packages.prepare()
     except node_packages.NodePackagesError as error:
         # Where nobody looks at the skipped tests, a browser that could not be installed must not go unnoticed.
         if os.environ.get("CI", "").lower() == "true" and node_packages.has_node():
@@ -24,8 +47,19 @@ def main() -> int:
     except OSError as error:
         print(f"\n{environment.explain_os_error(error)}", file=sys.stderr)
         return 1
-    command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
-    return environment.run_child(command, environment.child_variables(), cwd=environment.ROOT)
+    command = [sys.executable, "-m", "pytest", *LANES.get(lane or "", []), *processes(arguments), *arguments]
+    # The tests of a file share what is slow to make; processes share the cores, so none takes all of them.
+    variables = environment.child_variables() | ({"OMP_NUM_THREADS": "1"} if "--dist" in command else {})
+    return environment.run_child(command, variables, cwd=environment.ROOT)
+
+
+def processes(arguments: list[str]) -> list[str]:
+    """Pytest's arguments for several processes; none where the person's say how to run, or there is but one core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = min(cores, MOST_PROCESSES)
+    if count == 1 or any(argument.startswith(("-n", "-p", "--pdb", "--numprocesses")) for argument in arguments):
+        return []
+    return ["-n", str(count), "--dist", "loadfile"]
 
 
 if __name__ == "__main__":

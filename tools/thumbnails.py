@@ -21,8 +21,9 @@ from PIL import Image, ImageDraw  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from stereo_core.formats import StereoFormat, combine  # noqa: E402
-from stereo_core.latent_shift import HoleFill, shift_latent  # noqa: E402
+from stereo_core.latent_shift import shift_latent  # noqa: E402
 from stereo_core.rendering import render_view  # noqa: E402
+from stereo_core.view_shift import HoleFill  # noqa: E402
 from tools.benchmarks.middlebury import motorcycle  # noqa: E402
 
 SIZE = 512  # of a thumbnail, in pixels either way

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tools import test as test_command
 from tools.setup import node_packages
 from tools.setup.node_packages import NodePackagesError, prepare
 
@@ -66,23 +65,6 @@ def test_a_machine_without_node_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(node_packages.shutil, "which", lambda _: None)
     with pytest.raises(NodePackagesError, match="Node.js with npm is not installed"):
         node_packages.find_npm()
-
-
-@pytest.mark.parametrize(
-    ("ci", "node", "expected"), [("true", True, 1), ("true", False, 5), ("", True, 5), ("", False, 5)]
-)
-def test_only_in_ci_a_browser_that_cannot_be_installed_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, ci: str, node: bool, expected: int
-) -> None:
-    def failing() -> None:
-        raise NodePackagesError("npm failed")
-
-    monkeypatch.setenv("CI", ci)
-    monkeypatch.setattr(test_command.environment, "enter", lambda _: None)
-    monkeypatch.setattr(test_command.environment, "run_child", lambda *_, **__: 5)
-    monkeypatch.setattr(node_packages, "prepare", failing)
-    monkeypatch.setattr(node_packages, "has_node", lambda: node)
-    assert test_command.main() == expected
 
 
 def test_the_lock_pins_every_package_by_checksum_and_names_no_server() -> None:

@@ -28,7 +28,9 @@ def behave(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 def test_it_is_gone_afterwards(tmp_path: Path) -> None:
     with fake(tmp_path / "base") as server:
         assert server.alive and server.get("/system_stats")
+        process = server._process
     assert not server.alive
+    assert process is not None and process.returncode != -9  # asked, not killed
     with pytest.raises(ServerError, match="does not answer"):
         server.get("/system_stats")
 
@@ -38,7 +40,7 @@ def test_one_that_does_not_want_to_go_is_killed(
     tmp_path: Path, behave: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behave("stubborn")
-    monkeypatch.setattr(server_module, "STOP_SECONDS", 1)
+    monkeypatch.setattr(server_module, "STOP_SECONDS", 0.2)
     with fake(tmp_path / "base") as server:
         process = server._process
     assert process is not None and process.returncode == -9
@@ -66,6 +68,7 @@ def test_a_really_occupied_port_is_passed_over(tmp_path: Path, monkeypatch: pyte
         other.listen()
         ports = [other.getsockname()[1], free()]
         monkeypatch.setattr(server_module, "free_port", lambda: ports.pop(0))
+        monkeypatch.setattr(server_module, "ANSWER_SECONDS", 0.2)  # the other one accepts, and says nothing
         with fake(tmp_path / "base") as server:
             assert server.alive and not ports
 
@@ -84,7 +87,7 @@ def test_a_host_that_dies_is_quoted(tmp_path: Path, behave: Callable[[str], None
 
 def test_a_host_that_never_answers_is_stopped(tmp_path: Path, behave: Callable[[str], None]) -> None:
     behave("never ready")
-    server = fake(tmp_path / "base", seconds=1)
+    server = fake(tmp_path / "base", seconds=0.6)
     with pytest.raises(ServerError, match="did not answer within 1 seconds"):
         server.start()
     assert not server.alive
@@ -104,7 +107,7 @@ def test_a_host_that_dies_while_running_is_quoted(tmp_path: Path, behave: Callab
 
 def test_a_run_has_a_time_limit(tmp_path: Path) -> None:
     with fake(tmp_path / "base") as server, pytest.raises(ServerError, match="longer than 1 seconds"):
-        server.run({}, timeout=1)
+        server.run({}, timeout=0.6)
 
 
 def test_the_pack_is_copied_without_what_is_not_part_of_it(tmp_path: Path) -> None:

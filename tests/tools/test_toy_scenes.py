@@ -9,6 +9,7 @@ from tools.toy.scenes import PALETTES, Pair, make_worlds, render_clips, render_s
 
 SIZE = 64
 SEEDS = range(12)
+FEW = SEEDS[-4:]
 
 
 @pytest.fixture(scope="module")
@@ -77,23 +78,22 @@ def test_the_two_masks_tell_what_each_eye_sees_alone(pair):
 
 
 def test_the_same_scene_at_another_size(pair):
-    larger = render_scenes(SEEDS, 2 * SIZE)
-    assert psnr(F.avg_pool2d(larger.left, 2), pair.left).min() > 28
-    torch.testing.assert_close(larger.label, pair.label)
+    larger = render_scenes(FEW, 2 * SIZE)
+    assert psnr(F.avg_pool2d(larger.left, 2), pair.left[-4:]).min() > 28
+    torch.testing.assert_close(larger.label, pair.label[-4:])
 
 
 def test_every_kind_of_scene_appears():
     assert set(make_worlds(range(100)).label.tolist()) == set(range(len(PALETTES)))
 
 
-def test_a_clip_starts_with_the_scene_and_moves():
-    scene = render_scenes(SEEDS, SIZE)
-    clip = render_clips(SEEDS, 3, SIZE)
-    frames = Pair(*(part.unflatten(0, (len(SEEDS), 3)) for part in clip))
-    for part, still in zip(frames, scene, strict=True):
-        torch.testing.assert_close(part[:, 0], still)
+def test_a_clip_starts_with_the_scene_and_moves(pair):
+    clip = render_clips(FEW, 3, SIZE)
+    frames = Pair(*(part.unflatten(0, (len(FEW), 3)) for part in clip))
+    for part, still in zip(frames, pair, strict=True):
+        torch.testing.assert_close(part[:, 0], still[-4:])
     change = (frames.left[:, 2] - frames.left[:, 0]).abs().amax(dim=1)
-    assert (change.flatten(1).amax(dim=1) > 0.05).sum() > len(SEEDS) / 2
+    assert (change.flatten(1).amax(dim=1) > 0.05).sum() > len(FEW) / 2
     assert (change == 0).float().mean() > 0.4  # the camera stands
 
 

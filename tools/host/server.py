@@ -24,6 +24,7 @@ __all__ = ["Interrupted", "OutputFile", "PromptError", "Server", "ServerError", 
 PACK_NAME = "latent-stereo"  # a dot in the folder's name would break help pages
 PACK_FILES = ("__init__.py", "nodes", "stereo_core", "workflows", "pyproject.toml", "LICENSE", "README.md")
 START_SECONDS = 300
+ANSWER_SECONDS = 5  # to one question while it starts
 STOP_SECONDS = 10
 
 
@@ -160,7 +161,7 @@ class Server(Client):
                 )
             with contextlib.suppress(OSError, ServerError, ValueError):
                 # Whoever answers on the port must be the server started here.
-                if str(self.base) in self.get("/system_stats", timeout=5)["system"]["argv"]:
+                if str(self.base) in self.get("/system_stats", timeout=ANSWER_SECONDS)["system"]["argv"]:
                     break
             time.sleep(0.2)
         else:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import signal
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-from aiohttp import WSMsgType, web
-
+# Only the standard library: what else could be imported would take longer than everything here.
 behaviour = os.environ.get("FAKE_HOST", "")
 answers = [1, 1, 1]
 port = int(sys.argv[sys.argv.index("--port") + 1])
@@ -19,27 +23,44 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def system_stats(_: web.Request) -> web.Response:
-    if behaviour == "another server" and not (answers.pop() if answers else 0):
-        os._exit(4)  # it has answered three times and was not taken for ours
-    argv = ["someone else"] if behaviour == "another server" else sys.argv
-    return web.json_response({"system": {"argv": argv}})
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path.startswith("/ws"):
+            self.events()
+        elif behaviour == "another server":
+            if not (answers.pop() if answers else 0):
+                os._exit(4)  # it has answered three times and was not taken for ours
+            self.answer({"system": {"argv": ["someone else"]}})
+        else:
+            self.answer({"system": {"argv": sys.argv}})
 
+    def do_POST(self) -> None:
+        if behaviour == "die while running":
+            say("Killed by the fake")
+            os._exit(9)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.answer({"prompt_id": "1"})
 
-async def prompt(_: web.Request) -> web.Response:
-    if behaviour == "die while running":
-        say("Killed by the fake")
-        os._exit(9)
-    return web.json_response({"prompt_id": "1"})
+    def answer(self, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
+    def events(self) -> None:
+        """Open a websocket (RFC 6455), send nothing, and close it when the client says its first word: good-bye."""
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        self.rfile.read(1)
+        self.wfile.write(b"\x88\x00")
 
-async def events(request: web.Request) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse()
-    await socket.prepare(request)
-    async for message in socket:
-        if message.type == WSMsgType.CLOSE:
-            break
-    return socket
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 if behaviour == "stubborn":
@@ -55,10 +76,9 @@ if behaviour == "port taken once" and not os.path.exists("tried"):
 if behaviour == "pack fails":
     say("Traceback (most recent call last):\nImportError: a pack's own fault\n 0.0 seconds (IMPORT FAILED): pack")
 
-application = web.Application()
-application.add_routes([web.get("/system_stats", system_stats), web.post("/prompt", prompt), web.get("/ws", events)])
 try:
-    web.run_app(application, host="127.0.0.1", port=port, print=None, handle_signals=behaviour != "stubborn")
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
 except OSError as error:  # the host's own words
     say(f"Port {port} is already in use on address 127.0.0.1. ({error})")
     sys.exit(1)
+server.serve_forever()
