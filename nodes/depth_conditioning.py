@@ -122,10 +122,7 @@ class DepthConditioning(io.ComfyNode):
         vae: Any = None,
     ) -> io.NodeOutput:
         if control_net is not None and start_percent > end_percent:
-            raise ValueError(
-                f"start_percent is {start_percent} and end_percent {end_percent}. "
-                "Set start_percent no higher than end_percent."
-            )
+            raise ValueError(f"start_percent is {start_percent} and end_percent {end_percent}. Let start come first.")
         shape = _left_shape(latent)
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         disparity = geometry.for_latent(shape)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from comfy_api.latest import io, ui
@@ -11,8 +9,8 @@ from torch import Tensor
 
 from ..stereo_core.dissolving import STEPS, DissolveForm
 from .depth.dissolver import DepthDissolver
-from .depth.low_pass import DissolveMethod, LowPass, amounts_to_show, caption, draw_strip
-from .host import core_to_image, depth_to_core, each_frame, show_text
+from .depth.low_pass import DissolveMethod, LowPass, amounts_to_show, caption, dissolve_clip, draw_strip
+from .host import core_to_image, depth_to_core, show_text
 
 
 class DissolveDepth(io.ComfyNode):
@@ -159,7 +157,7 @@ class DissolveDepth(io.ComfyNode):
                 given = {"model": model, "vae": vae, "positive": positive}
                 _expect_all(given)
                 worker = DepthDissolver(**given, form=form, keep_range=keep_range, window=window, overlap=overlap)
-            clip, frames = _dissolve(worker, maps, amount, others)
+            clip, frames = dissolve_clip(worker, maps, amount, others)
             shown += frames
             if clip is not None:
                 result = core_to_image(clip.expand(-1, 3, -1, -1))
@@ -167,33 +165,6 @@ class DissolveDepth(io.ComfyNode):
         show_text(cls, text)
         preview = ui.PreviewImage(core_to_image(draw_strip(shown)), cls=cls)
         return io.NodeOutput(result, ui={**preview.as_dict(), "text": (text,)})
-
-
-def _dissolve(
-    worker: LowPass | DepthDissolver, maps: Tensor, amount: float, amounts: Sequence[float]
-) -> tuple[Tensor | None, list[Tensor]]:
-    """Dissolve a clip by one amount, and its middle frame by several, with progress on the node.
-
-    Args:
-        worker: what dissolves.
-        maps: (T, 1, H, W) in [0, 1].
-        amount: for the clip; strength, radius or scale.
-        amounts: for the middle frame.
-
-    Returns:
-        The clip (T, 1, H, W), ``None`` if ``amount`` is not among ``amounts``; and the middle frame (1, H, W) at each.
-    """
-    middle = len(maps) // 2
-    whole, single = worker.ticks(len(maps))
-    tick = partial(next, each_frame(sum(whole if each == amount else single for each in amounts)))
-    clip, frames = None, []
-    for each in amounts:
-        if each == amount:
-            clip = worker.clip(maps, amount, tick)
-            frames.append(clip[middle])
-        else:
-            frames.append(worker.frame(maps, middle, each, tick))
-    return clip, frames
 
 
 def _expect_all(given: dict[str, Any]) -> None:

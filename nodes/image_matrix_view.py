@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..stereo_core.image_matrix import (
     Cell,
-    MatrixSize,
     as_matrix,
     contact_sheet,
     decoding,
@@ -25,6 +24,7 @@ from ..stereo_core.image_matrix import (
     view_clip,
 )
 from .host import core_to_image, each_frame
+from .matrix.latents import read_matrix_size
 
 _SHEET_GAP = 4
 
@@ -157,7 +157,7 @@ class ImageMatrixView(io.ComfyNode):
         # the matrix
         views: int = 0,
     ) -> io.NodeOutput:
-        size = _size(matrix, views)
+        size = read_matrix_size(matrix, views)
         cells, mode = as_matrix(matrix["samples"], size), Show(show)
         if mode is Show.CONTACT_SHEET:
             return io.NodeOutput(_sheet(vae, cells, sheet_cells(size, every), cell_width))
@@ -171,26 +171,6 @@ class ImageMatrixView(io.ComfyNode):
         else:
             clips = [path(size, (view, frame), (last_view, last_frame), length)]
         return io.NodeOutput(torch.cat([_decode(vae, cells, clips[i]) for i in each_frame(len(clips))]))
-
-
-def _size(matrix: dict[str, Any], views: int) -> MatrixSize:
-    samples = matrix["samples"]
-    if views:
-        if samples.ndim != 4 or len(samples) % views:
-            raise ValueError(
-                f"views is {views} and matrix holds {tuple(samples.shape)}, which is not a whole number of frames for "
-                "each. Give the number of views that were sampled, or 0 for a matrix from Score Composition Sampler."
-            )
-        return MatrixSize(views, len(samples) // views)
-    if "stereo_matrix" not in matrix:
-        raise ValueError("matrix is not an image matrix. Connect Score Composition Sampler; for Load Latent set views.")
-    size = MatrixSize(*matrix["stereo_matrix"])
-    if samples.ndim != 4 or len(samples) != size.views * size.frames:
-        raise ValueError(
-            f"matrix holds {tuple(samples.shape)} but is marked as {size.views} views by {size.frames} frames. "
-            "Connect Score Composition Sampler directly, with no node in between that takes entries out of the batch."
-        )
-    return size
 
 
 def _decode(vae: Any, matrix: Tensor, clip: Sequence[Cell]) -> Tensor:

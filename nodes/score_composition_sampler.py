@@ -15,6 +15,7 @@ from ..stereo_core.composition_weights import (
     WeightSchedule,
 )
 from .matrix.conditioning import MatrixConditioning
+from .matrix.latents import make_matrix_latent
 from .matrix.sampling import sample_matrix
 from .widgets.sockets import MATRIX_CONDITIONING
 
@@ -179,4 +180,4 @@ class ScoreCompositionSampler(io.ComfyNode):
         )
         settings = custom if preset == _CUSTOM else _PRESETS[preset]
         matrix = sample_matrix(video_model, multiview_model, conditioning, sigmas, settings, seed, chunk)
-        return io.NodeOutput({"samples": matrix.flatten(0, 1), "stereo_matrix": tuple(matrix.shape[:2])})
+        return io.NodeOutput(make_matrix_latent(matrix))

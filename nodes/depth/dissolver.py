@@ -14,15 +14,12 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from torch.nn import functional
 
-from ...stereo_core.dissolving import DissolveForm, dissolve, noise_level, restore_range
+from ...stereo_core.dissolving import DissolveForm, noise_level, restore_range
 from ...stereo_core.windows import blend_windows, plan_windows
-from ..host import noise_form
-from ..sampling.pairs import mark_pair
+from .dissolving_step import Conditioning, DissolvingStep, cut_conditioning
 
 # Models of single pictures whose latents have a time axis nevertheless.
 _PICTURES_IN_TIME = (comfy.model_base.QwenImage, comfy.model_base.Anima)
-
-Conditioning = list[list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +129,10 @@ class DepthDissolver:
         sampling = self.model.get_model_object("model_sampling")
         sigma = noise_level(sampling.sigmas, strength, self.form)
         guider = comfy.samplers.CFGGuider(self.model)
-        guider.inner_set_conds({"positive": self._positive_of(frames, total)})
+        guider.inner_set_conds({"positive": cut_conditioning(self.positive, frames, total, not self._makes_video)})
         sigmas = torch.stack([sigma, torch.zeros_like(sigma)]).float().cpu()
         no_noise = torch.zeros_like(latent)
-        dissolved = guider.sample(no_noise, latent, _OneStep(self.form), sigmas, disable_pbar=True, seed=0)
+        dissolved = guider.sample(no_noise, latent, DissolvingStep(self.form), sigmas, disable_pbar=True, seed=0)
         return dissolved.to(latent.device)
 
     def decode(self, latent: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
@@ -186,61 +183,6 @@ class DepthDissolver:
                 f"vae: makes {kinds[0]} latents, and model is a {kinds[1]} model. "
                 "Connect the VAE that belongs to the model."
             )
-
-    def _positive_of(self, frames: slice, total: int) -> Conditioning:
-        """Return the conditioning for a window: what it holds frame by frame is cut to the window's frames."""
-        if frames == slice(0, total):
-            return self.positive
-
-        def cut(value: Any) -> Any:
-            tensors = [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Tensor)]
-            if any(tensor.ndim == 5 and tensor.shape[2] > 1 for tensor in tensors):
-                raise ValueError(
-                    "positive: guides the model along the whole clip, and cannot be cut into windows. "
-                    "Set window to 0, or connect a conditioning without such a guide."
-                )
-            by_frame = isinstance(value, Tensor) and value.ndim > 0 and len(value) == total and not self._makes_video
-            return value[frames] if by_frame else value
-
-        return [
-            [cut(embedding), {name: cut(value) for name, value in values.items()}]
-            for embedding, values in self.positive
-        ]
-
-
-class _OneStep(comfy.samplers.Sampler):
-    """StereoCrafter-Zero's Eq. 5, run as a sampler of the host, which loads the model and prepares conditions."""
-
-    def __init__(self, form: DissolveForm) -> None:
-        self.form = form
-
-    def sample(
-        self,
-        model_wrap: comfy.samplers.CFGGuider,
-        sigmas: Tensor,
-        extra_args: dict[str, Any],
-        _callback: object,
-        _noise: Tensor,
-        latent_image: Tensor,
-        *_: object,
-    ) -> Tensor:
-        """Dissolve ``latent_image`` when one of the host's guiders calls.
-
-        Args:
-            model_wrap: the guider.
-            sigmas: (2,), the noise level that the latent is taken for, and 0.
-            extra_args: ``model_options`` and ``seed``.
-            latent_image: (B, C, H, W) or (1, C, T, H, W).
-
-        Returns:
-            The dissolved latent, of the same shape.
-        """
-        options = mark_pair(extra_args["model_options"], paired=False)
-
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            return model_wrap(x, sigma.expand(len(x)), model_options=options, seed=extra_args["seed"])
-
-        return dissolve(latent_image, sigmas[0], denoise, noise_form(model_wrap.inner_model.model_sampling), self.form)
 
 
 def _whole_latent_frames(vae: Any, frames: int) -> int:

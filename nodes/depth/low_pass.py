@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from einops import rearrange
@@ -13,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...stereo_core.depth_lowpass import edge_aware, gaussian, resample
-from ..host import compute_device
+from ..host import compute_device, each_frame
 
 # StereoCrafter-Zero's strengths, and its scales with one more.
 _STRENGTHS = (0, 10, 20, 30, 40, 45)
@@ -92,6 +94,49 @@ class LowPass:
         """Smooth frame ``index`` of a clip, 0 to T - 1; as ``clip``, but returns (1, H, W)."""
         tick()
         return _LOW_PASSES[self.method](depth[index : index + 1].to(compute_device()), amount)[0].to(depth)
+
+
+class Dissolver(Protocol):
+    """What dissolves a clip: ``LowPass``, or ``DepthDissolver`` with a model."""
+
+    def ticks(self, frames: int) -> tuple[int, int]:
+        """Return how often ``clip`` and ``frame`` call ``tick``."""
+        ...
+
+    def clip(self, depth: Tensor, amount: Any, tick: Callable[[], object]) -> Tensor:
+        """Dissolve a clip (T, 1, H, W) in [0, 1], to the same shape and range."""
+        ...
+
+    def frame(self, depth: Tensor, index: int, amount: Any, tick: Callable[[], object]) -> Tensor:
+        """Dissolve frame ``index`` of a clip (T, 1, H, W) in [0, 1], to (1, H, W)."""
+        ...
+
+
+def dissolve_clip(
+    worker: Dissolver, maps: Tensor, amount: float, amounts: Sequence[float]
+) -> tuple[Tensor | None, list[Tensor]]:
+    """Dissolve a clip by one amount, and its middle frame by several, showing progress on the node.
+
+    Args:
+        worker: what dissolves.
+        maps: (T, 1, H, W) in [0, 1].
+        amount: for the clip; strength, radius or scale.
+        amounts: for the middle frame.
+
+    Returns:
+        The clip (T, 1, H, W), ``None`` if ``amount`` is not among ``amounts``; and the middle frame (1, H, W) at each.
+    """
+    middle = len(maps) // 2
+    whole, single = worker.ticks(len(maps))
+    tick = partial(next, each_frame(sum(whole if each == amount else single for each in amounts)))
+    clip, frames = None, []
+    for each in amounts:
+        if each == amount:
+            clip = worker.clip(maps, amount, tick)
+            frames.append(clip[middle])
+        else:
+            frames.append(worker.frame(maps, middle, each, tick))
+    return clip, frames
 
 
 def draw_strip(frames: Sequence[Tensor]) -> Tensor:

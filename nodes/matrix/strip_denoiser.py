@@ -97,12 +97,7 @@ class StripDenoiser:
         return done[0]
 
     def start(self, noise: Tensor, sigmas: Tensor) -> Tensor:
-        """Return x at the first noise level, as the host's samplers make it for an empty latent.
-
-        Args:
-            noise: (B, C, H, W), unit normal.
-            sigmas: (N + 1,) noise levels, descending.
-        """
+        """Return x at the first of ``sigmas`` (N + 1,) from unit normal ``noise`` (B, C, H, W), as the host does."""
         at_most = comfy.samplers.Sampler().max_denoise(self._guider, sigmas)
         sampling = self._guider.inner_model.model_sampling
         return sampling.noise_scaling(sigmas[0], noise, torch.zeros_like(noise), at_most)
@@ -144,9 +139,7 @@ class StripDenoiser:
         """Denoise several strips in one evaluation.
 
         Args:
-            strips: (N, L, C, H, W), x of some rows or columns.
-            sigma: a scalar tensor, the noise level.
-            indices: which rows or columns they are, N of them.
+            strips, sigma, indices: as for a call.
             options: what is added to ``transformer_options``.
 
         Returns:

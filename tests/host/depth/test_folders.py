@@ -77,8 +77,8 @@ def test_every_models_path_is_searched(loader, models: Path, monkeypatch, tmp_pa
 
 def test_a_missing_model_names_the_folder_and_the_files(loader, models: Path) -> None:  # noqa: ARG001
     assert refusal(loader, "Depth-Anything-V2-Small-hf") == (
-        "model_name: models/geometry_estimation/Depth-Anything-V2-Small-hf does not exist. Put the model's config.json, "
-        "preprocessor_config.json and model.safetensors into that folder."
+        "model_name: models/geometry_estimation/Depth-Anything-V2-Small-hf does not exist. Put the model's "
+        "config.json, preprocessor_config.json and model.safetensors into that folder."
     )
 
 
