@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 import comfy.samplers
 import torch
@@ -80,3 +81,12 @@ def takes_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
 def brings_noise(sampler: comfy.samplers.KSAMPLER) -> bool:
     """Tell whether the sampler was made with a ``noise_sampler``, whose draws cannot be repeated from a seed."""
     return sampler.extra_options.get("noise_sampler") is not None
+
+
+def shown_as_part(
+    callback: Callable[[int, Tensor, Tensor, int], None] | None, done: int, planned: int
+) -> Callable[[int, Tensor, Tensor, int], None] | None:
+    """Return a sampler's callback for a part of ``planned`` steps, of which ``done`` come before it."""
+    if callback is None:
+        return None
+    return lambda step, denoised, x, _: callback(done + step, denoised, x, planned)

@@ -1,10 +1,14 @@
-"""What a model's patches and guidance need to know about a batch that is a pair of views."""
+"""What a batch that is a pair of views needs of the host: a mark for patches, guidance by view, and memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import comfy.model_base
+import comfy.model_management
+import comfy.sampler_helpers
+import comfy.samplers
 import torch
 from torch import Tensor
 
@@ -31,3 +35,30 @@ def each_view(guide: Callable[[dict[str, Any]], Tensor], batch: int) -> Callable
         return torch.cat([guide({name: part(value, view) for name, value in args.items()}) for view in (0, 1)])
 
     return guided
+
+
+def options_of_batch(
+    model_options: dict[str, Any], model: comfy.model_base.BaseModel, batch: int, paired: bool
+) -> dict[str, Any]:
+    """Return the model options to evaluate a batch with.
+
+    Args:
+        model_options: of the run.
+        model: the host's.
+        batch: entries of the batch.
+        paired: whether they are a pair of views.
+    """
+    options = mark_pair(model_options, paired)
+    # Where the batch axis holds frames, guidance that varies over the frames must do so within each view.
+    by_frames = isinstance(model, comfy.model_base.SVD_img2vid)
+    if paired and by_frames and "sampler_cfg_function" in options:
+        options["sampler_cfg_function"] = each_view(options["sampler_cfg_function"], batch)
+    return options
+
+
+def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
+    """Make the host free memory for a batch of ``shape`` (2B, ...), larger than the one that it prepared for."""
+    needed, _ = comfy.sampler_helpers.estimate_memory(guider.model_patcher, shape, guider.conds)
+    device = guider.model_patcher.load_device
+    if not comfy.model_management.is_device_cpu(device) and needed > comfy.model_management.get_free_memory(device):
+        comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)

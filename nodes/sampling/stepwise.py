@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import comfy.k_diffusion.sampling
-import comfy.model_base
 import comfy.model_management
-import comfy.sampler_helpers
 import comfy.samplers
 import torch
 from torch import Tensor
@@ -19,24 +17,7 @@ from ...stereo_core.view_pairs import Pairing
 from .control_hints import renew_control_hints
 from .host_samplers import inpaint_noise, needs_two_steps
 from .noise_streams import NoiseStreams
-from .pairs import each_view, mark_pair
-
-
-def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
-    """Make the host free memory for a batch of ``shape`` (2B, ...), larger than the one that it prepared for."""
-    needed, _ = comfy.sampler_helpers.estimate_memory(guider.model_patcher, shape, guider.conds)
-    device = guider.model_patcher.load_device
-    if not comfy.model_management.is_device_cpu(device) and needed > comfy.model_management.get_free_memory(device):
-        comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)
-
-
-def shown_as_part(
-    callback: Callable[[int, Tensor, Tensor, int], None] | None, done: int, planned: int
-) -> Callable[[int, Tensor, Tensor, int], None] | None:
-    """Return a sampler's callback for a part of ``planned`` steps, of which ``done`` come before it."""
-    if callback is None:
-        return None
-    return lambda step, denoised, x, _: callback(done + step, denoised, x, planned)
+from .pairs import mark_pair, options_of_batch
 
 
 class StepwiseRun:
@@ -76,8 +57,7 @@ class StepwiseRun:
             sigmas: (N + 1,) noise levels, descending.
             extra_args: ``model_options`` and ``seed``.
             callback: the host's, for previews.
-            noise: (B, ...), unit normal.
-            latent_image: (B, ...).
+            noise, latent_image: (B, ...); the noise is unit normal.
             denoise_mask: (B, ...) in [0, 1], 1 = repaint, or ``None``.
             disable_pbar: whether the console shows no bar.
             planned: how many steps will be taken once more.
@@ -107,7 +87,7 @@ class StepwiseRun:
         return self.model_sampling.noise_scaling(self._sigmas[0], noise, latent, at_most)
 
     def denoise(self, x: Tensor, step: int) -> Tensor:
-        """Return the model's estimate of the clean x of the left view, (B, ...), before ``step``."""
+        """Return the denoised estimate (B, ...) of the left view's x before ``step``."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         model_options = mark_pair(self._extra_args["model_options"], paired=False)
         sigma = self._sigmas[step] * x.new_ones([len(x)])
@@ -120,15 +100,14 @@ class StepwiseRun:
 
         Args:
             pairing: how one view became two.
-            left_denoised: where the left view is known, its estimate of the clean x at a step. The right view can then
-                run alone, and both views get the sampler's noise as it is drawn, not shifted.
+            left_denoised: returns the left view's denoised estimate (B, ...) of a step, where that view is known. The
+                right view can then run alone, and both views get the sampler's noise as it is drawn, not shifted.
         """
-        if self._mask is not None:  # else nothing reads the others, and clips are large
+        if self._mask is not None:  # otherwise nothing reads the others, and clips are large
             left, self._denoiser = self._denoiser, comfy.samplers.KSamplerX0Inpaint(self._guider, self._sigmas)
             self._denoiser.latent_image = pairing.latents(left.latent_image)
             self._denoiser.noise = pairing.copies(left.noise, left.noise)
-            # What nobody has seen must be painted.
-            self._mask = pairing.copies(self._mask, torch.ones_like(self._mask))
+            self._mask = pairing.copies(self._mask, torch.ones_like(self._mask))  # the holes must be painted
         self._pairing, self._left_denoised = pairing, left_denoised
         renew_control_hints(self._guider.conds)
 
@@ -137,8 +116,7 @@ class StepwiseRun:
 
         Args:
             x: (B, ...) or (2B, ...) at noise level ``first``.
-            first: 0 to N.
-            last: ``first`` to N.
+            first, last: 0 to N, ascending.
             repeat: which noise is drawn; see ``NoiseStreams.at``.
 
         Returns:
@@ -148,10 +126,12 @@ class StepwiseRun:
             return x
         self._last_report, self.denoised = None, None  # only the last step's are needed, and clips are large
         alone = self._pairing is not None and len(x) == len(self._initial_noise)
+        paired = self._pairing is not None and not alone
+        model_options = options_of_batch(self._extra_args["model_options"], self._guider.inner_model, len(x), paired)
         extra_args = {
             **self._extra_args,
             "denoise_mask": self._right_of(self._mask) if alone else self._mask,
-            "model_options": self._model_options(len(x), alone),
+            "model_options": model_options,
         }
         if first > 0 and extra_args.get("seed") is not None:
             # Functions that seed a generator of their own would draw the same noise in each piece.
@@ -218,12 +198,3 @@ class StepwiseRun:
             return torch.cat([noise, noise]) if shared else pairing.copies(noise, noise)
 
         return drawn
-
-    def _model_options(self, batch: int, alone: bool) -> dict[str, Any]:
-        paired = self._pairing is not None and not alone
-        options = mark_pair(self._extra_args["model_options"], paired)
-        # Where the batch axis holds frames, guidance that varies over the frames must do so within each view.
-        by_frames = isinstance(self._guider.inner_model, comfy.model_base.SVD_img2vid)
-        if paired and by_frames and "sampler_cfg_function" in options:
-            options["sampler_cfg_function"] = each_view(options["sampler_cfg_function"], batch)
-        return options

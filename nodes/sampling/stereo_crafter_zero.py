@@ -22,7 +22,8 @@ from .given_views import conditions_differ, read_views
 from .host_samplers import expect_steppable
 from .latents import latent_disparity
 from .noise_streams import NoiseStreams
-from .stepwise import StepwiseRun, make_room
+from .pairs import make_room
+from .stepwise import StepwiseRun
 
 
 class StereoCrafterZeroSampler(comfy.samplers.Sampler):

@@ -17,11 +17,12 @@ from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_pairs import BothShifted, Pairing, RightShifted
 from ...stereo_core.view_shift import ViewShift
 from ..host import noise_form
-from .host_samplers import expect_steppable, goes_step_by_step
+from .host_samplers import expect_steppable, goes_step_by_step, shown_as_part
 from .latents import ALREADY_A_PAIR, expect_latent, latent_disparity
 from .noise_streams import NoiseStreams
+from .pairs import make_room
 from .recording import RecordingSampler
-from .stepwise import StepwiseRun, make_room, shown_as_part
+from .stepwise import StepwiseRun
 
 
 class StereoDiffusionSampler(comfy.samplers.Sampler):
@@ -128,7 +129,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
     def _recorded_noise(
         self, trajectory: Trajectory | None, like: Tensor, sigmas: Tensor, seed: int | None
     ) -> NoiseStreams | None:
-        """What the recorded left view drew, if it was recorded: inverted ones drew nothing."""
+        """Return the noise that the left view drew if it was recorded; an inverted view drew none."""
         if trajectory is None or not trajectory.noise:
             return None
         return NoiseStreams(self.inner, like, sigmas, seed, trajectory)
