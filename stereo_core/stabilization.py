@@ -112,8 +112,6 @@ def _follow(target: Tensor, points: Tensor, correction: _Correction) -> _Correct
     gain = scale * (1 + correction.gain) - 1
     if not 1 / _MAX_SCALE <= scale <= _MAX_SCALE or not _MAX_SCALE**-3 <= 1 + gain <= _MAX_SCALE**3:
         return correction
-    if scale == 1:  # so that depth that did not change is not changed by rounding
-        return _Correction(correction.gain, correction.offset + shift)
     return _Correction(gain, scale * correction.offset + shift)
 
 

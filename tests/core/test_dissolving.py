@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stereo_core.dissolving import STEPS, DissolveForm, dissolve, noise_level, restore_range
-from stereo_core.noise_forms import NoiseForm, alpha_bar, clean_share
+from stereo_core.noise_forms import NoiseForm, alpha, alpha_bar
 
 SHAPE = (2, 3, 24, 32)
 BETAS = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
@@ -22,13 +22,13 @@ FORMS = list(NoiseForm)
 
 
 def frequency() -> Tensor:
-    """Cycles a pixel, of every coefficient of a latent."""
+    """Cycles per pixel of every coefficient of a latent."""
     rows, columns = (torch.fft.fftfreq(size, dtype=torch.float64) for size in SHAPE[-2:])
     return (rows[:, None] ** 2 + columns**2).sqrt()
 
 
 POWER = 30 / (1 + (frequency() / 0.06) ** 4)
-"""The prior: Gaussian latents with this power, much below that of the noise (1) at high frequencies."""
+"""The prior: Gaussian latents with this power spectrum, far below that of the noise (1) at high frequencies."""
 
 
 def filtered(values: Tensor, response: Tensor) -> Tensor:
@@ -36,11 +36,11 @@ def filtered(values: Tensor, response: Tensor) -> Tensor:
 
 
 def wiener(form: NoiseForm) -> Callable[[Tensor, Tensor], Tensor]:
-    """The best denoiser there is for this prior, E[x0 | state]."""
+    """The best denoiser that there is for this prior, E[x0 | x]."""
 
-    def denoise(state: Tensor, sigma: Tensor) -> Tensor:
-        share = clean_share(sigma, form)
-        return filtered(state, share * POWER / (share**2 * POWER + sigma**2))
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        signal = alpha(sigma, form)
+        return filtered(x, signal * POWER / (signal**2 * POWER + sigma**2))
 
     return denoise
 
@@ -64,7 +64,7 @@ def at(strength: int, form: NoiseForm, reading: DissolveForm = DissolveForm.PAPE
 def test_it_is_equation_5(form: NoiseForm, strength: int):
     sigma = LEVELS[form][20 * strength - 1]
     abar, x = alpha_bar(sigma, form), latent()
-    # The Wiener filter's noise estimate for a state in DDIM's form, from its definition.
+    # The Wiener filter's estimate of the noise in an x of DDIM's form, from its definition.
     noise = filtered(x, (1 - abar).sqrt() / (abar * POWER + 1 - abar))
     printed = (1 / abar).sqrt() * x - (1 / abar - 1).sqrt() * noise
     torch.testing.assert_close(at(strength, form), printed, rtol=1e-9, atol=1e-9)
@@ -127,13 +127,13 @@ def test_the_model_is_asked_once_and_the_latent_is_not_written():
     calls = []
     x = latent()
     before = x.clone()
-    result = dissolve(x, torch.tensor(3.0), lambda state, sigma: calls.append(float(sigma)) or state, NoiseForm.VE)
+    result = dissolve(x, torch.tensor(3.0), lambda noisy, sigma: calls.append(float(sigma)) or noisy, NoiseForm.VE)
     assert calls == [3.0] and torch.equal(x, before)
     torch.testing.assert_close(result, x * 10**0.5)
 
 
 @pytest.mark.parametrize("count", [1000, 10000, 50])
-def test_strengths_are_shares_of_the_models_levels(count: int):
+def test_strengths_are_fractions_of_the_models_levels(count: int):
     levels = torch.arange(1, count + 1)
     assert [int(noise_level(levels, strength)) for strength in (1, 40, 50)] == [count // 50, count * 4 // 5, count]
 

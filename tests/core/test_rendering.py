@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from stereo_core import rendering
 from stereo_core.rendering import Quality, render_view, working_bytes
 from stereo_core.warping import View
 
@@ -115,13 +116,27 @@ def test_a_nearer_object_entering_does_not_move_the_background(quality: Quality)
 
 
 def test_rows_are_independent_in_fast() -> None:
-    image, disparity = scene(600, 500)  # more than one band
+    image, disparity = scene(40, 100)
     disparity += torch.rand(disparity.shape, generator=torch.Generator().manual_seed(1))
     whole = render_view(image, disparity, Quality.FAST)
-    rows = slice(261, 263)
+    rows = slice(9, 21)
     alone = render_view(image[..., rows, :], disparity[..., rows, :], Quality.FAST)
     assert torch.equal(alone.image, whole.image[..., rows, :])
     assert torch.equal(alone.hole, whole.hole[..., rows, :])
+
+
+@EVERY_QUALITY
+def test_rendering_in_bands_changes_nothing(quality: Quality, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, disparity = scene(40, 100)
+    disparity += torch.rand(disparity.shape, generator=torch.Generator().manual_seed(1))
+    whole = render_view(image, disparity, quality)
+    landed = []
+    land = rendering.land_surfaces
+    monkeypatch.setattr(rendering, "land_surfaces", lambda near: (landed.append(len(near)), land(near))[1])
+    monkeypatch.setattr(rendering, "_BAND", 300)
+    banded = render_view(image, disparity, quality)
+    assert torch.equal(banded.image, whole.image) and torch.equal(banded.hole, whole.hole)
+    assert max(landed) == 4
 
 
 @EVERY_QUALITY
@@ -134,7 +149,7 @@ def test_the_views_mirror_each_other(quality: Quality) -> None:
 
 
 @EVERY_QUALITY
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (5, 129), (131, 257)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (5, 129), (23, 343)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_any_size_and_channel_count_is_filled(quality: Quality, size: tuple[int, int], channels: int) -> None:
     generator = torch.Generator().manual_seed(4)

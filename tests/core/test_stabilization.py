@@ -10,7 +10,7 @@ from torch.nn import functional
 from stereo_core.metrics import flicker
 from stereo_core.stabilization import stabilize
 
-FRAMES = 24
+FRAMES = 16
 
 
 def scene() -> tuple[torch.Tensor, torch.Tensor]:
@@ -100,10 +100,10 @@ def test_depth_that_moves_alone_is_left_to_move(still):
 
 
 @pytest.mark.parametrize("step", [1, 3, 8])
-def test_a_moving_camera_carries_the_correction_on_and_does_not_drift(step):
+def test_a_moving_camera_keeps_its_correction_and_does_not_drift(step):
     picture, near = scene()
     wide, deep = (functional.interpolate(t, scale_factor=2, mode="nearest") for t in (picture, near))
-    places = [0] * 4 + [step * index for index in range(20)]
+    places = [0] * 4 + [step * index for index in range(12)]
     images, raw = (torch.cat([t[..., place : place + 180] for place in places]) for t in (wide, deep))
     assert torch.equal(stabilize(raw, images), raw)
     raw[2:] = raw[2:] * 1.25 - 0.1  # a jump while the camera still stands
@@ -124,7 +124,7 @@ def test_a_dolly_keeps_its_growing_scale():
     torch.testing.assert_close(stabilize(depth, clip).std((1, 2, 3)), depth.std((1, 2, 3)), rtol=0.03, atol=0)
 
 
-def test_a_cut_starts_anew(still):
+def test_a_cut_starts_over(still):
     images, raw = still
     raw = torch.cat([raw[:3], 1.5 * raw[:3] - 0.2])
     starts = torch.tensor([True, False, False, True, False, False])
@@ -139,11 +139,18 @@ def test_images_of_another_size_serve(still):
     torch.testing.assert_close(stabilize(scale * small + shift, images), small, rtol=0, atol=1e-5)
 
 
-def test_a_frame_that_cannot_be_fitted_keeps_the_correction_before(still):
-    images, raw = still[0][:3], still[1][:3] * torch.tensor([1.0, 1.25, 30.0]).view(3, 1, 1, 1)
-    stable = stabilize(raw, images)
-    torch.testing.assert_close(stable[1], raw[0], rtol=0, atol=1e-5)
-    torch.testing.assert_close(stable[2], raw[2] / 1.25, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize(
+    ("scales", "corrected"),
+    [
+        ([1, 1.25, 3], [1, 1.25, 1.25]),  # too large a step
+        ([1, 1.8, 3.2, 5.8, 10.4], [1, 1.8, 3.2, 5.8, 5.8]),  # small steps that lead too far
+        ([1, 0.6, 0.35, 0.2, 0.1], [1, 0.6, 0.35, 0.2, 0.2]),
+    ],
+)
+def test_a_frame_that_cannot_be_fitted_keeps_the_correction_of_the_frame_before(still, scales, corrected):
+    images, raw = still[0][: len(scales)], still[1][: len(scales)] * torch.tensor(scales).view(-1, 1, 1, 1)
+    expected = raw / torch.tensor(corrected).view(-1, 1, 1, 1)
+    torch.testing.assert_close(stabilize(raw, images), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_frame_without_depth_stays_flat_and_leaves_no_trace_on_the_frames_before_it(still):
@@ -162,11 +169,11 @@ def test_a_picture_without_texture_changes_nothing():
 
 def test_bad_input_is_refused(still):
     images, raw = still
-    with pytest.raises(ValueError, match=r"raw: expected \(B, 1, H, W\), got \(24, 3, 125, 180\)"):
+    with pytest.raises(ValueError, match=r"raw: expected \(B, 1, H, W\), got \(16, 3, 125, 180\)"):
         stabilize(images, images)
-    with pytest.raises(ValueError, match=r"images: expected \(B, C, H, W\) with B=24, got \(23, 3, 125, 180\)"):
+    with pytest.raises(ValueError, match=r"images: expected \(B, C, H, W\) with B=16, got \(15, 3, 125, 180\)"):
         stabilize(raw, images[1:])
-    with pytest.raises(ValueError, match=r"scene_starts: expected \(B\) with B=24, got \(2,\)"):
+    with pytest.raises(ValueError, match=r"scene_starts: expected \(B\) with B=16, got \(2,\)"):
         stabilize(raw, images, torch.ones(2, dtype=torch.bool))
     with pytest.raises(ValueError, match="raw: holds NaN or infinite"):
         stabilize(torch.full_like(raw, torch.nan), images)
