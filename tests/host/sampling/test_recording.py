@@ -16,15 +16,6 @@ STEPS = 5
 PICTURE = 0.2
 
 
-def sure_of_the_picture(name: str) -> Any:
-    """The family's model, sure of one grey picture: every state is then known, x = (1 or 1 - s) x0 + s e."""
-    from comfy.patcher_extension import WrappersMP
-
-    model = tiny.load(name).clone()
-    model.add_wrapper(WrappersMP.APPLY_MODEL, lambda _, x, *__, **___: torch.full_like(x, PICTURE))
-    return model
-
-
 NOT_FOR_FLOW = "dpmpp_2s_ancestral_cfg_pp ddpm res_multistep_ancestral res_multistep_ancestral_cfg_pp ipndm_v".split()
 """The host's own states of these are off their levels on flow models: noise of diffusion models, or coefficients."""
 
@@ -40,7 +31,7 @@ def test_no_sampler_of_the_host_is_left_out():
 def test_states_lie_at_their_levels(name: str, family: str):
     if family == "sd3" and name in NOT_FOR_FLOW:
         pytest.skip("the host's own states are off their levels")
-    model = sure_of_the_picture(family)
+    model = tiny.load_sure(family, PICTURE)
     recorder = tiny.recorder(name)
     out, _ = tiny.sample(family, recorder, tiny.empty(family, 1, (48, 48)), sigmas=STEPS, model=model)
     found = recorder.trajectory
@@ -101,8 +92,20 @@ def test_a_mask_and_a_part_of_a_schedule_are_recorded_too():
     assert torch.equal(tiny.load("sd3").model.process_latent_out(ended), plain[0])
 
 
-def test_states_are_copies_on_the_cpu_in_the_order_of_the_levels():
-    recorder = tiny.recorder("euler")
+def in_place(model: Any, x: Any, sigmas: Any, *, callback: Any, extra_args: Any, disable: bool) -> Any:  # noqa: ARG001
+    """Euler in one tensor."""
+    for step in range(len(sigmas) - 1):
+        denoised = model(x, sigmas[step].expand(len(x)), **extra_args)
+        callback({"x": x, "i": step, "sigma": sigmas[step], "sigma_hat": sigmas[step], "denoised": denoised})
+        x.add_((x - denoised) / sigmas[step] * (sigmas[step + 1] - sigmas[step]))
+    return x
+
+
+@pytest.mark.parametrize("function", ["euler", "in_place"])
+def test_states_are_copies_on_the_cpu_in_the_order_of_the_levels(function: str):
+    import comfy.samplers
+
+    recorder = tiny.recorder(comfy.samplers.KSAMPLER(in_place) if function == "in_place" else function)
     tiny.sample("sd15", recorder, sigmas=STEPS)
     found = recorder.trajectory
     assert {state.device.type for state in found.states} == {"cpu"}

@@ -190,6 +190,29 @@ def test_every_sampler_makes_a_pair_or_is_refused_by_name(name: str, inner: str)
         assert tiny.error(pair[:1], plain) <= BATCH_ERROR
 
 
+def test_noise_that_the_sampler_draws_moves_with_the_view():
+    sampler = tiny.stereo("euler_ancestral", torch.ones(1, 32, 64, 3), mask_every=0.0)
+    sigmas = tiny.schedule("sd15", 8)[:5]
+    pair, _ = tiny.sample("sd15", sampler, sigmas=sigmas, model=tiny.load_sure("sd15", 0.2))
+    left, right = pair.chunk(2)
+    torch.testing.assert_close(right[..., :6], left[..., 2:])  # all near: two columns to the left
+    assert tiny.error(right[..., :6], left[..., :6]) > 0.1
+
+
+def test_a_function_that_makes_its_own_random_stream_gets_another_seed_for_each_piece():
+    from comfy.k_diffusion.sampling import sample_euler
+    from comfy.samplers import KSAMPLER
+
+    seeds: list[int] = []
+
+    def run(model: Any, x: Tensor, sigmas: Tensor, extra_args: Any, **rest: Any) -> Tensor:
+        seeds.append(extra_args["seed"])
+        return sample_euler(model, x, sigmas, extra_args=extra_args, **rest)
+
+    tiny.sample("sd3", tiny.stereo(KSAMPLER(run)), sigmas=6, seed=5)
+    assert seeds[0] == 5 and len(set(seeds)) == len(seeds) > 2
+
+
 @pytest.mark.parametrize("inner", ["uni_pc", "uni_pc_bh2"])
 def test_a_single_step_of_uni_pc_is_refused(inner: str):
     with pytest.raises(ValueError, match=f"sampler: {inner} needs two steps in a row"):

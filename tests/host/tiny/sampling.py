@@ -32,6 +32,15 @@ WIDGETS = {
 """Stereo Shift Sampler's, with a disparity that moves two of eight latent columns."""
 
 
+def load_sure(name: str, value: float) -> Any:
+    """The family's model, sure of one flat picture: every state is then known, x = (1 or 1 - s) x0 + s e."""
+    from comfy.patcher_extension import WrappersMP
+
+    model = load(name).clone()
+    model.add_wrapper(WrappersMP.APPLY_MODEL, lambda _, x, *__, **___: torch.full_like(x, value))
+    return model
+
+
 def conditioning(name: str, seed: int) -> list[Any]:
     """A prompt's embedding, as from a text encoder."""
     return FAMILIES[name].conditioning(seed)
