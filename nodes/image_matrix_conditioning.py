@@ -8,11 +8,11 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.image_matrix import full_turn, parse_azimuths, same_azimuths
 from .host import image_to_core, show_text
 from .matrix.conditioning import Conditioning, MatrixConditioning, Strip
 from .matrix.strip_encoding import encode_pictures
-from .widgets.orbit import elevation_input
+from .matrix.strip_pictures import common_size, expect_one_latent_space, with_reference
+from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings, read_motion, read_orbit
 from .widgets.sockets import MATRIX_CONDITIONING
 
 
@@ -33,7 +33,7 @@ class ImageMatrixConditioning(io.ComfyNode):
                 io.Image.Input(
                     "view_strip",
                     tooltip="The orbit at the video's first frame: one picture for each view. The last picture is\n"
-                    "the reference view, as SV3D makes it, and shows what the video's first frame shows.",
+                    "the reference view, as SV3D makes it, and gives way to reference.",
                 ),
                 io.Image.Input(
                     "frame_strip",
@@ -48,29 +48,16 @@ class ImageMatrixConditioning(io.ComfyNode):
                     "multiview_vae",
                     tooltip="VAE of the multi-view model (SV3D); its latents must be like the video model's.",
                 ),
-                # the video
-                io.Int.Input(
-                    "motion_bucket_id",
-                    default=127,
-                    min=1,
-                    max=1023,
-                    tooltip="How much moves in every view's video, as in SVD_img2vid_Conditioning; higher is more.",
-                ),
-                io.Int.Input(
-                    "fps",
-                    default=6,
-                    min=1,
-                    max=1024,
-                    tooltip="Frames per second, as in SVD_img2vid_Conditioning; higher makes smaller steps.",
-                ),
+                # the noise on the picture
                 io.Float.Input(
                     "augmentation_level",
                     default=0.02,
                     min=0.0,
                     max=10.0,
                     step=0.01,
-                    tooltip="Std of the noise on the picture that the video model sees, 0 to 10, where white is 1.\n"
-                    "More lets the video depart from the picture; Diffusion²'s code takes 0.02.",
+                    tooltip="Std of the noise on the picture that the video model sees, from black (-1) to white (1),\n"
+                    "0 to 10. More lets the video depart from the picture; Diffusion²'s code takes 0.02. The same\n"
+                    "noise is 0.01 in SVD_img2vid_Conditioning, which counts from 0 to 1.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -80,7 +67,6 @@ class ImageMatrixConditioning(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Seed of the noise that augmentation_level adds.",
                 ),
-                elevation_input(),
                 # guidance
                 io.Float.Input(
                     "guidance_first",
@@ -107,13 +93,25 @@ class ImageMatrixConditioning(io.ComfyNode):
                     step=0.1,
                     tooltip="Guidance of the multi-view model, for all views.",
                 ),
-                # the views
-                io.String.Input(
-                    "azimuths",
-                    default="",
-                    tooltip="Degrees of each view around the object, the last 0, for SV3D_p: connect azimuths of\n"
-                    "Orbit Conditioning. One number: degrees from view to view, such as 17.1429 for 21 views all\n"
-                    "around. Empty: the full turn of SV3D_Conditioning.",
+                # what the strips were made with
+                io.Conditioning.Input(
+                    "orbit_positive",
+                    optional=True,
+                    tooltip="What view_strip was sampled with: positive of Orbit Conditioning (or SV3D_Conditioning).\n"
+                    "Its azimuths and elevations are the matrix's. Without it: evenly once around, level camera.",
+                ),
+                io.Conditioning.Input(
+                    "video_positive",
+                    optional=True,
+                    tooltip="What frame_strip was sampled with: positive of SVD_img2vid_Conditioning. Its fps and\n"
+                    "motion_bucket_id are the matrix's. Without it: Diffusion²'s 127 and 24 frames per second, as the\n"
+                    "model is told them. SVD_img2vid_Conditioning tells one less than its fps, so there it is 25.",
+                ),
+                io.Image.Input(
+                    "reference",
+                    optional=True,
+                    tooltip="Your own picture, from which the strips were made. It replaces the orbit's last picture,\n"
+                    "which the model has only redrawn. Without it the video's first frame does.",
                 ),
             ],
             outputs=[
@@ -136,63 +134,39 @@ class ImageMatrixConditioning(io.ComfyNode):
         video_vae: Any,
         multiview_clip_vision: Any,
         multiview_vae: Any,
-        # the video
-        motion_bucket_id: int,
-        fps: int,
+        # the noise on the picture
         augmentation_level: float,
         seed: int,
-        elevation: float,
         # guidance
         guidance_first: float,
         guidance_last: float,
         multiview_guidance: float,
-        # the views
-        azimuths: str,
+        # what the strips were made with
+        orbit_positive: Conditioning | None = None,
+        video_positive: Conditioning | None = None,
+        reference: Tensor | None = None,
     ) -> io.NodeOutput:
         orbit, video = image_to_core(view_strip, "view_strip"), image_to_core(frame_strip, "frame_strip")
-        height, width = _common_size(orbit, video)
+        height, width = common_size(orbit, video)
         views, frames = len(orbit), len(video)
-        angles = parse_azimuths(azimuths, views) if azimuths.strip() else full_turn(views)
-        motion = {"motion_bucket_id": motion_bucket_id, "fps": fps, "augmentation_level": augmentation_level}
-        camera = {"elevation": [elevation] * views, "azimuth": angles}
+        azimuths, elevations = read_orbit(orbit_positive, views)
+        motion, camera = read_motion(video_positive), orbit_settings(azimuths, elevations)
+        orbit = with_reference(orbit, video if reference is None else image_to_core(reference, "reference"))
         rows = encode_pictures(orbit, video_clip_vision, video_vae, width, height, motion, augmentation_level, seed)
-        columns = encode_pictures(video, multiview_clip_vision, multiview_vae, width, height, camera)
-        _expect_one_latent_space(rows[0][0], columns[0][0])
+        models = (multiview_clip_vision, multiview_vae)
+        columns = encode_pictures(video, *models, width, height, camera, ORBIT_AUGMENTATION, seed)
+        expect_one_latent_space(rows[0][0], columns[0][0])
         linear = tuple(torch.linspace(guidance_first, guidance_last, frames).tolist())
-        show_text(cls, f"{views} views, {frames} frames, {width}x{height}")
+        show_text(
+            cls,
+            f"{views} views, {frames} frames, {width}x{height}\n"
+            f"azimuths {azimuths[0]:.4g} to {azimuths[-1]:.4g}, elevation {elevations[-1]:g}\n"
+            f"motion_bucket_id {motion['motion_bucket_id']}, fps {motion['fps']}",
+        )
         return io.NodeOutput(
             MatrixConditioning(
                 rows=tuple(Strip(*both, linear) for both in rows),
                 columns=tuple(Strip(*both, (multiview_guidance,) * views) for both in columns),
-                custom_azimuths=not same_azimuths(angles, full_turn(views)),
+                azimuths=tuple(azimuths),
             )
-        )
-
-
-def _common_size(orbit: Tensor, video: Tensor) -> tuple[int, int]:
-    """Return (H, W) of both strips, (V, 3, H, W) and (F, 3, H, W), which SVD and SV3D take.
-
-    Raises:
-        ValueError: two sizes, or one that 8 does not divide.
-    """
-    (height, width), other = orbit.shape[2:], video.shape[2:]
-    if other != orbit.shape[2:]:
-        raise ValueError(
-            f"view_strip is {width}x{height} and frame_strip is {other[1]}x{other[0]}, but they share one picture. "
-            "Crop and scale them alike, with the object in the same place and of the same size."
-        )
-    if height % 8 or width % 8:
-        raise ValueError(
-            f"view_strip and frame_strip are {width}x{height}. Scale both to a width and height that are multiples of "
-            "8; SV3D was trained at 576x576."
-        )
-    return height, width
-
-
-def _expect_one_latent_space(row: Conditioning, column: Conditioning) -> None:
-    video, multiview = (tuple(part[0][1]["concat_latent_image"].shape[1:]) for part in (row, column))
-    if video != multiview:
-        raise ValueError(
-            f"video_vae makes latents of {video} (channels, height, width) and multiview_vae of {multiview}. Both "
-            "models must share one latent space, as SVD and SV3D do: connect the VAE of each."
         )

@@ -60,8 +60,8 @@ class ImageMatrixView(io.ComfyNode):
                     options=[show.value for show in Show],
                     default=Show.VIEW.value,
                     tooltip="view: the video of view. frame: the orbit at frame.\n"
-                    "stereo: view is the right eye's video, and the left eye's is spacing views before it; all left\n"
-                    "frames, then all right ones, as Stereo Combine takes them.\n"
+                    "stereo: view is the right eye's video, and the left eye's is spacing views before it, because\n"
+                    "SV3D's camera moves to its own right; all left frames, then all right ones, for Stereo Combine.\n"
                     "path: straight from (view, frame) to (last_view, last_frame) in length pictures.\n"
                     "contact_sheet: views below each other, frames side by side, every n-th of both.",
                 ),

@@ -12,7 +12,7 @@ from ..stereo_core.image_matrix import parse_azimuths, spaced_azimuths
 from .host import image_to_core
 from .matrix.conditioning import refuse_fixed_orbit
 from .matrix.strip_encoding import encode_pictures
-from .widgets.orbit import elevation_input
+from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings
 
 
 class OrbitConditioning(io.ComfyNode):
@@ -54,28 +54,35 @@ class OrbitConditioning(io.ComfyNode):
                     tooltip="Degrees from each view to the next; the arc ends at the picture's own view.\n"
                     "2 to 4 is a stereo baseline; with 17.14, 21 views make a full turn.",
                 ),
-                elevation_input(),
+                io.Float.Input(
+                    "elevation",
+                    default=0.0,
+                    min=-90.0,
+                    max=90.0,
+                    step=0.1,
+                    tooltip="Degrees by which the camera is above the object's middle.",
+                ),
                 io.String.Input(
                     "azimuths",
                     default="",
                     advanced=True,
-                    tooltip="Instead of spacing: degrees of each view, ending with 0 for the picture's own,\n"
-                    "such as -9, -6, -3, 0.",
+                    tooltip="Instead of spacing: degrees of each view, growing to the right, ending with 0 or 360\n"
+                    "for the picture's own, such as -9, -6, -3, 0.",
                 ),
                 # the model
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="The model that will sample, to be refused here if it is SV3D_u, which takes no azimuths.",
+                    tooltip="The model that will sample. SV3D_u, which knows a full turn only, is refused with others.",
                 ),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive"),
+                io.Conditioning.Output(
+                    display_name="positive",
+                    tooltip="It carries azimuths and elevation to orbit_positive of Image Matrix Conditioning.",
+                ),
                 io.Conditioning.Output(display_name="negative"),
                 io.Latent.Output(display_name="latent", tooltip="Empty, an entry for each view."),
-                io.String.Output(
-                    display_name="azimuths", tooltip="Degrees of each view, for Image Matrix Conditioning."
-                ),
             ],
         )
 
@@ -96,13 +103,13 @@ class OrbitConditioning(io.ComfyNode):
         # the model
         model: Any = None,
     ) -> io.NodeOutput:
-        if model is not None:
-            refuse_fixed_orbit(model)
         picture = image_to_core(init_image, "init_image")
         if len(picture) != 1:
             raise ValueError(f"init_image holds {len(picture)} pictures. Connect a single picture.")
         angles = parse_azimuths(azimuths, views) if azimuths.strip() else spaced_azimuths(views, spacing)
-        camera = {"elevation": [elevation] * views, "azimuth": angles}
-        ((positive, negative),) = encode_pictures(picture, clip_vision, vae, width, height, camera)
+        if model is not None:
+            refuse_fixed_orbit(model, angles)
+        camera = orbit_settings(angles, [elevation] * views)
+        ((positive, negative),) = encode_pictures(picture, clip_vision, vae, width, height, camera, ORBIT_AUGMENTATION)
         latent = {"samples": torch.zeros([views, 4, height // 8, width // 8])}
-        return io.NodeOutput(positive, negative, latent, ", ".join(map(repr, angles)))
+        return io.NodeOutput(positive, negative, latent)

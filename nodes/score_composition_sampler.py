@@ -48,8 +48,8 @@ class ScoreCompositionSampler(io.ComfyNode):
                 ),
                 io.Sigmas.Input(
                     "sigmas",
-                    tooltip="Noise levels, descending. Diffusion² takes 50 steps of karras from 700 to 0.002, rho 7: "
-                    "BasicScheduler with the video model.",
+                    tooltip="Noise levels, descending from the models' highest. Diffusion² takes 50 steps of karras\n"
+                    "from 700 to 0.002, rho 7: BasicScheduler with the video model.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -99,7 +99,7 @@ class ScoreCompositionSampler(io.ComfyNode):
                     default=PAPER.view_weights.value,
                     advanced=True,
                     tooltip="uniform: the same for every view, as in Diffusion²'s paper.\ncode: as in its published "
-                    "code, front and back rely on the video model, the sides on the multi-view model.",
+                    "code, azimuths near 0 and 180 rely on the video model,\nthe sides on the multi-view model.",
                 ),
                 # repeated steps
                 io.Float.Input(
@@ -138,6 +138,14 @@ class ScoreCompositionSampler(io.ComfyNode):
                     tooltip="Views, or frames, in one evaluation: 1 needs the least memory, 0 takes as many as fit.\n"
                     "Changes only speed and memory.",
                 ),
+                # what is given
+                io.Boolean.Input(
+                    "keep_video",
+                    default=False,
+                    optional=True,
+                    tooltip="Keep frame_strip of Image Matrix Conditioning as the reference view's video, and sample\n"
+                    "the other views around it. Off, as in Diffusion²: that view is sampled, too.",
+                ),
             ],
             outputs=[
                 io.Latent.Output(
@@ -168,6 +176,8 @@ class ScoreCompositionSampler(io.ComfyNode):
         # the last steps, and memory
         video_alone_from: float,
         chunk: int,
+        # what is given
+        keep_video: bool = False,
     ) -> io.NodeOutput:
         custom = CompositionSettings(
             weight,
@@ -179,5 +189,5 @@ class ScoreCompositionSampler(io.ComfyNode):
             video_alone_from,
         )
         settings = custom if preset == _CUSTOM else _PRESETS[preset]
-        matrix = sample_matrix(video_model, multiview_model, conditioning, sigmas, settings, seed, chunk)
+        matrix = sample_matrix(video_model, multiview_model, conditioning, sigmas, settings, seed, chunk, keep_video)
         return io.NodeOutput(make_matrix_latent(matrix))

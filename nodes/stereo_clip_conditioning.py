@@ -83,6 +83,16 @@ class StereoClipConditioning(io.ComfyNode):
                     f"{name}: its picture's latent is {shape}, and the clip's is {tuple(samples.shape)}. "
                     "Connect SVD_img2vid_Conditioning with the same width and height for both views."
                 )
+        _expect_same_settings(left_positive[0][1], right_positive[0][1])
         guidance = tuple(torch.linspace(min_guidance, max_guidance, len(samples)).tolist())
         rows = (Strip(left_positive, left_negative, guidance), Strip(right_positive, right_negative, guidance))
         return io.NodeOutput(MatrixConditioning(rows, ()))
+
+
+def _expect_same_settings(left: dict[str, Any], right: dict[str, Any]) -> None:
+    for name in ("motion_bucket_id", "fps", "augmentation_level"):
+        if left.get(name) != right.get(name):
+            raise ValueError(
+                f"right_positive: its {name} is {right.get(name)}, and left_positive's is {left.get(name)}. "
+                "Both views show the same motion: set it alike in both SVD_img2vid_Conditioning."
+            )

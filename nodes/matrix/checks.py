@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import comfy.model_base
 from comfy.model_patcher import ModelPatcher
+from torch import Tensor
 
 from ...stereo_core.noise_forms import NoiseForm
 from ..host import noise_form
 from .conditioning import MatrixConditioning, Strip, refuse_fixed_orbit
 
+# A level that lies no more than a hundredth below another is the same one, rounded.
+_CLEARLY_BELOW = 0.99
 _ORBITS = (comfy.model_base.SV3D_u, comfy.model_base.SV3D_p)
 
 
@@ -48,6 +51,26 @@ def expect_models(video: ModelPatcher, multiview: ModelPatcher, expert: bool) ->
             )
 
 
+def expect_highest_noise(name: str, model: ModelPatcher, sigmas: Tensor) -> None:
+    """Raise unless a schedule begins at a model's highest noise level, since a matrix begins as noise alone.
+
+    Args:
+        name: of the model's input, for the message.
+        model: the model.
+        sigmas: (N + 1,) noise levels, descending.
+
+    Raises:
+        ValueError: a first level clearly below it.
+    """
+    highest, first = float(model.get_model_object("model_sampling").sigma_max), float(sigmas[0])
+    if first < _CLEARLY_BELOW * highest:
+        raise ValueError(
+            f"sigmas: the schedule starts at {first:.4g}, but the matrix starts as pure noise, which for {name} is "
+            f"{highest:.4g}. Connect BasicScheduler with the video model, karras and denoise 1, and leave no step out; "
+            f"or set sigma_max of KarrasScheduler to {highest:g}."
+        )
+
+
 def expect_strips(
     video: ModelPatcher, multiview: ModelPatcher, conditioning: MatrixConditioning, expert: bool
 ) -> tuple[int, int]:
@@ -62,8 +85,8 @@ def expect_strips(
     Raises:
         ValueError: strips that do not fit the matrix, or not their model.
     """
-    if conditioning.custom_azimuths:
-        refuse_fixed_orbit(multiview)
+    if conditioning.azimuths is not None:
+        refuse_fixed_orbit(multiview, conditioning.azimuths)
     views, frames = len(conditioning.rows), len(conditioning.rows[0].guidance)
     if expert and views != 2:
         raise ValueError(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_base
+import torch
+from torch import Tensor
+
+from ...stereo_core.image_matrix import is_full_turn
 
 Conditioning = list[list[Any]]
 
@@ -31,12 +36,26 @@ class MatrixConditioning:
     Attributes:
         rows: one for each view, over the frames, for the video model.
         columns: one for each frame, over the views, for the multi-view model; the reference view is the last.
-        custom_azimuths: whether the columns have other azimuths than the full turn of the host's SV3D_Conditioning.
+        azimuths: of each view, in degrees as the core's ``to_reference`` writes them; ``None`` for a stereo clip.
     """
 
     rows: tuple[Strip, ...]
     columns: tuple[Strip, ...]
-    custom_azimuths: bool = False
+    azimuths: tuple[float, ...] | None = None
+
+    @property
+    def video_latents(self) -> Tensor:
+        """The reference view's video, (F, C, H, W) in the scale of the host's LATENT: what the columns are shown.
+
+        Raises:
+            ValueError: no columns.
+        """
+        if not self.columns:
+            raise ValueError(
+                "keep_video: conditioning holds no video of the reference view. Turn it off, or connect Image Matrix "
+                "Conditioning."
+            )
+        return torch.cat([column.positive[0][1]["concat_latent_image"] for column in self.columns])
 
     @property
     def latent_size(self) -> tuple[int, int, int]:
@@ -45,10 +64,9 @@ class MatrixConditioning:
         return channels, height, width
 
 
-def refuse_fixed_orbit(model: Any) -> None:
-    """Raise ``ValueError`` if ``model``, a MODEL that is given custom azimuths, would ignore them."""
-    if isinstance(model.model, comfy.model_base.SV3D_u):
+def refuse_fixed_orbit(model: Any, azimuths: Sequence[float]) -> None:
+    """Raise ``ValueError`` if ``model``, a MODEL, would ignore ``azimuths``: SV3D_u knows only its own full turn."""
+    if isinstance(model.model, comfy.model_base.SV3D_u) and not is_full_turn(azimuths):
         raise ValueError(
-            "azimuths: this model is SV3D_u, which makes a full turn only. Load SV3D_p for other azimuths, or leave "
-            "azimuths empty."
+            "azimuths: this model is SV3D_u, which makes a full turn only. Load SV3D_p for other azimuths."
         )

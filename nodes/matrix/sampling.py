@@ -9,6 +9,7 @@ import comfy.sample
 import comfy.utils
 import latent_preview
 import torch
+from comfy.latent_formats import LatentFormat
 from comfy.model_patcher import ModelPatcher
 from einops import rearrange
 from torch import Tensor
@@ -18,7 +19,7 @@ from ...stereo_core.composition_weights import CompositionSettings
 from ...stereo_core.schedules import expect_schedule
 from ...stereo_core.score_composition import compose, count_evaluations
 from ...stereo_core.seeds import Stream, make_generator
-from .checks import expect_models, expect_strips
+from .checks import expect_highest_noise, expect_models, expect_strips
 from .conditioning import MatrixConditioning
 from .strip_denoiser import StripDenoiser, Turns
 from .view_expert import PairDenoiser, find_expert
@@ -32,6 +33,7 @@ def sample_matrix(
     settings: CompositionSettings,
     seed: int,
     chunk: int = 0,
+    keep_video: bool = False,
 ) -> Tensor:
     """Sample the whole matrix by score composition.
 
@@ -44,12 +46,14 @@ def sample_matrix(
         settings: weights and repeats.
         seed: of the noise, 0 to 2**64 - 1.
         chunk: strips in one evaluation; 0 for as many as fit into memory.
+        keep_video: whether the reference view's row, the last, is the video that the columns are shown.
 
     Returns:
         (V, F, C, H, W) in the scale of the host's LATENT, on the device where the host keeps values between nodes.
 
     Raises:
-        ValueError: models or strips that do not fit together, or a schedule that does not descend.
+        ValueError: models or strips that do not fit together, a schedule that does not descend from the models'
+            highest noise, or a video to be kept where there is none, or no other view.
     """
     expert = find_expert(multiview)
     expect_schedule(sigmas)
@@ -57,7 +61,11 @@ def sample_matrix(
     views, frames = expect_strips(video, multiview, conditioning, expert is not None)
     latent_format = video.get_model_object("latent_format")
     cell = (latent_format.latent_channels, *conditioning.latent_size[1:])
-    count = count_evaluations(views, frames, len(sigmas) - 1, settings)
+    known = _known(conditioning, latent_format) if keep_video else {}
+    count = count_evaluations(views, frames, len(sigmas) - 1, settings, len(known))
+    for name, model, strips in (("video_model", video, count.rows), ("multiview_model", multiview, count.columns)):
+        if strips:
+            expect_highest_noise(name, model, sigmas)
     watch = _Watch(video, count.rows + (count.columns if expert is None else count.columns // frames * views))
     turns = Turns()
     rows = StripDenoiser(video, conditioning.rows, cell, turns, watch.evaluated)
@@ -77,8 +85,11 @@ def sample_matrix(
         generator = make_generator(seed, Stream.COMPOSITION)
         at_once = (at_once[0], frames if expert else at_once[1])  # the expert's pair of clips must not be cut
         report = watch.step if watch.shows else None
+        here = {view: latents.to(on_device) for view, latents in known.items()}
         # The start has no name here, so that the first matrix is not kept in memory during the run.
-        return compose(start(), on_device, rows, by_columns, settings, at_once, generator, report)
+        return compose(
+            start(), on_device, rows, by_columns, settings, at_once, generator, report, conditioning.azimuths, here
+        )
 
     try:
         matrix = _prepared(used, sigmas, seed, work)
@@ -87,6 +98,14 @@ def sample_matrix(
     return latent_format.process_out(matrix.float()).to(
         device=comfy.model_management.intermediate_device(), dtype=comfy.model_management.intermediate_dtype()
     )
+
+
+def _known(conditioning: MatrixConditioning, latent_format: LatentFormat) -> dict[int, Tensor]:
+    """Return the reference view's row, (F, C, H, W) in the models' scale, by its number."""
+    reference = len(conditioning.rows) - 1
+    if not reference:
+        raise ValueError("keep_video: the reference view is the only one, so nothing is left to sample. Turn it off.")
+    return {reference: latent_format.process_in(conditioning.video_latents.float())}
 
 
 def _prepared(models: Sequence[StripDenoiser], sigmas: Tensor, seed: int, work: Callable[[], Tensor]) -> Tensor:

@@ -23,7 +23,7 @@ def encode_pictures(
     width: int,
     height: int,
     settings: Mapping[str, Any],
-    augmentation: float = 0.0,
+    augmentation: float,
     seed: int = 0,
 ) -> list[tuple[Conditioning, Conditioning]]:
     """Give every picture the conditioning that SVD_img2vid_Conditioning or SV3D_Conditioning gives it.
@@ -33,8 +33,10 @@ def encode_pictures(
         clip_vision: CLIP_VISION of the model.
         vae: VAE of the model.
         width, height: the size to which the pictures are scaled, in pixels.
-        settings: the other entries of the conditioning.
-        augmentation: std of the noise that is added to what the VAE encodes.
+        settings: what the conditioning says beside the picture and the augmentation.
+        augmentation: std of the noise on what the VAE encodes, which the model is told. It is meant as in the papers,
+            on pictures in [-1, 1]: half as much is added to these. (The host's SVD node adds all of it, which is twice
+            what it tells.)
         seed: of that noise.
 
     Returns:
@@ -47,12 +49,13 @@ def encode_pictures(
     if augmentation > 0:
         generator = torch.Generator().manual_seed(seed)
         noise = [torch.randn(1, *pixels.shape[1:], generator=generator, dtype=pixels.dtype) for _ in pixels]
-        pixels = pixels + torch.cat(noise).to(pixels.device) * augmentation
+        pixels = pixels + torch.cat(noise).to(pixels.device) * (augmentation / 2)
     latents = vae.encode(pixels)  # the host splits the batch by memory
+    told = {**settings, "augmentation_level": augmentation}
     conditions = []
     for embed, latent in zip(embeds.split(1), latents.split(1), strict=True):
         pooled = embed.unsqueeze(0)  # (1, 1, D): one token
-        positive = [[pooled, {**settings, "concat_latent_image": latent}]]
-        negative = [[torch.zeros_like(pooled), {**settings, "concat_latent_image": torch.zeros_like(latent)}]]
+        positive = [[pooled, {**told, "concat_latent_image": latent}]]
+        negative = [[torch.zeros_like(pooled), {**told, "concat_latent_image": torch.zeros_like(latent)}]]
         conditions.append((positive, negative))
     return conditions

@@ -41,13 +41,13 @@ class PairDenoiser:
         self._denoiser = denoiser
         self._shift = ViewShift(depth.for_latent(clip), ShiftForm.SUB_COLUMN)
 
-    def __call__(self, strips: Tensor, sigma: Tensor, indices: Sequence[int]) -> Tensor:
+    def __call__(self, strips: Tensor, sigma: Tensor, _: Sequence[int]) -> Tensor:
         """Denoise all columns at once, as the pair of clips that a video model takes.
 
         Args:
             strips: (F, 2, C, H, W), x of all columns.
             sigma: a scalar tensor, the noise level.
-            indices: which columns they are, F of them.
+            _: which columns they are: all F, in order.
 
         Returns:
             The denoised estimate, (F, 2, C, H, W).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -244,9 +245,54 @@ def test_presets_stand_in_for_the_settings(host, pack, models, monkeypatch):
     assert settings == [(0.1, "uniform", 0.3), (0.5, "uniform", 0.1), (0.6, "code", 0.2)]
 
 
+@pytest.mark.parametrize("repeat_until", [0.0, 0.5])
+def test_the_given_video_is_kept_as_the_reference_views(host, models, repeat_until):
+    """What the columns are shown, in the scale of a LATENT; the video model is asked about the others only."""
+    given = conditioning(views=3)
+    video = torch.cat([column.positive[0][1]["concat_latent_image"] for column in given.columns])
+    counted = Counted(models)
+    kept = run(host, counted.models, given, keep_video=True, repeat_until=repeat_until)
+    torch.testing.assert_close(kept[2], video, rtol=1e-6, atol=1e-6)
+    assert counted.entries.count(("v", FRAMES)) == (2 + 2 * repeat_until) * 2
+    sampled = run(host, models, given, repeat_until=repeat_until)
+    assert not torch.allclose(kept[:2], sampled[:2], rtol=0.01), "the other views follow it"
+
+
+def test_the_codes_weights_follow_the_azimuths_of_the_conditioning(host, models):
+    code = {"view_weights": "code", "weight": 0.6}
+    front = run(host, models, weight=0.6)
+    around = run(host, models, conditioning(), **code)  # two views all around: front and back
+    torch.testing.assert_close(around, front)
+    aside = run(host, models, replace(conditioning(), azimuths=(270.0, 360.0)), **code)
+    assert not torch.allclose(aside, front, rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "message"),
+    [
+        (lambda: schedule(10)[1:], "starts at .* for video_model is 700.* sigma_max of KarrasScheduler to 700"),
+        (lambda: schedule(2) * 14.6146 / 700, "starts at 14.61"),
+    ],
+)
+def test_a_schedule_from_less_than_the_highest_noise_is_refused(host, models, sigmas, message):
+    """The matrix starts as noise alone, which at that level it is not."""
+    with pytest.raises(ValueError, match=message):
+        run(host, models, sigmas=sigmas())
+
+
+def test_only_a_model_that_is_used_needs_its_highest_noise(host, models):
+    from comfy_extras.nodes_model_advanced import ModelSamplingContinuousEDM
+
+    higher = ModelSamplingContinuousEDM().patch(models[1], "v_prediction", 900.0, 0.002)[0]
+    with pytest.raises(ValueError, match="for multiview_model is 900"):
+        run(host, (models[0], higher))
+    run(host, (models[0], higher), weight=0.0, sigmas=schedule(1) * (699.99 / 700))  # a rounded one is the same
+
+
 @pytest.mark.parametrize(
     ("arrange", "message"),
     [
+        (lambda *_: {"keep_video": True, "given": conditioning(views=1)}, "keep_video: the reference view is the only"),
         (lambda *given: {"models": (given[0], given[0].clone())}, "multiview_model: is the same model as video_model"),
         (lambda *given: {"models": (given[1], given[0])}, "video_model: SV3D_p makes orbits"),
         (lambda *_: {"sigmas": torch.tensor([1.0, 2.0])}, "sigmas: every noise level must .* got 1, 2, ..."),
@@ -267,29 +313,21 @@ def test_bad_input_is_named(host, models, arrange, message):
 
 
 def test_an_orbit_of_its_own_takes_no_azimuths(host, models):
-    from dataclasses import replace
-
     unposed = load("sv3d_u")
     with pytest.raises(ValueError, match="azimuths: this model is SV3D_u"):
-        run(host, (models[0], unposed), replace(conditioning(), custom_azimuths=True))
+        run(host, (models[0], unposed), replace(conditioning(), azimuths=(270.0, 360.0)))
 
 
 def fewer_columns() -> Any:
-    from dataclasses import replace
-
     given = conditioning()
     return replace(given, columns=given.columns[:2])
 
 
 def short_orbit() -> Any:
-    from dataclasses import replace
-
     return replace(conditioning(), columns=conditioning(views=4).columns)
 
 
 def uneven_rows() -> Any:
-    from dataclasses import replace
-
     given = conditioning()
     return replace(given, rows=(given.rows[0], replace(given.rows[1], guidance=(2.0, 2.0))))
 
