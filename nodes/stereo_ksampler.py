@@ -9,13 +9,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.stereo_diffusion import PUBLISHED, ShiftPreset, ShiftSettings
+from ..stereo_core.geometry import StereoGeometry
+from ..stereo_core.stereo_diffusion import PUBLISHED, PUBLISHED_GEOMETRY, ShiftPreset, ShiftSettings
 from ..stereo_core.trajectory import Trajectory
 from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.ksampler_pair import sample_picture_pair
 from .sampling.ksampler_run import plan_ksampler
 from .widgets.attention import attention_input, chosen_mode
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import geometry_inputs, read_depth, show_disparity
 from .widgets.ksampler import ksampler_inputs
 from .widgets.shift import shift_inputs
 from .widgets.sockets import TRAJECTORY
@@ -60,8 +61,9 @@ class StereoKSampler(io.ComfyNode):
                     "preset",
                     options=ShiftPreset,
                     default=ShiftPreset.CUSTOM.value,
-                    tooltip="Settings of the shift. custom: shift_at, fill, mask_every and shift_both as set.\n"
-                    "The others replace these with StereoDiffusion's: holes left blank, with Deblur, both shifted.",
+                    tooltip="custom: the shift as set here. The others are StereoDiffusion's, with holes left blank, "
+                    "with Deblur, and with both views shifted:\nthey replace shift_at, fill, mask_every, shift_both "
+                    "and shift, and max_disparity (8), convergence (0) and exponent (1).",
                 ),
                 *shift_inputs(advanced=True),
                 # the left view
@@ -111,7 +113,8 @@ class StereoKSampler(io.ComfyNode):
         settings = PUBLISHED.get(
             ShiftPreset(preset), ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both, ShiftForm(shift))
         )
-        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        asked = StereoGeometry(max_disparity, convergence, exponent)
+        geometry = read_depth(depth, asked if ShiftPreset(preset) is ShiftPreset.CUSTOM else PUBLISHED_GEOMETRY)
         plain = plan_ksampler(
             model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
         )

@@ -89,7 +89,7 @@ class StereoDepth:
             least = self.geometry.least_whole_percent(maps, width, truncated=form is ShiftForm.TRUNCATED)
             raise ValueError(
                 f"max_disparity: {self.geometry.max_disparity:g} % moves nothing in this latent, which is only {width} "
-                f"columns wide: set it to {least:.1f} or more, or set shift to sub_column."
+                f"columns wide: set shift to sub_column, or it to {least:.1f} or more."
             )
         return whole
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from .geometry import StereoGeometry
 from .noise_forms import NoiseForm
 from .schedules import nearest_step
 from .stepping import Stepper, left_estimate
@@ -97,6 +98,9 @@ PUBLISHED = {
 }
 """StereoDiffusion's own: holes left blank, with Deblur (Eq. 8), and with both views shifted."""
 
+PUBLISHED_GEOMETRY = StereoGeometry(8.0, 0.0, 1.0)
+"""What StereoDiffusion's published settings shift by: 8 percent of the width, all of it in front of the screen."""
+
 
 class PairPlan(NamedTuple):
     """What happens in one run of ``sample_pair``, by its own steps.
@@ -132,6 +136,7 @@ def sample_pair(
     settings: ShiftSettings,
     seed: int,
     trajectory: Trajectory | None = None,
+    by_step: bool = True,
 ) -> Tensor:
     """Sample a stereo pair: one view up to the shift, then both, the right one renewed from the left now and then.
 
@@ -145,6 +150,8 @@ def sample_pair(
         settings: when the views are made and renewed, and what holes start from.
         seed: of the noise that is drawn here.
         trajectory: the left view's known path over these noise levels, which it then follows exactly.
+        by_step: put it back after every step, as a path needs that this sampler did not make; else only where the run
+            is cut anyway.
 
     Returns:
         (2B, ...) at the last noise level, all left entries, then all right ones.
@@ -155,7 +162,7 @@ def sample_pair(
     Source:
         StereoDiffusion (Wang et al., CVPRW 2024), Algorithm 1.
     """
-    plan = plan_pair(settings, len(sigmas) - 1, trajectory is not None)
+    plan = plan_pair(settings, len(sigmas) - 1, trajectory is not None and by_step)
 
     def estimate(left: Tensor, step: int) -> Tensor | None:
         if settings.shift is not ShiftForm.SUB_COLUMN:
@@ -174,7 +181,8 @@ def sample_pair(
     for first, last in itertools.pairwise(plan.cuts):
         pair = run.run(pair, first, last)
         if trajectory is not None:
-            pair = replace_left(pair, trajectory.like(x, float(sigmas[last])))
+            known = trajectory.like(x, float(sigmas[last]))
+            pair = replace_left(pair, known) if by_step else pairing.follow(pair, known)
         if last in plan.renew:
             denoised = estimate(pair.chunk(2)[0], last)
             pair = pairing.renew(pair, denoised, sigmas[last], form, seed, last)

@@ -54,6 +54,21 @@ class Pairing(Protocol):
         """
         ...
 
+    def follow(self, pair: Tensor, left: Tensor) -> Tensor:
+        """Put the known x of the left view into its place, and move what it differs by into the right view.
+
+        A sampler that remembers earlier steps makes something else where its run is cut; by what the left view then
+        misses its own run, the right view does, too. Without disparity both views end equal.
+
+        Args:
+            pair: (2B, ...), both views.
+            left: (B, ...), the left view's own x at this noise level.
+
+        Returns:
+            (2B, ...).
+        """
+        ...
+
     def copies(self, values: Tensor, holes: Tensor) -> Tensor:
         """Make both views of noise or a mask, (B, ...) to (2B, ...), by whole columns."""
         ...
@@ -86,6 +101,12 @@ class RightShifted:
         moved = self.shift.right(left, denoised, sigma, form, make_generator(seed, Stream.SHIFT, step))
         return torch.cat([left, torch.where(self.shift.filled, moved, right)])
 
+    def follow(self, pair: Tensor, left: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        here, right = pair.chunk(2)
+        missed = torch.where(self.shift.filled, self.shift.estimate(left - here), 0)
+        return torch.cat([left, right + missed])
+
     def copies(self, values: Tensor, holes: Tensor) -> Tensor:
         """See ``Pairing``."""
         return torch.cat([values, self.shift.copies(values, holes)])
@@ -117,6 +138,10 @@ class BothShifted:
         """See ``Pairing``."""
         del denoised, sigma, form, seed, step
         return renew_right(pair, self.disparity, shift_both=True)
+
+    def follow(self, pair: Tensor, left: Tensor) -> Tensor:
+        """See ``Pairing``; a left view that moves is not known beforehand."""
+        raise NotImplementedError
 
     def copies(self, values: Tensor, holes: Tensor) -> Tensor:
         """See ``Pairing``."""

@@ -23,7 +23,7 @@ from torch import Tensor  # noqa: E402
 from stereo_core.formats import StereoFormat, combine  # noqa: E402
 from stereo_core.latent_shift import shift_latent  # noqa: E402
 from stereo_core.rendering import render_view  # noqa: E402
-from stereo_core.view_shift import HoleFill  # noqa: E402
+from stereo_core.view_shift import HoleFill, ShiftForm, ViewShift  # noqa: E402
 from tools.benchmarks.middlebury import motorcycle  # noqa: E402
 
 SIZE = 512  # of a thumbnail, in pixels either way
@@ -129,7 +129,7 @@ def main() -> None:
     squeezed = to_picture(combine(left, right, StereoFormat.HALF_SBS))
     coarse = torch.nn.functional.interpolate(left, scale_factor=1 / 8, mode="area")
     columns = torch.nn.functional.interpolate(disparity / 8, size=coarse.shape[-2:], mode="nearest-exact")
-    shifted = shift_latent(coarse, columns, HoleFill.ZEROS).samples[1:]
+    shifted = shift_latent(coarse, ViewShift(columns, ShiftForm.ROUNDED), HoleFill.ZEROS).samples[1:]
     blocks = to_picture(shifted).resize((left.shape[3], left.shape[2]), Image.Resampling.NEAREST)
 
     holes = to_picture(torch.where(rendered.hole, torch.ones_like(left), right))

@@ -116,7 +116,8 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         make_room(model_wrap, torch.Size((2 * noise.shape[0], *noise.shape[1:])))
         x = run.start() if trajectory is None else noise
         form = noise_form(run.model_sampling)
-        return run.finish(sample_pair(run, x, sigmas, pairing, form, self.settings, run.seed, trajectory))
+        by_step = self.trajectory is not None
+        return run.finish(sample_pair(run, x, sigmas, pairing, form, self.settings, run.seed, trajectory, by_step))
 
     def _pairing(self, like: Tensor, latent_format: LatentFormat) -> Pairing:
         disparity = latent_disparity(self.depth, like.shape, latent_format, self.settings.shift).to(like.device)

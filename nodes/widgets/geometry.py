@@ -63,7 +63,12 @@ def read_geometry(depth: Tensor, max_disparity: float, convergence: float, expon
     Raises:
         ValueError: depth that is not finite or not in [0, 1], or a value out of its range.
     """
-    return StereoDepth(depth_to_core(depth), StereoGeometry(max_disparity, convergence, exponent))
+    return read_depth(depth, StereoGeometry(max_disparity, convergence, exponent))
+
+
+def read_depth(depth: Tensor, geometry: StereoGeometry) -> StereoDepth:
+    """Read a depth IMAGE (N, H, W, C) once, for everything that is shifted by ``geometry``."""
+    return StereoDepth(depth_to_core(depth), geometry)
 
 
 def show_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0) -> ui.PreviewImage:

@@ -32,6 +32,7 @@ WIDGETS = {
     "fill": "left",
     "mask_every": 0.2,
     "shift_both": False,
+    "shift": "sub_column",
 }
 
 

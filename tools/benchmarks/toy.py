@@ -106,7 +106,8 @@ class Bench:
         self, kinds: list[Any], latent: dict[str, Any], depth: Tensor, cfg: float, widgets: dict[str, Any], known: Any
     ) -> dict[str, Any]:
         rest = {"seed": 0, "steps": self.steps, "cfg": cfg, "sampler_name": "euler", "scheduler": "normal"}
-        rest |= {"denoise": 1.0, "preset": "custom", "shift_at": 0.2, "shift_both": False, "trajectory": known}
+        rest |= {"denoise": 1.0, "preset": "custom", "shift_at": 0.2, "shift_both": False, "shift": "sub_column"}
+        rest["trajectory"] = known
         node = self.host["Stereo_StereoKSampler"]
         none = self.toy.conditioning()
         return node.execute(self.toy.model, kinds, none, latent, depth, **rest, **widgets).args[0]
@@ -124,7 +125,7 @@ class Bench:
             self.toy.model, kinds, none, known, _GUIDANCE, self.inner_steps, learning_rate=1e-2, epsilon=1e-5
         ).args[0]
         shift = {name: value for name, value in widgets.items() if name != "attention"}
-        shift |= {"shift_at": 0.2, "shift_both": False, "trajectory": None}
+        shift |= {"shift_at": 0.2, "shift_both": False, "shift": "sub_column", "trajectory": None}
         euler = comfy.samplers.sampler_object("euler")
         sampler = self.host["Stereo_StereoShiftSampler"].execute(depth, **shift, sampler=euler).args[0]
         patch = self.host["Stereo_CrossViewAttentionPatch"].execute

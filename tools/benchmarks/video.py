@@ -42,7 +42,9 @@ DEFAULTS = {
     "most_repeats": 8,
     "fewest_repeats": 3,
     "form": "paper",
-    "fill": "left",
+    "fill": "background",
+    "shift": "sub_column",
+    "mirror": True,
 }
 """Stereo Video KSampler's, the paper's throughout."""
 

@@ -18,7 +18,7 @@ SHIFT = {
     "quality": "fast",
     "edge_growth": 0,
 }
-LATENT = {"max_disparity": 3.0, "convergence": 0.5, "exponent": 1.0, "fill": "left", "seed": 0}
+LATENT = {"max_disparity": 3.0, "convergence": 0.5, "exponent": 1.0, "fill": "left", "seed": 0, "shift": "sub_column"}
 
 
 def image(kind: str = "ramp", width: int = 32, height: int = 24, frames: int = 1, channels: int = 3) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from tests.host.tiny.unets import NARROW
 
 GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
 WIDGETS = {**GEOMETRY, "right_depth": "warped", "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
-SHIFT = {**GEOMETRY, "shift_at": 0.5, "fill": "left", "mask_every": 0.0, "shift_both": False}
+HOLES = {**GEOMETRY, "fill": "left", "seed": 0, "shift": "sub_column"}
+SHIFT = {**GEOMETRY, "shift_at": 0.5, "fill": "left", "mask_every": 0.0, "shift_both": False, "shift": "truncated"}
 HEIGHT, WIDTH = 64, 96
 
 
@@ -97,9 +98,7 @@ def test_the_right_map_is_the_left_one_moved_as_the_latent_is(host: dict[str, ty
     depth = block()
     positive, _ = prepare(host, depth, 1024, latent(2))
     left, right = concat(positive).chunk(2)
-    shifted, _ = (
-        host["Stereo_LatentStereoShift"].execute({"samples": left[:1]}, depth, **GEOMETRY, fill="left", seed=0).args
-    )
+    shifted, _ = host["Stereo_LatentStereoShift"].execute({"samples": left[:1]}, depth, **HOLES).args
     assert torch.equal(left[0], left[1]) and torch.equal(right[0], right[1])
     # The block of 4 latent columns at 5 to 8 moves by 3, a quarter of 12; it keeps its depth.
     near = right[0, 0, 3] > 0.8
@@ -162,7 +161,7 @@ def test_left_gives_both_eyes_the_left_map(host: dict[str, type], models: dict[s
 
 
 def test_a_latent_that_holds_both_views_gets_a_map_for_each(host: dict[str, type], models: dict[str, Any]):
-    pair, _ = host["Stereo_LatentStereoShift"].execute(latent(2), block(), **GEOMETRY, fill="left", seed=0).args
+    pair, _ = host["Stereo_LatentStereoShift"].execute(latent(2), block(), **HOLES).args
     conditions = prepare(host, block(), 1024, pair)
     left, right = concat(conditions[0]).chunk(2)
     assert len(left) == 2 and not torch.equal(left, right)

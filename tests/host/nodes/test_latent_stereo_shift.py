@@ -10,7 +10,7 @@ from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
 from tests.host.tiny.sampling import depth_step
 
-WIDGETS = {"max_disparity": 15.0, "convergence": 0.5, "exponent": 1.0, "fill": "left", "seed": 0}
+WIDGETS = {"max_disparity": 15.0, "convergence": 0.5, "exponent": 1.0, "fill": "left", "seed": 0, "shift": "truncated"}
 
 
 def shift(host: dict[str, type], latent: dict[str, Any], depth: torch.Tensor) -> tuple[Any, torch.Tensor]:

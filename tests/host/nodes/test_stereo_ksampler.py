@@ -59,7 +59,7 @@ def test_the_result_is_a_whole_latent(ksample: Any):
     kept = dict(given)
     pair = ksample(latent=given)
     assert given == kept, "the input was changed"
-    assert pair.keys() == {"samples", "batch_index", "other"} and pair["batch_index"] == [4, 7, 4, 7]
+    assert pair.keys() == {"samples", "batch_index", "other", "stereo_pair"} and pair["batch_index"] == [4, 7, 4, 7]
     assert pair["samples"].shape == (4, 4, 4, 8)
     with pytest.raises(ValueError, match="already holds both views"):
         ksample(latent=pair)
@@ -67,7 +67,7 @@ def test_the_result_is_a_whole_latent(ksample: Any):
 
 def test_an_empty_latent_takes_the_models_channels(ksample: Any):
     pair = ksample("wan", {"samples": torch.zeros(1, 4, 4, 8), "downscale_ratio_spacial": 8})
-    assert pair.keys() == {"samples", "batch_index"} and pair["samples"].shape == (2, 16, 1, 4, 8)
+    assert pair.keys() == {"samples", "batch_index", "stereo_pair"} and pair["samples"].shape == (2, 16, 1, 4, 8)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,11 @@ def test_an_empty_latent_takes_the_models_channels(ksample: Any):
     ],
 )
 def test_a_preset_replaces_the_settings(ksample: Any, preset: str, settings: dict[str, Any]):
-    by_hand = ksample(**settings)["samples"]
-    by_name = ksample(preset=preset, shift_at=0.9, mask_every=0.0)["samples"]
-    assert torch.equal(by_name, by_hand) and not torch.equal(ksample()["samples"], by_hand)
+    latent = {"samples": tiny.empty("sd15", 1, (8, 16))}  # 8 % of 16 columns move one
+    published = {"max_disparity": 8.0, "convergence": 0.0, "exponent": 1.0, "shift": "truncated", **settings}
+    by_hand = ksample(latent=latent, **published)["samples"]
+    by_name = ksample(latent=latent, preset=preset, shift_at=0.9, mask_every=0.0, shift="sub_column")["samples"]
+    assert torch.equal(by_name, by_hand) and not torch.equal(ksample(latent=latent)["samples"], by_hand)
 
 
 def test_bad_input_is_refused_with_what_to_do(ksample: Any):

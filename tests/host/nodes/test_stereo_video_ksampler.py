@@ -31,6 +31,8 @@ WIDGETS = {
     "fewest_repeats": 2,
     "form": "paper",
     "fill": "left",
+    "shift": "truncated",
+    "mirror": True,
 }
 GEOMETRY = ("max_disparity", "convergence", "exponent")
 

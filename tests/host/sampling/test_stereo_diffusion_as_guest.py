@@ -123,8 +123,8 @@ def test_a_run_leaves_nothing_behind(ending: str):
             guide(tiny.stereo(), interrupt)
         assert steps == [0, 1, 2], "the run must stop before its next model call"
     else:
-        with pytest.raises(ValueError, match="needs two steps"):
-            guide(tiny.stereo("uni_pc", shift_at=0.1, mask_every=0.1))
+        with pytest.raises(ValueError, match="of another shape"):
+            guide(tiny.stereo(depth=tiny.depth_step(1, 32, 32)))
 
     assert torch.equal(torch.random.get_rng_state(), state), "the global random stream was used"
     assert torch.equal(guide(tiny.inner("euler")), before)

@@ -28,6 +28,7 @@ WIDGETS = {
     "fill": "left",
     "mask_every": 0.2,
     "shift_both": False,
+    "shift": "truncated",
 }
 """Stereo Shift Sampler's, with a disparity that moves two of eight latent columns."""
 

@@ -17,7 +17,9 @@ SHAPES = {"sd15": (1, 4, 4, 8), "svd": (2, 4, 4, 8), "wan": (1, 16, 1, 4, 8), "c
 WIDGETS = {"max_disparity": 30.0, "convergence": 1.0, "exponent": 1.0}
 """Of eight latent columns the near block keeps its place, and what is behind it goes two to the right."""
 
-RESTART = {"iterations": 3, "restart_until": 0.3, "form": "paper"}
+HOLES = {"fill": "left", "shift": "truncated", "mirror": True}
+"""StereoCrafter-Zero's own."""
+RESTART = {"iterations": 3, "restart_until": 0.3, "form": "paper", **HOLES}
 REFINE = {
     "preset": "custom",
     "warp_every": 0.2,
@@ -25,7 +27,7 @@ REFINE = {
     "most_repeats": 3,
     "fewest_repeats": 2,
     "form": "paper",
-    "fill": "left",
+    **HOLES,
 }
 
 

@@ -21,7 +21,9 @@ FRAMES = 3
 VIDEO = ("svd", "wan", "wan_i2v", "ltxv", "hunyuan_video")
 
 WIDGETS = {"max_disparity": 30.0, "convergence": 1.0, "exponent": 1.0}
-RESTART = {"iterations": 3, "restart_until": 0.25, "form": "paper"}
+HOLES = {"fill": "left", "shift": "truncated", "mirror": True}
+"""StereoCrafter-Zero's own."""
+RESTART = {"iterations": 3, "restart_until": 0.25, "form": "paper", **HOLES}
 REFINE = {
     "preset": "custom",
     "warp_every": 0.125,
@@ -29,7 +31,7 @@ REFINE = {
     "most_repeats": 3,
     "fewest_repeats": 2,
     "form": "paper",
-    "fill": "left",
+    **HOLES,
 }
 """Of eight steps the first two are restarted, and the next four begin with a warp."""
 
