@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -53,6 +55,23 @@ def test_a_matrix_of_another_count_is_refused():
 def test_the_left_eye_is_the_earlier_view():
     left, right = stereo_pair(SIZE, -1, 2)
     assert shown(left) == [0, 1, 2, 3] and shown(right) == [8, 9, 10, 11]
+
+
+def across(azimuth: float) -> float:
+    """Where a point before the object's middle is in a view, in focal lengths from the left to the right.
+
+    The camera stands at (sin a, 0, cos a) and looks at the middle, so a growing azimuth takes it to its own right, as
+    in Stability's plot of the cameras that SV3D was trained with (counterclockwise seen from above).
+    """
+    angle = math.radians(azimuth)
+    to_the_right, towards = -0.5 * math.sin(angle), 0.5 * math.cos(angle)  # of the point (0, 0, 0.5)
+    return to_the_right / (1 - towards)
+
+
+@pytest.mark.parametrize("azimuths", [spaced_azimuths(4, 3), full_turn(21)])
+def test_what_is_near_lies_farther_left_in_the_right_eye(azimuths: list[float]):
+    left, right = stereo_pair(MatrixSize(len(azimuths), 1), -1, 1)
+    assert across(azimuths[left[0][0]]) > across(azimuths[right[0][0]])
 
 
 @pytest.mark.parametrize(
