@@ -66,20 +66,24 @@ def api_form(prompt: Prompt, info: Info) -> Prompt:
 
 def changes(old: Any, new: Any, place: str = "") -> Iterator[str]:
     """Yield where two JSON values differ: ``nodes[3].widgets_values[0]: 1.0 -> 2.0``."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in {**old, **new}:
-            where = f"{place}.{key}" if place else key
-            if key not in old:
-                yield f"{where}: new: {new[key]}"
-            elif key not in new:
-                yield f"{where}: gone"
-            else:
-                yield from changes(old[key], new[key], where)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, pair in enumerate(zip(old, new, strict=True)):
-            yield from changes(*pair, f"{place}[{index}]")
-    elif old != new:
-        yield f"{place}: {old} -> {new}"
+    if isinstance(old, list) and isinstance(new, list):
+        parts = dict(enumerate(old)), dict(enumerate(new))
+        where = f"{place}[{{}}]"
+    elif isinstance(old, dict) and isinstance(new, dict):
+        parts = old, new
+        where = f"{place}.{{}}" if place else "{}"
+    else:
+        if old != new:
+            yield f"{place}: {old} -> {new}"
+        return
+    before, after = parts
+    for key in {**before, **after}:
+        if key not in before:
+            yield f"{where.format(key)}: new: {after[key]}"
+        elif key not in after:
+            yield f"{where.format(key)}: gone: {before[key]}"
+        else:
+            yield from changes(before[key], after[key], where.format(key))
 
 
 def save(name: str, answer: Mapping[str, Any], info: Info) -> list[str]:

@@ -107,12 +107,13 @@ def test_what_only_the_page_has_is_not_in_the_api_form() -> None:
 
 
 def test_changes_are_told_by_their_place() -> None:
-    old = {"nodes": [{"size": [1, 2], "widgets_values": [1.0, "a"]}], "gone": 1}
+    old = {"nodes": [{"size": [1, 2], "widgets_values": [1.0, "a"]}, "last"], "past": 1}
     new = {"nodes": [{"size": [1, 3], "widgets_values": [1.0, "a", 2]}], "come": None}
     assert list(changes(old, new)) == [
         "nodes[0].size[1]: 2 -> 3",
-        "nodes[0].widgets_values: [1.0, 'a'] -> [1.0, 'a', 2]",
-        "gone: gone",
+        "nodes[0].widgets_values[2]: new: 2",
+        "nodes[1]: gone: last",
+        "past: gone: 1",
         "come: new: None",
     ]
     assert list(changes(old, old)) == []

@@ -107,7 +107,7 @@ async function run(page) {
     },
     { timeout: 300000, polling: 500 },
   );
-  await pause(2000);
+  await pause(500); // until the results are drawn
 }
 
 let status = 0;
