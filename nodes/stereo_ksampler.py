@@ -73,6 +73,12 @@ class StereoKSampler(io.ComfyNode):
                     tooltip="x of the left view at all noise levels, from DDIM Inversion with the same steps and "
                     "scheduler.\nThe left view follows it exactly, to make the right view of a given picture.",
                 ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="The model's VAE: shifts the decoded picture, along the depth's fine edges, in place of the "
+                    "latent.\nIt runs at the shift and at each renewal. Only with shift sub_column.",
+                ),
             ],
             outputs=[
                 io.Latent.Output(display_name="stereo", tooltip="All left entries first, then all right ones."),
@@ -109,6 +115,7 @@ class StereoKSampler(io.ComfyNode):
         shift: str,
         # the left view
         trajectory: Trajectory | None = None,
+        vae: Any = None,
     ) -> io.NodeOutput:
         settings = PUBLISHED.get(
             ShiftPreset(preset), ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both, ShiftForm(shift))
@@ -120,4 +127,4 @@ class StereoKSampler(io.ComfyNode):
         )
         shown = show_disparity(cls, plain.disparity(model, geometry, settings.shift), geometry.width)
         mode = chosen_mode(attention)
-        return io.NodeOutput(sample_picture_pair(model, plain, geometry, settings, mode, trajectory), ui=shown)
+        return io.NodeOutput(sample_picture_pair(model, plain, geometry, settings, mode, trajectory, vae), ui=shown)

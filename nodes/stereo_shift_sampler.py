@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import comfy.samplers
 from comfy_api.latest import io
@@ -50,6 +51,12 @@ class StereoShiftSampler(io.ComfyNode):
                     tooltip="x of the left view at all noise levels, from DDIM Inversion on the same sigmas.\n"
                     "The left view follows it exactly, to make the right view of a given picture.",
                 ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="The model's VAE: shifts the decoded picture, along the depth's fine edges, in place of the "
+                    "latent.\nIt runs at the shift and at each renewal. Only with shift sub_column.",
+                ),
             ],
             outputs=[
                 io.Sampler.Output(
@@ -75,10 +82,11 @@ class StereoShiftSampler(io.ComfyNode):
         # the steps, and the left view
         sampler: object | None = None,
         trajectory: Trajectory | None = None,
+        vae: Any = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         settings = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both, ShiftForm(shift))
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler")
-        stereo = StereoDiffusionSampler(sampler, geometry, settings, trajectory, partial(tell_disparity, cls))
+        stereo = StereoDiffusionSampler(sampler, geometry, settings, trajectory, partial(tell_disparity, cls), vae)
         return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

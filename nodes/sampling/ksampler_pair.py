@@ -30,6 +30,7 @@ def sample_picture_pair(
     settings: ShiftSettings,
     attention: AttentionMode | None,
     trajectory: Trajectory | None = None,
+    vae: Any = None,
 ) -> dict[str, Any]:
     """Sample both views by StereoDiffusion.
 
@@ -40,6 +41,7 @@ def sample_picture_pair(
         settings: when and how one view becomes two.
         attention: how the views are coupled; ``None`` for not at all.
         trajectory: x of the left view at all noise levels, where that is known.
+        vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
 
     Returns:
         The LATENT of both views, (2B, ...).
@@ -47,7 +49,7 @@ def sample_picture_pair(
     Raises:
         ValueError: what cannot work, before anything is sampled.
     """
-    sampler = StereoDiffusionSampler(plain.sampler, depth, settings, trajectory)
+    sampler = StereoDiffusionSampler(plain.sampler, depth, settings, trajectory, vae=vae)
     return make_pair_latent(plain.latent, plain(couple_views(model, attention), sampler))
 
 

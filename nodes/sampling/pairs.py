@@ -62,3 +62,8 @@ def make_room(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
     device = guider.model_patcher.load_device
     if not comfy.model_management.is_device_cpu(device) and needed > comfy.model_management.get_free_memory(device):
         comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)
+
+
+def load_again(guider: comfy.samplers.CFGGuider, shape: torch.Size) -> None:
+    """Make the host load the model again, for a batch of ``shape``, after another one had the memory."""
+    comfy.sampler_helpers.prepare_sampling(guider.model_patcher, shape, guider.conds, guider.model_options)

@@ -7,7 +7,6 @@ from typing import Any
 
 import comfy.samplers
 import torch
-from comfy.latent_formats import LatentFormat
 from torch import Tensor
 
 from ...stereo_core.schedules import expect_steps
@@ -15,12 +14,13 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings, sample_pair
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_pairs import BothShifted, Pairing, RightShifted
-from ...stereo_core.view_shift import ViewShift
+from ...stereo_core.view_shift import ShiftForm, ViewShift
 from ..host import noise_form
 from .host_samplers import expect_steppable, goes_step_by_step, shown_as_part
 from .latents import ALREADY_A_PAIR, expect_latent, latent_disparity
 from .noise_streams import NoiseStreams
-from .pairs import make_room
+from .pairs import load_again, make_room
+from .picture_shift import PictureShift
 from .recording import RecordingSampler
 from .stepwise import StepwiseRun
 
@@ -35,6 +35,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         settings: ShiftSettings,
         trajectory: Trajectory | None = None,
         tell: Callable[[Tensor, int], None] | None = None,
+        vae: Any = None,
     ) -> None:
         """Take what the nodes have.
 
@@ -44,17 +45,23 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             settings: when and how one view becomes two.
             trajectory: x of the left view at all noise levels, which that view then follows exactly.
             tell: called with the latent's disparity and the width of the depth maps, once they are known.
+            vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
 
         Raises:
-            ValueError: a sampler that cannot be stopped between steps, or a trajectory together with ``shift_both``.
+            ValueError: a sampler that cannot be stopped between steps, or settings that exclude each other.
         """
+        if vae is not None and settings.shift is not ShiftForm.SUB_COLUMN:
+            raise ValueError(
+                f"vae: the picture is shifted exactly, and shift is {settings.shift.value}. "
+                "Set shift to sub_column and preset to custom, or disconnect vae."
+            )
         if trajectory is not None and settings.shift_both:
             raise ValueError(
                 "shift_both moves the left view, and trajectory keeps it where it is. "
                 "Turn shift_both off, or disconnect trajectory."
             )
         self.inner = expect_steppable(sampler)
-        self.depth, self.settings, self.trajectory, self.tell = depth, settings, trajectory, tell
+        self.depth, self.settings, self.trajectory, self.tell, self.vae = depth, settings, trajectory, tell, vae
 
     def sample(
         self,
@@ -83,7 +90,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             (2B, ...), all left entries, then all right ones.
         """
         self._check(noise, sigmas, extra_args["model_options"])
-        pairing = self._pairing(noise, model_wrap.inner_model.latent_format)
+        pairing = self._pairing(noise, model_wrap)
         steps, shift = len(sigmas) - 1, self.settings.schedule(len(sigmas) - 1).shift
         trajectory, report = self.trajectory, callback
         if trajectory is None and not self.settings.shift_both and not goes_step_by_step(self.inner):
@@ -119,13 +126,18 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         by_step = self.trajectory is not None
         return run.finish(sample_pair(run, x, sigmas, pairing, form, self.settings, run.seed, trajectory, by_step))
 
-    def _pairing(self, like: Tensor, latent_format: LatentFormat) -> Pairing:
+    def _pairing(self, like: Tensor, guider: comfy.samplers.CFGGuider) -> Pairing:
+        latent_format = guider.inner_model.latent_format
         disparity = latent_disparity(self.depth, like.shape, latent_format, self.settings.shift).to(like.device)
         if self.tell is not None:
             self.tell(disparity, self.depth.width)
         if self.settings.shift_both:
             return BothShifted(disparity)
-        return RightShifted(ViewShift(disparity, self.settings.shift))
+        estimates = None
+        if self.vae is not None:
+            pair = torch.Size((2 * len(like), *like.shape[1:]))
+            estimates = PictureShift(self.vae, self.depth, latent_format, lambda: load_again(guider, pair))
+        return RightShifted(ViewShift(disparity, self.settings.shift, estimates))
 
     def _recorded_noise(
         self, trajectory: Trajectory | None, like: Tensor, sigmas: Tensor, seed: int | None

@@ -1,0 +1,78 @@
+"""The right view of a denoised latent by way of the picture: decoded, warped at full resolution, encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy.latent_formats import LatentFormat
+from torch import Tensor
+
+from ...stereo_core.frame_matching import match_frames, resize_nearest
+from ...stereo_core.rendering import Quality, render_view
+from ...stereo_core.stereo_depth import StereoDepth, one_for_each
+
+
+class PictureShift:
+    """Makes the right view of a denoised latent: the core's ``Estimates``.
+
+    The depth's fine edges count, and holes are filled from behind in the picture. It costs the autoencoder twice.
+    """
+
+    def __init__(
+        self, vae: Any, depth: StereoDepth, latent_format: LatentFormat, afterwards: Callable[[], object]
+    ) -> None:
+        """Take what it needs.
+
+        Args:
+            vae: VAE of the model.
+            depth: of the left view, at any size.
+            latent_format: the model's.
+            afterwards: called after each shift, when the host may have unloaded the model for the VAE.
+        """
+        self._vae, self._depth, self._latent_format, self._afterwards = vae, depth, latent_format, afterwards
+
+    def __call__(self, denoised: Tensor) -> Tensor:
+        """Shift (B, C, H, W) or (B, C, T, H, W), in the model's latent scale.
+
+        Raises:
+            ValueError: the VAE is not the model's, or the depth is of another number of pictures or frames.
+        """
+        latent = self._latent_format.process_out(denoised)
+        views = [self._shifted(entry[None], index, len(latent)) for index, entry in enumerate(latent)]
+        self._afterwards()
+        moved = torch.cat(views).to(denoised.device)
+        if moved.shape != denoised.shape:
+            raise ValueError(
+                f"vae: gives back a latent of {tuple(moved.shape[1:])} for one of {tuple(denoised.shape[1:])}. "
+                "Connect the VAE that belongs to the model, or none."
+            )
+        return self._latent_format.process_in(moved).to(denoised)
+
+    def _shifted(self, latent: Tensor, index: int, entries: int) -> Tensor:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        pixels = self._vae.decode(latent)
+        frames = pixels.reshape(-1, *pixels.shape[-3:])[..., :3].movedim(-1, 1)  # (T, 3, h, w)
+        maps = self._depth.inverse_depth
+        if latent.ndim == 5:
+            maps = match_frames(maps, len(frames)) if len(maps) >= len(frames) else _spread(maps, len(frames))
+        else:
+            maps = one_for_each(maps, entries)[index : index + 1]
+        maps = resize_nearest(maps, tuple(frames.shape[-2:]))
+        disparity = self._depth.geometry.disparity(maps, frames.shape[-1]).to(frames.device)
+        right = torch.cat([render_view(*one, Quality.BEST).image for one in _pairs(frames, disparity)])
+        return self._vae.encode(right.movedim(1, -1))
+
+
+def _spread(maps: Tensor, frames: int) -> Tensor:
+    """Give every frame of the video the map of its latent frame: (frames, 1, h, w)."""
+    if len(maps) == 1:
+        return maps.expand(frames, -1, -1, -1)
+    place = torch.linspace(0, len(maps) - 1, frames, device=maps.device).round().long()
+    return maps[place]
+
+
+def _pairs(frames: Tensor, disparity: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return [(frame[None], near[None]) for frame, near in zip(frames, disparity, strict=True)]
