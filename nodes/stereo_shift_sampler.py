@@ -54,7 +54,7 @@ class StereoShiftSampler(io.ComfyNode):
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="The model's VAE: shifts the decoded picture, along the depth's fine edges, in place of the "
+                    tooltip="The model's VAE: shifts the decoded picture by the full depth map, in place of the "
                     "latent.\nIt runs at the shift and at each renewal. Only with shift sub_column.",
                 ),
             ],
