@@ -175,6 +175,23 @@ def test_several_strips_in_one_evaluation_are_the_same_as_each_alone(pack, model
     assert calls == [VIEWS, *[1] * VIEWS, FRAMES, *[1] * FRAMES]
 
 
+def test_the_host_is_asked_for_a_model_only_when_its_turn_comes(host, models, monkeypatch):
+    import comfy.sampler_helpers
+
+    asked: list[Any] = []
+    prepare = comfy.sampler_helpers.prepare_sampling
+
+    def noted(model: Any, *args: Any, **rest: Any) -> Any:
+        asked.append(model)
+        return prepare(model, *args, **rest)
+
+    monkeypatch.setattr(comfy.sampler_helpers, "prepare_sampling", noted)
+    run(host, models)
+    video, multiview = models
+    # Once each for the run; rows and columns take turns in going first.
+    assert asked == [video, multiview, video, multiview, video]
+
+
 def test_an_interrupted_run_leaves_both_models_as_they_were(host, models, composed):
     import comfy.model_management
 
