@@ -1,0 +1,89 @@
+"""One way to make a right view, whatever denoises: StereoDiffusion's, or StereoCrafter-Zero's with a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from stereo_core.iterative_refinement import RefineSettings
+from stereo_core.noise_forms import NoiseForm
+from stereo_core.noisy_restart import RestartSettings
+from stereo_core.right_view import LeftView
+from stereo_core.schedules import noise_to_signal
+from stereo_core.stereo_crafter_zero import CrafterSettings, plan_crafter, sample_right
+from stereo_core.stereo_diffusion import ShiftSettings, sample_pair
+from stereo_core.trajectory import Trajectory
+from stereo_core.view_pairs import RightShifted
+from stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
+
+from .exact_stepper import Denoise, ExactStepper
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How the right view is made; ``restart`` or ``refine`` make it StereoCrafter-Zero, else it is StereoDiffusion.
+
+    Attributes:
+        shift: how noisy latents are moved.
+        fill: what holes start from.
+        mask_every: fraction of the schedule between two renewals, 0 for none.
+        shift_at: fraction of the schedule after which the right view is made.
+        restart, refine: of StereoCrafter-Zero.
+        in_picture: the estimate is moved by ``estimates`` instead of in the latent.
+    """
+
+    shift: ShiftForm = ShiftForm.SUB_COLUMN
+    fill: HoleFill = HoleFill.BACKGROUND
+    mask_every: float = 0.2
+    shift_at: float = 0.2
+    restart: RestartSettings | None = None
+    refine: RefineSettings | None = None
+    in_picture: bool = False
+
+    @property
+    def name(self) -> str:
+        """The shift and the fill, as people read them."""
+        shift = "in the picture" if self.in_picture else self.shift.value
+        return f"{shift}, {self.fill.value}"
+
+    def renewals(self, steps: int) -> int:
+        """How often the right view is renewed after the shift."""
+        return len(ShiftSettings(shift_at=self.shift_at, mask_every=self.mask_every).schedule(steps).renew)
+
+
+def make_right(
+    variant: Variant,
+    denoise: Denoise,
+    left: Trajectory,
+    disparity: Tensor,
+    seed: int = 0,
+    ancestral: bool = False,
+    estimates: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Make the right view of a known left one, in the VE form.
+
+    Args:
+        variant: the way.
+        denoise: an exact denoiser.
+        left: the left view's path.
+        disparity: (B, 1, H, W) or (B, 1, T, H, W) columns; whole ones for the whole forms.
+        seed: of all noise that is drawn.
+        ancestral: Euler ancestral in place of Euler's method.
+        estimates: the shift in the picture.
+
+    Returns:
+        (B, ...) like the left view.
+    """
+    start, form = left.states[0], NoiseForm.VE
+    shift = ViewShift(disparity, variant.shift, estimates if variant.in_picture else None)
+    run = ExactStepper(denoise, left.sigmas, form, ancestral, seed, left)
+    if variant.restart is None and variant.refine is None:
+        settings = ShiftSettings(variant.shift_at, variant.fill, variant.mask_every, False, variant.shift)
+        return sample_pair(run, start, left.sigmas, RightShifted(shift), form, settings, seed, left).chunk(2)[1]
+    view = LeftView(left, left.sigmas, start, shift, form)
+    settings = CrafterSettings(variant.restart, variant.refine, variant.fill, variant.shift)
+    plan = plan_crafter(settings, noise_to_signal(view.sigmas, form), view.first, [False] * view.steps)
+    run.double(RightShifted(shift), view.denoised)
+    return sample_right(run, view, plan, settings, seed)
