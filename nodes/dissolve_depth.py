@@ -99,9 +99,8 @@ class DissolveDepth(io.ComfyNode):
                     options=DissolveForm,
                     default=DissolveForm.PAPER.value,
                     advanced=True,
-                    tooltip="paper: the map is taken for an x in DDIM's form; a higher strength removes more.\n"
-                    "code: as StereoCrafter-Zero's code does, in SVD's form; strengths count from the noisy end (1 to "
-                    "49), and a lower one removes more.",
+                    tooltip="paper: the map is taken for an x in DDIM's form, at a step of the model's own 50.\n"
+                    "code: as StereoCrafter-Zero's code does, in SVD's form, at a step of Karras' 50.",
                 ),
                 # the model
                 io.Model.Input(

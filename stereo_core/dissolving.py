@@ -24,7 +24,7 @@ class DissolveForm(str, Enum):
     PAPER = "paper"
     """Eq. 5: a variance-preserving state at step t, t = 0 clean and t = 50 noise alone."""
     CODE = "code"
-    """A variance-exploding state as it stands, at step t of Karras' schedule counted from the noisy end."""
+    """A variance-exploding state as it stands, at step t of Karras' schedule, counted from the clean end."""
 
 
 def noise_level(levels: Tensor, strength: int, form: DissolveForm = DissolveForm.PAPER) -> Tensor:
@@ -35,12 +35,12 @@ def noise_level(levels: Tensor, strength: int, form: DissolveForm = DissolveForm
     noisiest level there is; the two differ by 2 of 1000 training steps. A model that was trained on a continuum
     (EDM, flow) takes the same share of the host's table of its levels.
 
-    The published code takes the level from Karras' schedule of 50 steps (rho 7, from the largest level to the
-    smallest), counted from the noisy end.
+    The published code takes the level of index 50 - t in Karras' schedule of 50 steps (rho 7, from the largest level to
+    the smallest): with SVD's levels, 0.002 to 700, its 30 is 37.
 
     Args:
         levels: (N,) the model's training noise levels, ascending.
-        strength: t of 50: 1 to 50, with ``CODE`` 1 to 49.
+        strength: t of 50: 1 to 50.
         form: how strengths count.
 
     Returns:
@@ -52,15 +52,11 @@ def noise_level(levels: Tensor, strength: int, form: DissolveForm = DissolveForm
     Source:
         StereoCrafter-Zero (Shi et al.), Eq. 5 and Fig. 6 ("50-step schedule").
     """
-    code = DissolveForm(form) is DissolveForm.CODE
-    most = STEPS - 1 if code else STEPS
-    if not 1 <= strength <= most:
-        raise ValueError(
-            f"strength: got {strength}. Give a step of {STEPS}: 1 to {most}{' with form code' if code else ''}."
-        )
-    if code:
+    if not 1 <= strength <= STEPS:
+        raise ValueError(f"strength: got {strength}. Give a step of {STEPS}: 1 to {STEPS}.")
+    if DissolveForm(form) is DissolveForm.CODE:
         high, low = levels[-1] ** (1 / _KARRAS_RHO), levels[0] ** (1 / _KARRAS_RHO)
-        return (high + (low - high) * strength / (STEPS - 1)) ** _KARRAS_RHO
+        return (high + (low - high) * (STEPS - strength) / (STEPS - 1)) ** _KARRAS_RHO
     return levels[-(-len(levels) * strength // STEPS) - 1]
 
 

@@ -260,7 +260,6 @@ def test_an_interrupt_stops_it_at_the_next_model_call(host: dict[str, type]):
         ({"vae": None, "positive": None}, "dissolve also needs vae and positive"),
         ({"strength": 51}, "strength: got 51. Give a step of 50: 1 to 50"),
         ({"strength": -1}, "strength: got -1"),
-        ({"strength": 50, "form": "code"}, "1 to 49 with form code"),
         ({"window": -1}, "window: got -1"),
         ({"window": 3, "overlap": 3}, "overlap: 3 frames of a window of 3"),
         ({"method": "gaussian", "radius": -1.0}, "radius: got -1"),
