@@ -20,6 +20,7 @@ from .widgets.restart_refine import (
     preset_input,
     refine_inputs,
     refine_settings,
+    restart_until_input,
     sampler_input,
 )
 
@@ -43,6 +44,9 @@ class IterativeRefineSampler(io.ComfyNode):
                 *geometry_inputs(),
                 # the refinement
                 preset_input(),
+                restart_until_input(
+                    True, "Fraction of the whole schedule before which nothing is warped, the restart's"
+                ),
                 *refine_inputs(advanced=False),
                 form_input(),
                 # the right view's holes, and the steps
@@ -69,6 +73,7 @@ class IterativeRefineSampler(io.ComfyNode):
         exponent: float,
         # the refinement
         preset: str,
+        restart_until: float,
         warp_every: float,
         last_warp: float,
         most_repeats: int,
@@ -81,7 +86,7 @@ class IterativeRefineSampler(io.ComfyNode):
         sampler: object | None = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        refine = refine_settings(preset, warp_every, last_warp, most_repeats, fewest_repeats, form)
+        refine = refine_settings(preset, restart_until, warp_every, last_warp, most_repeats, fewest_repeats, form)
         settings = CrafterSettings(None, refine, HoleFill(fill), ShiftForm(shift), mirror)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")

@@ -11,10 +11,18 @@ from torch import Tensor
 from ..stereo_core.noisy_restart import RestartForm, RestartSettings
 from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.trajectory import Trajectory
+from ..stereo_core.video_presets import VideoPreset
 from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.stereo_crafter_zero import StereoCrafterZeroSampler
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity, tell_disparity
-from .widgets.restart_refine import form_input, hole_inputs, left_view_inputs, restart_inputs, sampler_input
+from .widgets.restart_refine import (
+    form_input,
+    hole_inputs,
+    left_view_inputs,
+    preset_input,
+    restart_inputs,
+    sampler_input,
+)
 
 
 class NoisyRestartSampler(io.ComfyNode):
@@ -35,11 +43,12 @@ class NoisyRestartSampler(io.ComfyNode):
                 # the shift
                 *geometry_inputs(),
                 # the restart
+                preset_input(),
                 *restart_inputs(advanced=False),
                 form_input(),
                 # the right view's holes, and the steps
                 *hole_inputs(),
-                sampler_input(),
+                sampler_input("An Iterative Refine Sampler here refines after the restart, in the same run."),
             ],
             outputs=[
                 io.Sampler.Output(
@@ -60,6 +69,7 @@ class NoisyRestartSampler(io.ComfyNode):
         convergence: float,
         exponent: float,
         # the restart
+        preset: str,
         iterations: int,
         restart_until: float,
         form: str,
@@ -70,7 +80,7 @@ class NoisyRestartSampler(io.ComfyNode):
         sampler: object | None = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        restart = RestartSettings(iterations, restart_until, RestartForm(form))
+        restart = RestartSettings(iterations, restart_until, RestartForm(form), VideoPreset(preset))
         settings = CrafterSettings(restart, None, HoleFill(fill), ShiftForm(shift), mirror)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")

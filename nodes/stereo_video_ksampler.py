@@ -12,8 +12,9 @@ from ..stereo_core.attention import AttentionMode
 from ..stereo_core.noisy_restart import RestartForm, RestartSettings
 from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.trajectory import Trajectory
+from ..stereo_core.video_presets import VideoPreset
 from ..stereo_core.view_shift import HoleFill, ShiftForm
-from .sampling.ksampler_pair import sample_clip_pair
+from .sampling.ksampler_pair import ClipPair, Expert
 from .sampling.ksampler_run import plan_ksampler
 from .widgets.attention import attention_input, chosen_mode
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
@@ -75,8 +76,31 @@ class StereoVideoKSampler(io.ComfyNode):
                 *restart_inputs(advanced=True),
                 *refine_inputs(advanced=True),
                 form_input(),
-                # the right view's holes, and the left view
+                # the right view's holes
                 *hole_inputs(),
+                # the models
+                io.Boolean.Input(
+                    "temporal",
+                    default=False,
+                    advanced=True,
+                    tooltip="Couple attention over time as well, where the model has it in layers of its own (SVD).\n"
+                    "Off: as in StereoCrafter-Zero.",
+                ),
+                io.Int.Input(
+                    "switch_at_step",
+                    default=10,
+                    min=1,
+                    max=10000,
+                    tooltip="The step that second_model begins with, as start_at_step of KSampler (Advanced).\n"
+                    "Half of the steps is usual for Wan 2.2. Without second_model it does nothing.",
+                ),
+                io.Model.Input(
+                    "second_model",
+                    optional=True,
+                    tooltip="Takes over from model at switch_at_step: the low-noise model of Wan 2.2, with the same "
+                    "shift.\nThe left view is that of two KSampler (Advanced), the second one with noise_seed 0.",
+                ),
+                # the left view
                 TRAJECTORY.Input(
                     "trajectory",
                     optional=True,
@@ -120,15 +144,22 @@ class StereoVideoKSampler(io.ComfyNode):
         most_repeats: int,
         fewest_repeats: int,
         form: str,
-        # the right view's holes, and the left view
+        # the right view's holes
         fill: str,
         shift: str,
         mirror: bool,
+        # the models
+        temporal: bool,
+        switch_at_step: int,
+        second_model: ModelPatcher | None = None,
+        # the left view
         trajectory: Trajectory | None = None,
     ) -> io.NodeOutput:
         settings = CrafterSettings(
-            RestartSettings(iterations, restart_until, RestartForm(form)),
-            refine_settings(preset, warp_every, last_warp, most_repeats, fewest_repeats, form, can_be_off=True),
+            RestartSettings(iterations, restart_until, RestartForm(form), VideoPreset(preset)),
+            refine_settings(
+                preset, restart_until, warp_every, last_warp, most_repeats, fewest_repeats, form, can_be_off=True
+            ),
             HoleFill(fill),
             ShiftForm(shift),
             mirror,
@@ -137,6 +168,9 @@ class StereoVideoKSampler(io.ComfyNode):
         plain = plan_ksampler(
             model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
         )
-        shown = show_disparity(cls, plain.disparity(model, geometry, settings.shift), geometry.width)
         mode = chosen_mode(attention)
-        return io.NodeOutput(sample_clip_pair(model, plain, geometry, settings, mode, trajectory), ui=shown)
+        second = None if second_model is None else Expert(second_model, switch_at_step)
+        pair = ClipPair(model, plain, geometry, settings, mode, trajectory, temporal, second)
+        disparity = plain.disparity(model, geometry, settings.shift)
+        shown = show_disparity(cls, disparity, geometry.width, pair.describe())
+        return io.NodeOutput(pair.sample(), ui=shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -10,15 +11,16 @@ import torch
 from torch import Tensor
 
 from .noise_forms import NoiseForm, alpha, alpha_bar, from_vp, to_vp
-from .noisy_restart import std_ratio
-from .schedules import nearest_step, round_half_up
+from .noisy_restart import restart_end, std_ratio
+from .schedules import nearest_level, nearest_step, round_half_up
+from .video_presets import LAST_WARPS, VideoPreset, in_proportion
 
 
 class RefineForm(str, Enum):
     """Which of two published forms of a repeat is followed."""
 
     PAPER = "paper"
-    """Eq. 4: the denoised estimates of the holes are averaged; the border takes the left view's values alone."""
+    """Eq. 4: the denoised estimates of the holes are averaged; the border is like any other hole."""
     CODE = "code"
     """The holes take x after the step, rescaled; the border takes 0.9 of the left view's values."""
 
@@ -29,10 +31,13 @@ class RefineSettings:
 
     Attributes:
         warp_every: fraction of the whole schedule between two warps, above 0 to 1; the paper's 5 of 50 steps.
-        last_warp: fraction of the whole schedule after which nothing is warped, 0 to 1; see ``video_presets``.
+        last_warp: fraction of the whole schedule at which the last warp lies, 0 to 1.
         most_repeats: how often the step at the first warp is taken.
         fewest_repeats: how often that at the last is; between them the count falls evenly.
         form: the paper's or its published code's.
+        preset: unless it is custom, the last warp lies at the noise that the paper's lies at, whatever ``last_warp``,
+            and the repeats are those of 50 steps: in proportion fewer in shorter schedules, at least 2 at the first.
+        restart_until: fraction of the whole schedule that is restarted by another run, 0 for none; see ``restart_end``.
 
     Raises:
         ValueError: a value out of its range, or an unknown form.
@@ -46,12 +51,16 @@ class RefineSettings:
     most_repeats: int = 8
     fewest_repeats: int = 3
     form: RefineForm = RefineForm.PAPER
+    preset: VideoPreset = VideoPreset.CUSTOM
+    restart_until: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.warp_every <= 1:
             raise ValueError(f"warp_every: got {self.warp_every}. Give a fraction of the schedule, above 0 to 1.")
         if not 0 <= self.last_warp <= 1:
             raise ValueError(f"last_warp: got {self.last_warp}. Give a fraction of the schedule, 0 to 1.")
+        if not 0 <= self.restart_until <= 1:
+            raise ValueError(f"restart_until: got {self.restart_until}. Give a fraction of the schedule, 0 to 1.")
         if not 1 <= self.fewest_repeats <= self.most_repeats:
             raise ValueError(
                 f"fewest_repeats is {self.fewest_repeats} and most_repeats {self.most_repeats}. "
@@ -61,48 +70,49 @@ class RefineSettings:
 
     @property
     def border_weight(self) -> float:
-        """The weight of the left view's values in a cleaned border."""
-        return 1.0 if RefineForm(self.form) is RefineForm.PAPER else 0.9
+        """The weight of the left view's values in a cleaned border; 0 where the border is left alone."""
+        return 0.0 if RefineForm(self.form) is RefineForm.PAPER else 0.9
 
-    def repeats(self, steps: int, first: int, last: int) -> dict[int, int]:
-        """Place the warps in a schedule.
+    def repeats(self, levels: Sequence[float], begin: int | None = None) -> dict[int, int]:
+        """Place the warps in a schedule: the last one, and backwards from it one every period.
 
         Args:
-            steps: of the whole schedule.
-            first: the step that refinement may begin with.
-            last: the step before which sampling ends.
+            levels: N + 1, noise to signal over the whole schedule; see ``noise_to_signal``.
+            begin: the step before which nothing is warped; ``None`` for where ``restart_until`` ends.
 
         Returns:
-            How often each step with a warp before it is taken, by the step's number in the whole schedule: the
-            multiples of the nearest whole period from ``first`` to the last warp.
+            How often each step with a warp before it is taken, by the step's number in the whole schedule. Empty where
+            a preset's last warp lies before ``begin``, as in a schedule that starts below its noise.
 
         Raises:
-            ValueError: no step is left, or no warp: the last one lies before ``first`` or not before ``last``, or
-                none of the multiples lies before it.
+            ValueError: with preset custom, no warp at all: the last one lies before ``begin``.
         """
-        final = nearest_step(self.last_warp, steps)
-        if final == steps == last:
-            final = steps - 1  # a fraction of 1 means the last step
-        if first >= last:
-            raise ValueError(
-                f"restart_until: the restart takes all {last} steps and leaves none to refine. Lower it, or set preset "
-                "to custom and last_warp to 0 for no refinement."
-            )
-        if not first <= final < last:
-            raise ValueError(
-                f"last_warp: {self.last_warp:g} of {steps} steps is step {final + 1}, and refinement has steps "
-                f"{first + 1} to {last}. Set it within them (with preset custom), lower restart_until, or split the "
-                "sigmas elsewhere."
-            )
-        period = max(nearest_step(self.warp_every, steps), 1)
-        warps = range(-(-first // period) * period, final + 1, period)
-        if not warps:
-            raise ValueError(
-                f"warp_every: no multiple of {period} steps lies between step {first + 1} and last_warp, step "
-                f"{final + 1}. Lower warp_every or raise last_warp."
-            )
+        steps, custom = len(levels) - 1, VideoPreset(self.preset) is VideoPreset.CUSTOM
+        begin = restart_end(self.restart_until, self.preset, levels) if begin is None else begin
+        if custom:
+            final = min(nearest_step(self.last_warp, steps), steps - 1)  # a fraction of 1 means the last step
+        else:
+            final = nearest_level(LAST_WARPS[VideoPreset(self.preset)], levels[:-1])
+        if custom and begin > final:
+            self._refuse(steps, begin, final)
+        warps = range(final, begin - 1, -max(nearest_step(self.warp_every, steps), 1))[::-1]
         fall = (self.most_repeats - self.fewest_repeats) / max(len(warps) - 1, 1)
-        return {step: round_half_up(self.most_repeats - fall * count) for count, step in enumerate(warps)}
+        times = [self.most_repeats - fall * count for count in range(len(warps))]
+        if not custom:
+            times = [in_proportion(each, steps) for each in times]
+            times[:1] = [max(each, min(self.most_repeats, 2)) for each in times[:1]]
+        return {step: round_half_up(each) for step, each in zip(warps, times, strict=True)}
+
+    def _refuse(self, steps: int, begin: int, final: int) -> None:
+        if begin >= steps:
+            raise ValueError(
+                f"restart_until: the restart takes all {steps} steps and leaves none to refine. Lower it, or set "
+                "last_warp to 0 for no refinement."
+            )
+        raise ValueError(
+            f"last_warp: {self.last_warp:g} of {steps} steps is before step {final + 1}, and the restart ends after "
+            f"step {begin}. Raise last_warp or lower restart_until."
+        )
 
 
 class Repeat(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 
 from .noise_forms import NoiseForm, alpha_bar, from_vp, to_vp
-from .schedules import nearest_step
+from .schedules import nearest_level, nearest_step, round_half_up
+from .video_presets import RESTART_END, VideoPreset, in_proportion
 
 
 class RestartForm(str, Enum):
@@ -27,8 +29,12 @@ class RestartSettings:
 
     Attributes:
         iterations: L, how often, at least 1.
-        until: fraction of the whole schedule that is restarted, 0 to 1; the paper's K = 5 of 50 steps.
+        until: fraction of the whole schedule that is restarted, 0 to 1; the paper's K = 5 of 50 steps. At least one
+            step is restarted, unless it is 0.
         form: the paper's or its published code's.
+        preset: unless it is custom, the restart ends at the noise that the paper's ends at, whatever ``until`` (but for
+            0), and takes its steps ``iterations`` times in schedules of 50 steps, in proportion less often in shorter
+            ones.
 
     Raises:
         ValueError: a value out of its range, or an unknown form.
@@ -40,6 +46,7 @@ class RestartSettings:
     iterations: int = 7
     until: float = 0.1
     form: RestartForm = RestartForm.PAPER
+    preset: VideoPreset = VideoPreset.CUSTOM
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -53,11 +60,17 @@ class RestartSettings:
         """The weight of the left view's values in a cleaned border."""
         return 1.0 if RestartForm(self.form) is RestartForm.PAPER else 0.9
 
-    def end(self, steps: int, first: int, last: int) -> int:
-        """Place the end of the restart in a schedule, to the nearest step.
+    def times(self, steps: int) -> int:
+        """Return how often the restarted steps of a schedule of ``steps`` steps are taken."""
+        if VideoPreset(self.preset) is VideoPreset.CUSTOM or self.iterations == 1:
+            return self.iterations
+        return max(round_half_up(in_proportion(self.iterations, steps)), 2)
+
+    def end(self, levels: Sequence[float], first: int, last: int) -> int:
+        """Place the end of the restart in a schedule.
 
         Args:
-            steps: of the whole schedule.
+            levels: N + 1, noise to signal over the whole schedule; see ``noise_to_signal``.
             first: the step that sampling begins with.
             last: the step before which it ends.
 
@@ -67,15 +80,31 @@ class RestartSettings:
         Raises:
             ValueError: the restart would end before ``first`` or after ``last``.
         """
-        end = nearest_step(self.until, steps)
+        end = restart_end(self.until, self.preset, levels)
         if end == 0:
             return first
         if not first < end <= last:
             raise ValueError(
-                f"restart_until: {self.until:g} of {steps} steps ends after step {end}, and these sigmas hold steps "
-                f"{first + 1} to {last}. Set it within them, or split the sigmas elsewhere."
+                f"restart_until: the restart ends after step {end} of {len(levels) - 1}, and these sigmas hold steps "
+                f"{first + 1} to {last}. Split the sigmas elsewhere, or set restart_until within them, with preset "
+                "custom."
             )
         return end
+
+
+def restart_end(until: float, preset: VideoPreset, levels: Sequence[float]) -> int:
+    """Return the step of a schedule before which its restart ends, 0 for none.
+
+    Args:
+        until: fraction of the schedule, 0 to 1; 0 is no restart, anything above it at least one step.
+        preset: unless it is custom, the restart ends where the noise is nearest to that after the paper's.
+        levels: N + 1, noise to signal; see ``noise_to_signal``.
+    """
+    if until == 0:
+        return 0
+    if VideoPreset(preset) is VideoPreset.CUSTOM:
+        return max(nearest_step(until, len(levels) - 1), 1)
+    return 1 + nearest_level(RESTART_END, levels[1:])
 
 
 def ddim_std(sigmas: Tensor, step: int, form: NoiseForm) -> Tensor:

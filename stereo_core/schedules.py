@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+from .noise_forms import NoiseForm, alpha
 
 # Halvings of [0, 1]; a float64 has no more to give.
 _HALVINGS = 53
@@ -38,6 +40,31 @@ def round_half_up(value: float) -> int:
 def nearest_step(fraction: float, steps: int) -> int:
     """Return the step nearest to ``fraction`` (0 to 1) of a schedule of ``steps`` steps."""
     return round_half_up(fraction * steps)
+
+
+def noise_to_signal(sigmas: Tensor, form: NoiseForm) -> list[float]:
+    """Return the std of the noise over the factor of the clean x at each noise level, the same in every form.
+
+    Args:
+        sigmas: (N + 1,) noise levels, descending.
+        form: of the noise levels.
+
+    Returns:
+        N + 1 values, infinite where there is noise alone.
+    """
+    levels = sigmas.double()
+    return [float(level) for level in levels / alpha(levels, form)]
+
+
+def nearest_level(ratio: float, levels: Sequence[float]) -> int:
+    """Return which of ``levels`` lies nearest to ``ratio``, by quotient; the first of equals.
+
+    Args:
+        ratio: noise to signal, above 0.
+        levels: noise to signal at each level, see ``noise_to_signal``; 0 and infinity are farthest from everything.
+    """
+    apart = [abs(math.log(level / ratio)) if 0 < level < math.inf else math.inf for level in levels]
+    return apart.index(min(apart))
 
 
 def step_ranges(sigmas: Tensor, percent_to_sigma: Callable[[float], float]) -> list[tuple[float, float]]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from torch import Tensor
 
 from .iterative_refinement import RefineSettings
-from .noisy_restart import RestartSettings
+from .noisy_restart import RestartSettings, restart_end
 from .right_view import LeftView, RightView
 from .stepping import Stepper
 from .view_shift import HoleFill, ShiftForm
@@ -39,53 +39,103 @@ class CrafterSettings:
     shift: ShiftForm = ShiftForm.SUB_COLUMN
     mirror: bool = True
 
+    def warps(self, levels: Sequence[float]) -> dict[int, int]:
+        """Return how often each step with a warp before it is taken in a whole schedule; see ``RefineSettings``."""
+        if self.refine is None:
+            return {}
+        begin = None if self.restart is None else restart_end(self.restart.until, self.restart.preset, levels)
+        return self.refine.repeats(levels, begin)
+
 
 class CrafterPlan(NamedTuple):
     """What happens in one run, by its own steps.
 
     Attributes:
+        whole: steps of the whole schedule.
+        first: the step of the whole schedule that the run begins with.
         restarted: how many of the first steps are restarted.
+        iterations: how often they are taken.
         repeats: how often each step with a warp before it is taken.
         cuts: where the part after the restart is cut, with its start and end.
         by_pair: whether each step needs both views; the left one is known, and run only for what the right takes.
         again: how many steps are taken once more, in all.
     """
 
+    whole: int
+    first: int
     restarted: int
+    iterations: int
     repeats: dict[int, int]
     cuts: tuple[int, ...]
     by_pair: tuple[bool, ...]
     again: int
 
+    @property
+    def evaluations(self) -> int:
+        """How many steps of one view are taken in all: a step of the pair counts twice."""
+        pair = [1 + by_pair for by_pair in self.by_pair]
+        again = sum((times - 1) * pair[step] for step, times in self.repeats.items())
+        return sum(pair) + (self.iterations - 1) * sum(pair[: self.restarted]) + again
+
+    def warps(self, made: bool) -> int:
+        """How many steps have a warp before them, where the right view is ``made`` in the run and where it is not."""
+        return self.restarted + len(self.repeats) + (made and not self.restarted)
+
+    def describe(self, besides: int = 0) -> str:
+        """Say in lines for people what is done, and what it costs.
+
+        Args:
+            besides: evaluations of one view beside those of the plan: for the left view and its estimates.
+        """
+        lines = []
+        if self.restarted:
+            lines.append(f"restart: the first {self.restarted} of {self.whole} steps, {self.iterations} times")
+        if self.repeats:
+            places = ", ".join(str(self.first + step) for step in self.repeats)
+            times = ", ".join(str(each) for each in self.repeats.values())
+            lines.append(f"warps after {places} of {self.whole} steps; the step that follows is taken {times} times")
+        cost, steps = self.evaluations + besides, len(self.by_pair)
+        lines.append(f"{cost} evaluations of one view, {cost / steps:.1f} times a plain run of {steps} steps")
+        return "\n".join(lines)
+
 
 def plan_crafter(
-    settings: CrafterSettings, whole: int, first: int, by_pair: Sequence[bool], changes: Collection[int] = ()
+    settings: CrafterSettings,
+    levels: Sequence[float],
+    first: int,
+    by_pair: Sequence[bool],
+    changes: Collection[int] = (),
 ) -> CrafterPlan:
     """Plan a run.
 
     Args:
         settings: what is done.
-        whole: steps of the whole schedule, which all fractions are of.
+        levels: N + 1, noise to signal over the whole schedule, see ``noise_to_signal``; fractions are of its N steps.
         first: the step of the whole schedule that the run begins with.
         by_pair: for each step of the run, whether it needs both views.
         changes: steps of the run before which it must be cut all the same.
 
     Raises:
-        ValueError: the restart or a warp lies outside the run.
+        ValueError: the restart lies outside the run, or nothing is restarted and all warps do.
     """
-    steps = len(by_pair)
-    restarted, again, repeats = 0, 0, {}
+    whole, steps = len(levels) - 1, len(by_pair)
+    restarted, iterations = 0, 1
     if settings.restart is not None:
-        restarted = settings.restart.end(whole, first, first + steps) - first
-        again = (settings.restart.iterations - 1) * restarted
-    if settings.refine is not None:
-        places = settings.refine.repeats(whole, first + restarted, first + steps)
-        repeats = {place - first: times for place, times in places.items()}
-        again += sum(repeats.values()) - len(repeats)
+        restarted = settings.restart.end(levels, first, first + steps) - first
+        iterations = settings.restart.times(whole)
+    warps = settings.warps(levels)
+    repeats = {place - first: times for place, times in warps.items() if first <= place < first + steps}
+    if settings.refine is not None and not repeats and not restarted:
+        raise ValueError(
+            f"last_warp: of {whole} steps, the warps are before steps {[place + 1 for place in warps]}, and these "
+            f"sigmas hold steps {first + 1} to {first + steps}. Sample these without refinement, or set preset to "
+            "custom and place the warps within them."
+        )
+    again = (iterations - 1) * restarted + sum(repeats.values()) - len(repeats)
     single = {*repeats, *(step for step in range(restarted, steps) if by_pair[step])}
     later = {step for step in changes if step > restarted}
     cuts = sorted({restarted, steps, *single, *(step + 1 for step in single), *later})
-    return CrafterPlan(restarted, repeats, tuple(cuts), tuple(by_pair), again)
+    return CrafterPlan(whole, first, restarted, iterations, repeats, tuple(cuts), tuple(by_pair), again)
 
 
 def sample_right(
@@ -110,7 +160,7 @@ def sample_right(
     right = RightView(run, left, plan.by_pair, seed, settings.mirror)
     if settings.restart is not None and plan.restarted:
         x = right.first_holes(settings.fill) if x is None else x
-        x = right.restart(x, plan.restarted, settings.restart)
+        x = right.restart(x, plan.restarted, replace(settings.restart, iterations=plan.iterations))
     elif x is None:
         x = right.compose(0, right.first_holes(settings.fill))
     for first, last in itertools.pairwise(plan.cuts):

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
 
 from ...stereo_core.attention import AttentionMode
-from ...stereo_core.schedules import expect_schedule
-from ...stereo_core.stereo_crafter_zero import CrafterSettings, plan_crafter
+from ...stereo_core.schedules import expect_schedule, noise_to_signal
+from ...stereo_core.stereo_crafter_zero import CrafterPlan, CrafterSettings, plan_crafter
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings
 from ...stereo_core.trajectory import Trajectory
+from ...stereo_core.view_shift import ShiftForm
 from ..attention.model_patch import couple_views
-from .host_samplers import expect_steppable
+from ..host import noise_form
+from .host_samplers import expect_steppable, takes_noise
 from .ksampler_run import PlainRun
 from .latents import make_pair_latent
 from .recording import RecordingSampler
 from .replay import ReplayStart
 from .stereo_crafter_zero import StereoCrafterZeroSampler
 from .stereo_diffusion import StereoDiffusionSampler
+
+SECOND_SEED = 0
+"""Seed of the noise that a second model's steps draw, as of the second KSampler (Advanced) in the host's templates."""
 
 
 def sample_picture_pair(
@@ -53,36 +60,120 @@ def sample_picture_pair(
     return make_pair_latent(plain.latent, plain(couple_views(model, attention), sampler))
 
 
-def sample_clip_pair(
-    model: ModelPatcher,
-    plain: PlainRun,
-    depth: StereoDepth,
-    settings: CrafterSettings,
-    attention: AttentionMode | None,
-    trajectory: Trajectory | None = None,
-) -> dict[str, Any]:
-    """Sample both views by StereoCrafter-Zero; without ``trajectory`` the left view is sampled first.
+@dataclass(frozen=True, slots=True)
+class Expert:
+    """A model that takes over within the schedule: Wan 2.2's second one, for the steps of less noise.
 
-    Args:
+    Attributes:
+        model: never changed.
+        switch: the step that it begins with, as ``start_at_step`` of the host's KSampler (Advanced).
+    """
+
+    model: ModelPatcher
+    switch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPair:
+    """Both views of a clip by StereoCrafter-Zero; without ``trajectory`` the left one is sampled first.
+
+    Attributes:
         model, plain, depth, attention, trajectory: as for ``sample_picture_pair``.
         settings: what is done to the right view.
-
-    Returns:
-        The LATENT of both views, (2B, ...).
-
-    Raises:
-        ValueError: what cannot work, before anything is sampled.
+        temporal: couple attention over time as well.
+        second: takes over from ``model``; ``None`` for one model throughout.
     """
-    inner = expect_steppable(plain.sampler)
-    expect_schedule(plain.sigmas)
-    plain.disparity(model, depth, settings.shift)  # raises where the depth does not fit
-    steps = len(plain.sigmas) - 1
-    planned = steps + plan_crafter(settings, steps, 0, [True] * steps).again
-    coupled = couple_views(model, attention)
-    make = partial(StereoCrafterZeroSampler, inner, depth, settings=settings)
-    if trajectory is not None:
-        return make_pair_latent(plain.latent, plain(coupled, ReplayStart(make(trajectory), trajectory)))
-    recorder = RecordingSampler(inner)
-    plain(model, recorder, planned=steps + planned)
-    samples = plain(coupled, make(recorder.trajectory), done=steps, planned=steps + planned)
-    return make_pair_latent(plain.latent, samples)
+
+    model: ModelPatcher
+    plain: PlainRun
+    depth: StereoDepth
+    settings: CrafterSettings
+    attention: AttentionMode | None
+    trajectory: Trajectory | None = None
+    temporal: bool = False
+    second: Expert | None = None
+
+    def plan(self) -> CrafterPlan:
+        """Return what will be done.
+
+        Raises:
+            ValueError: what cannot work.
+        """
+        expect_steppable(self.plain.sampler)
+        expect_schedule(self.plain.sigmas)
+        steps = len(self.plain.sigmas) - 1
+        if self.second is not None:
+            if not 0 < self.second.switch < steps:
+                raise ValueError(
+                    f"switch_at_step: got {self.second.switch}. Set it from 1 to {steps - 1}, so that each of the two "
+                    "models has steps to take, or disconnect second_model."
+                )
+            if self.settings.restart is not None:
+                self.settings.restart.end(self._levels(), 0, self.second.switch)
+        self.plain.disparity(self.model, self.depth, self.settings.shift)  # raises where the depth does not fit
+        hinted = any("control" in values for _, values in (*self.plain.positive, *self.plain.negative))
+        return plan_crafter(self.settings, self._levels(), 0, [hinted or self.attention is not None] * steps)
+
+    def describe(self) -> str:
+        """Say in lines for people what will be done, and what it costs."""
+        plan, known = self.plan(), self.trajectory
+        draws = takes_noise(self.plain.sampler) if known is None else known.draws_noise
+        estimates = plan.warps(made=True) if draws and self.settings.shift is ShiftForm.SUB_COLUMN else 0
+        return plan.describe(estimates + (0 if known is not None else len(plan.by_pair)))
+
+    def sample(self) -> dict[str, Any]:
+        """Return the LATENT of both views, (2B, ...).
+
+        Raises:
+            ValueError: what cannot work, before anything is sampled.
+        """
+        plan, steps = self.plan(), len(self.plain.sigmas) - 1
+        couple = partial(couple_views, mode=self.attention, temporal=self.temporal)
+        models = [self.model, *([] if self.second is None else [self.second.model])]
+        coupled = [couple(model) for model in models]
+        done, planned = 0, steps + plan.again + (steps if self.trajectory is None else 0)
+        trajectory = self.trajectory
+        if trajectory is None:
+            trajectory, done = self._record(models, planned), steps
+        latent = self.plain.latent
+        for part, model in zip(self._parts(), coupled, strict=True):
+            settings = self._settings_of(part)
+            sampler = StereoCrafterZeroSampler(self.plain.sampler, self.depth, trajectory, settings)
+            if self.trajectory is not None and part.start == 0:
+                sampler = ReplayStart(sampler, trajectory)
+            latent = {**latent, "samples": self._run(part, latent)(model, sampler, done=done, planned=planned)}
+            again = plan_crafter(settings, self._levels(), part.start, [False] * (part.stop - part.start)).again
+            done += part.stop - part.start + again
+        return make_pair_latent(self.plain.latent, latent["samples"])
+
+    def _record(self, models: list[ModelPatcher], planned: int) -> Trajectory:
+        latent, trajectory = self.plain.latent, None
+        for part, model in zip(self._parts(), models, strict=True):
+            recorder = RecordingSampler(self.plain.sampler)
+            samples = self._run(part, latent)(model, recorder, done=part.start, planned=planned)
+            latent = {**latent, "samples": samples}
+            trajectory = recorder.trajectory if trajectory is None else trajectory.followed_by(recorder.trajectory)
+        return trajectory
+
+    def _parts(self) -> list[slice]:
+        """Which steps each model takes."""
+        cuts = [0, *([] if self.second is None else [self.second.switch]), len(self.plain.sigmas) - 1]
+        return [slice(*part) for part in itertools.pairwise(cuts)]
+
+    def _run(self, part: slice, latent: dict[str, Any]) -> PlainRun:
+        """The run of some steps; those after the first part as the host's second KSampler (Advanced) has them."""
+        run = replace(self.plain, sigmas=self.plain.sigmas[part.start : part.stop + 1])
+        return run if part.start == 0 else replace(run, latent=latent, seed=SECOND_SEED, fresh=False)
+
+    def _settings_of(self, part: slice) -> CrafterSettings:
+        """What is done in some steps: the restart in the first ones, and the warps of the whole plan that lie there."""
+        within = any(part.start <= step < part.stop for step in self.settings.warps(self._levels()))
+        return replace(
+            self.settings,
+            restart=self.settings.restart if part.start == 0 else None,
+            refine=self.settings.refine if within else None,
+        )
+
+    def _levels(self) -> list[float]:
+        sampling = self.model.get_model_object("model_sampling")
+        return noise_to_signal(self.plain.sigmas, noise_form(sampling))

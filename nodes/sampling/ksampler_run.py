@@ -9,6 +9,7 @@ import comfy.sample
 import comfy.samplers
 import comfy.utils
 import latent_preview
+import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
@@ -29,6 +30,7 @@ class PlainRun:
         cfg: guidance scale.
         sampler: the one that takes the steps of the plain run.
         sigmas: (N + 1,) noise levels, descending.
+        fresh: whether noise is added to ``latent``; where it goes on from another part of the run it has its own.
     """
 
     positive: list[Any]
@@ -38,6 +40,7 @@ class PlainRun:
     cfg: float
     sampler: comfy.samplers.KSAMPLER
     sigmas: Tensor
+    fresh: bool = True
 
     def disparity(self, model: ModelPatcher, depth: StereoDepth, form: ShiftForm) -> Tensor:
         """Return the disparity of the latent, (B, 1, H, W) or (B, 1, T, H, W) in columns."""
@@ -58,6 +61,10 @@ class PlainRun:
             What ``sampler`` returns: (B, ...), or (2B, ...) for a pair.
         """
         samples = self.latent["samples"]
+        if self.fresh:
+            noise = comfy.sample.prepare_noise(samples, self.seed, self.latent.get("batch_index"))
+        else:
+            noise = torch.zeros_like(samples)
         shown = latent_preview.prepare_callback(model, planned or len(self.sigmas) - 1)
 
         def report(step: int, denoised: Tensor, x: Tensor, total: int) -> None:
@@ -65,7 +72,7 @@ class PlainRun:
 
         return comfy.sample.sample_custom(
             model,
-            comfy.sample.prepare_noise(samples, self.seed, self.latent.get("batch_index")),
+            noise,
             self.cfg,
             sampler,
             self.sigmas.clone(),  # some of the host's samplers write into their schedule

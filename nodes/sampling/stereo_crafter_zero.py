@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_base
@@ -11,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ...stereo_core.right_view import LeftView
+from ...stereo_core.schedules import noise_to_signal
 from ...stereo_core.stereo_crafter_zero import CrafterPlan, CrafterSettings, plan_crafter, sample_right
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_pairs import RightShifted
-from ...stereo_core.view_shift import HoleFill, ViewShift
+from ...stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
 from ..attention.model_patch import couples_views
 from ..host import noise_form
 from .given_views import conditions_differ, read_views
@@ -38,16 +40,18 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         depth: StereoDepth,
         trajectory: Trajectory | None,
         settings: CrafterSettings,
-        tell: Callable[[Tensor, int], None] | None = None,
+        tell: Callable[[Tensor, int, str], None] | None = None,
     ) -> None:
         """Take what the nodes have.
 
         Args:
-            sampler: takes the steps.
+            sampler: takes the steps. One of this class is joined to this one: its refinement, and what it takes its
+                steps with.
             depth: of the left view.
             trajectory: x of the left view at all noise levels; ``None``, from an unconnected socket, is refused.
             settings: what is done to the right view.
-            tell: called with the latent's disparity and the width of the depth maps, once they are known.
+            tell: called with the latent's disparity, the width of the depth maps, and what is planned in words, once
+                they are known.
 
         Raises:
             ValueError: no trajectory, a fill that breaks video models, or a sampler that cannot be stopped between
@@ -60,6 +64,8 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
             )
         if HoleFill(settings.fill) is HoleFill.ZEROS:
             raise ValueError("fill: zeros leave flat holes, which break video models. Use left or noise.")
+        if isinstance(sampler, StereoCrafterZeroSampler):
+            sampler, settings = sampler.inner, replace(settings, refine=sampler.settings.refine)
         self.inner = expect_steppable(sampler)
         self.depth, self.trajectory, self.settings, self.tell = depth, trajectory, settings, tell
 
@@ -91,9 +97,14 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         """
         seed = extra_args.get("seed")
         given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
-        left = self._left_view(model_wrap.inner_model, sigmas, given.noise)
+        disparity = latent_disparity(
+            self.depth, given.noise.shape, model_wrap.inner_model.latent_format, self.settings.shift
+        )
+        left = self._left_view(model_wrap.inner_model, sigmas, given.noise, disparity)
         streams = NoiseStreams(self.inner, given.noise, sigmas, seed, self.trajectory)
         plan = self._plan(left, model_wrap, sigmas, extra_args["model_options"], streams, len(given.noise))
+        if self.tell is not None:
+            self.tell(disparity, self.depth.width, plan.describe(self._estimates(plan, given.right is None)))
         run = StepwiseRun(
             self.inner,
             model_wrap,
@@ -113,10 +124,9 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         right = sample_right(run, left, plan, self.settings, streams.seed, given.right)
         return run.finish(torch.cat([left.x(run.steps), right]))
 
-    def _left_view(self, model: comfy.model_base.BaseModel, sigmas: Tensor, like: Tensor) -> LeftView:
-        disparity = latent_disparity(self.depth, like.shape, model.latent_format, self.settings.shift)
-        if self.tell is not None:
-            self.tell(disparity, self.depth.width)
+    def _left_view(
+        self, model: comfy.model_base.BaseModel, sigmas: Tensor, like: Tensor, disparity: Tensor
+    ) -> LeftView:
         shift = ViewShift(disparity.to(like.device), self.settings.shift)
         # Where the batch axis holds frames, they are one clip with one border.
         one_clip = isinstance(model, comfy.model_base.SVD_img2vid)
@@ -134,4 +144,10 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         steps = len(sigmas) - 1
         differ = conditions_differ(guider.conds, entries)
         by_pair = [differ or couples_views(model_options, sigmas, step) for step in range(steps)]
-        return plan_crafter(self.settings, left.steps, left.first, by_pair, streams.changes(steps))
+        levels = noise_to_signal(left.sigmas, left.form)
+        return plan_crafter(self.settings, levels, left.first, by_pair, streams.changes(steps))
+
+    def _estimates(self, plan: CrafterPlan, made: bool) -> int:
+        """How often the model is asked for the left view's estimate alone; ``made``: the right view is made here."""
+        asked = self.settings.shift is ShiftForm.SUB_COLUMN and self.trajectory.draws_noise
+        return plan.warps(made) if asked else 0

@@ -71,27 +71,28 @@ def read_depth(depth: Tensor, geometry: StereoGeometry) -> StereoDepth:
     return StereoDepth(depth_to_core(depth), geometry)
 
 
-def show_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0) -> ui.PreviewImage:
+def show_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0, more: str = "") -> ui.PreviewImage:
     """Write the range of the shift on the node, and draw it.
 
     Args:
         node: with ``io.Hidden.unique_id`` in its schema.
         disparity: (B, 1, H, W) or (B, 1, T, H, W) in columns of its grid.
         pixels: of the picture's width, where the grid is a latent's.
+        more: lines to write below.
 
     Returns:
         The first map in colours, for the node's ``ui``.
     """
-    tell_disparity(node, disparity, pixels)
+    tell_disparity(node, disparity, pixels, more)
     first = disparity[:1] if disparity.ndim == 4 else disparity[:1, :, 0]
     return ui.PreviewImage(core_to_image(disparity_preview(first)), cls=node)
 
 
-def tell_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0) -> None:
+def tell_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0, more: str = "") -> None:
     """Write the range of the shift on the node: per mille of the width, pixels, and columns of a latent.
 
     Args:
-        node, disparity, pixels: as ``show_disparity`` has them.
+        node, disparity, pixels, more: as ``show_disparity`` has them.
     """
     width = disparity.shape[-1]
     span = describe(disparity, width)
@@ -107,7 +108,7 @@ def tell_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0)
         if len(levels) <= _FEW_LAYERS:
             layers = f"{len(levels)} layers" if len(levels) > 1 else "one layer: no depth"
             lines.append(f"{layers}, in whole columns" if torch.equal(levels, levels.round()) else layers)
-    show_text(node, "\n".join(lines))
+    show_text(node, "\n".join([*lines, *([more] if more else [])]))
 
 
 def _line(what: str, disparity: float, width: int) -> str:

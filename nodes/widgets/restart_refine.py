@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ...stereo_core.iterative_refinement import RefineForm, RefineSettings
 from ...stereo_core.noisy_restart import RestartForm, RestartSettings
-from ...stereo_core.video_presets import LAST_WARPS, VideoPreset
+from ...stereo_core.video_presets import VideoPreset
 from ...stereo_core.view_shift import HoleFill
 from .shift import fill_input, shift_form_input
 from .sockets import TRAJECTORY
@@ -39,20 +39,25 @@ def restart_inputs(advanced: bool) -> list[io.Input]:
             min=1,
             max=50,
             advanced=advanced,
-            tooltip="How often the first steps are taken, 1 to 50; StereoCrafter-Zero takes 7.\n"
-            "More: stronger stereo, more time.",
+            tooltip="How often the first steps are taken, 1 to 50; StereoCrafter-Zero takes 7 times.\n"
+            "More: stronger stereo, more time. A preset counts in 50 steps, and takes fewer steps less often.",
         ),
-        io.Float.Input(
-            "restart_until",
-            default=_RESTART.until,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            advanced=advanced,
-            tooltip="Fraction of the whole schedule that is restarted, 0 (none) to 1.\n"
-            "StereoCrafter-Zero takes 0.1, 5 of 50 steps.",
-        ),
+        restart_until_input(advanced, "Fraction of the whole schedule that is restarted"),
     ]
+
+
+def restart_until_input(advanced: bool, what: str) -> io.Input:
+    """``restart_until``; ``what`` begins its tooltip."""
+    return io.Float.Input(
+        "restart_until",
+        default=_RESTART.until,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        advanced=advanced,
+        tooltip=f"{what}, above 0 to 1, for preset custom; at least one step.\n"
+        "StereoCrafter-Zero takes 0.1, 5 of 50 steps. 0: none, with every preset.",
+    )
 
 
 def preset_input() -> io.Input:
@@ -61,8 +66,8 @@ def preset_input() -> io.Input:
         "preset",
         options=VideoPreset,
         default=VideoPreset.LARGE.value,
-        tooltip="StereoCrafter-Zero's last warp by resolution, height x width: 0.68, 0.88 and 0.9 of the schedule.\n"
-        "custom: last_warp as set.",
+        tooltip="StereoCrafter-Zero's settings by resolution, height x width: where the restart ends and the last warp "
+        "comes, by the noise; the node shows the steps.\ncustom: restart_until, last_warp and all repeats as set.",
     )
 
 
@@ -86,8 +91,8 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             max=1.0,
             step=0.01,
             advanced=advanced,
-            tooltip="Fraction of the whole schedule after which the right view is on its own; for preset custom.\n"
-            "Later: the views agree better, edges may break.",
+            tooltip="Fraction of the whole schedule at which the last warp comes; for preset custom.\n"
+            "Later: the views agree better, edges may break. StereoCrafter-Zero takes 0.68, after 34 of 50 steps.",
         ),
         io.Int.Input(
             "most_repeats",
@@ -96,7 +101,8 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             max=50,
             advanced=advanced,
             tooltip="How often the step after the first warp is taken, 1 to 50; StereoCrafter-Zero takes 8.\n"
-            "From there the count falls evenly to fewest_repeats.",
+            "From there the count falls evenly to fewest_repeats. A preset counts in 50 steps, and repeats fewer steps "
+            "less often.",
         ),
         io.Int.Input(
             "fewest_repeats",
@@ -135,18 +141,20 @@ def hole_inputs() -> list[io.Input]:
     ]
 
 
-def sampler_input() -> io.Input:
-    """``sampler``."""
+def sampler_input(more: str = "") -> io.Input:
+    """``sampler``; ``more`` ends its tooltip."""
     return io.Sampler.Input(
         "sampler",
         optional=True,
         tooltip="The sampler that takes the steps. Without one it is euler_ancestral, which is DDIM with noise, as in "
-        "StereoCrafter-Zero.\nNot dpm_fast or dpm_adaptive, which choose their own steps.",
+        "StereoCrafter-Zero.\nNot dpm_fast or dpm_adaptive, which choose their own steps."
+        + (f"\n{more}" if more else ""),
     )
 
 
 def refine_settings(
     preset: str,
+    restart_until: float,
     warp_every: float,
     last_warp: float,
     most_repeats: int,
@@ -157,11 +165,11 @@ def refine_settings(
     """Return the settings that these inputs mean.
 
     Args:
-        preset: takes the place of ``last_warp`` unless it is "custom".
-        warp_every, last_warp, most_repeats, fewest_repeats, form: as in ``RefineSettings``.
+        preset, restart_until, warp_every, last_warp, most_repeats, fewest_repeats, form: as in ``RefineSettings``.
         can_be_off: whether a custom ``last_warp`` of 0 means no refinement at all, ``None``.
     """
-    last = LAST_WARPS.get(VideoPreset(preset), last_warp)
-    if can_be_off and VideoPreset(preset) is VideoPreset.CUSTOM and last == 0:
+    chosen = VideoPreset(preset)
+    if can_be_off and chosen is VideoPreset.CUSTOM and last_warp == 0:
         return None
-    return RefineSettings(warp_every, last, most_repeats, fewest_repeats, RefineForm(form))
+    repeats = warp_every, last_warp, most_repeats, fewest_repeats
+    return RefineSettings(*repeats, RefineForm(form), chosen, restart_until)

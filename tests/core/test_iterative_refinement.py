@@ -15,9 +15,9 @@ from stereo_core.iterative_refinement import (
 )
 from stereo_core.noise_forms import NoiseForm, alpha, alpha_bar, magnitude
 from stereo_core.noisy_restart import ddim_std, std_ratio
-from stereo_core.video_presets import LAST_WARPS, VideoPreset
+from stereo_core.schedules import round_half_up
 
-LEVELS = {
+SIGMAS = {
     NoiseForm.VE: torch.tensor([14.6, 7.0, 2.0, 0.5, 0.0], dtype=torch.float64),
     NoiseForm.FLOW: torch.tensor([1.0, 0.8, 0.5, 0.2, 0.0], dtype=torch.float64),
 }
@@ -28,46 +28,42 @@ def random(count: int) -> tuple[torch.Tensor, ...]:
     return tuple(torch.randn(1, 4, 3, 5, generator=stream, dtype=torch.float64) for _ in range(count))
 
 
+def levels(steps: int) -> list[float]:
+    """Any schedule: fractions of it are steps whatever its noise."""
+    return [float(steps - step) for step in range(steps + 1)]
+
+
 def test_the_papers_warps_and_repeats():
-    settings = RefineSettings(last_warp=LAST_WARPS[VideoPreset.LARGE])
-    assert settings.repeats(50, 5, 50) == {5: 8, 10: 7, 15: 6, 20: 5, 25: 4, 30: 3}
+    assert RefineSettings().repeats(levels(50), 5) == {9: 8, 14: 7, 19: 6, 24: 5, 29: 4, 34: 3}
+    assert RefineSettings(restart_until=0.1).repeats(levels(50)) == RefineSettings().repeats(levels(50), 5)
+    assert max(RefineSettings().repeats(levels(25), 3)) == 17
 
 
-@pytest.mark.parametrize("preset", LAST_WARPS)
+@pytest.mark.parametrize("share", [0.3, 0.68, 0.88, 0.9])
 @pytest.mark.parametrize("steps", [8, 20, 30, 50])
-def test_a_preset_holds_for_any_number_of_steps(preset: VideoPreset, steps: int):
-    share = LAST_WARPS[preset]
-    repeats = RefineSettings(last_warp=share).repeats(steps, steps // 10, steps)
-    warps = list(repeats)
-    assert warps[0] <= 0.2 * steps and abs(warps[-1] - share * steps) <= 0.1 * steps + 1
-    assert len({later - earlier for earlier, later in zip(warps, warps[1:], strict=False)}) == 1
+def test_warps_go_back_from_the_last_one_to_the_restart(share: float, steps: int):
+    begin = steps // 10
+    repeats = RefineSettings(last_warp=share).repeats(levels(steps), begin)
+    warps, period = list(repeats), round_half_up(steps / 10)
+    assert warps[-1] == round_half_up(share * steps)
+    assert begin <= warps[0] < begin + period
+    assert {later - earlier for earlier, later in zip(warps, warps[1:], strict=False)} == {period}
     counts = list(repeats.values())
     assert counts == sorted(counts, reverse=True) and (counts[0], counts[-1]) == (8, 3)
 
 
-def test_presets_are_the_papers_of_50_steps():
-    assert [round(50 * last) for last in LAST_WARPS.values()] == [34, 44, 45]
-    assert VideoPreset.CUSTOM not in LAST_WARPS and len(LAST_WARPS) == len(VideoPreset) - 1
-
-
 def test_the_last_warp_of_a_whole_schedule_is_its_last_step():
-    assert max(RefineSettings(1 / 8, 1.0).repeats(8, 0, 8)) == 7
+    assert max(RefineSettings(1 / 8, 1.0).repeats(levels(8), 0)) == 7
 
 
-@pytest.mark.parametrize(("first", "last"), [(35, 50), (0, 34)])
-def test_a_last_warp_outside_the_schedule_is_refused(first: int, last: int):
-    with pytest.raises(ValueError, match=f"last_warp: 0.68 of 50 steps is step 35.*{first + 1} to {last}"):
-        RefineSettings().repeats(50, first, last)
+def test_a_last_warp_in_the_restart_is_refused():
+    with pytest.raises(ValueError, match="last_warp: 0.68 of 50 steps is before step 35, and the restart ends after"):
+        RefineSettings().repeats(levels(50), 35)
 
 
 def test_a_restart_of_all_steps_is_named_as_what_leaves_none():
     with pytest.raises(ValueError, match="restart_until: the restart takes all 50 steps"):
-        RefineSettings().repeats(50, 50, 50)
-
-
-def test_a_schedule_without_a_warp_is_refused():
-    with pytest.raises(ValueError, match="warp_every: no multiple of 20 steps"):
-        RefineSettings(0.4, 0.5).repeats(50, 21, 50)
+        RefineSettings().repeats(levels(50), 50)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +72,7 @@ def test_a_schedule_without_a_warp_is_refused():
         ({"warp_every": 0.0}, "warp_every: got 0"),
         ({"warp_every": 1.1}, "warp_every: got 1.1"),
         ({"last_warp": -0.1}, "last_warp: got -0.1"),
+        ({"restart_until": 1.1}, "restart_until: got 1.1"),
         ({"fewest_repeats": 0}, "fewest_repeats is 0"),
         ({"most_repeats": 2}, "fewest_repeats is 3 and most_repeats 2"),
         ({"form": "other"}, "not a valid RefineForm"),
@@ -84,7 +81,7 @@ def test_a_schedule_without_a_warp_is_refused():
 def test_settings_are_checked(change: dict, message: str):
     with pytest.raises(ValueError, match=message):
         RefineSettings(**change)
-    assert [RefineSettings(form=form).border_weight for form in RefineForm] == [1.0, 0.9]
+    assert [RefineSettings(form=form).border_weight for form in RefineForm] == [0.0, 0.9]
 
 
 @pytest.mark.parametrize("form", NoiseForm)
@@ -92,7 +89,7 @@ def test_estimates_are_averaged_in_the_holes_alone(form: NoiseForm):
     clean, before = random(2)
     holes = torch.zeros(1, 1, 3, 5, dtype=torch.bool)
     holes[..., 3:] = True
-    sigma = LEVELS[form][2]
+    sigma = SIGMAS[form][2]
     share = float(alpha_bar(sigma, form)) ** 0.5
     averaged = average_denoised(clean, before, holes, sigma, form)
     torch.testing.assert_close(averaged[..., 3:], share * clean[..., 3:] + (1 - share) * before[..., 3:])
@@ -102,10 +99,10 @@ def test_estimates_are_averaged_in_the_holes_alone(form: NoiseForm):
 @pytest.mark.parametrize("form", NoiseForm)
 @pytest.mark.parametrize("step", [0, 1, 2, 3])
 def test_a_step_without_noise_is_rebuilt_from_its_own_estimate(form: NoiseForm, step: int):
-    levels = LEVELS[form]
+    sigmas = SIGMAS[form]
     clean, noise = random(2)
-    start, stepped = (alpha(level, form) * clean + level * noise for level in levels[step : step + 2])
-    again = rebuild(start, stepped, clean, clean, levels, step, form)
+    start, stepped = (alpha(level, form) * clean + level * noise for level in sigmas[step : step + 2])
+    again = rebuild(start, stepped, clean, clean, sigmas, step, form)
     torch.testing.assert_close(again.start, start)
     torch.testing.assert_close(again.stepped, stepped)
 
@@ -113,42 +110,42 @@ def test_a_step_without_noise_is_rebuilt_from_its_own_estimate(form: NoiseForm, 
 @pytest.mark.parametrize("form", NoiseForm)
 @pytest.mark.parametrize("step", [0, 2, 3])
 def test_another_estimate_keeps_direction_and_noise(form: NoiseForm, step: int):
-    levels = LEVELS[form]
+    sigmas = SIGMAS[form]
     clean, other, rest = random(3)
-    c = [float(alpha(level, form)) for level in levels]
-    rest = rest * levels[step + 1]
-    start = c[step] * clean + levels[step] * other
-    again = rebuild(start, c[step + 1] * clean + rest, clean, other, levels, step, form)
+    c = [float(alpha(level, form)) for level in sigmas]
+    rest = rest * sigmas[step + 1]
+    start = c[step] * clean + sigmas[step] * other
+    again = rebuild(start, c[step + 1] * clean + rest, clean, other, sigmas, step, form)
     torch.testing.assert_close(again.stepped, c[step + 1] * other + rest)
-    scaled = rest * levels[step] / levels[step + 1] if step < 3 else start - c[step] * clean
+    scaled = rest * sigmas[step] / sigmas[step + 1] if step < 3 else start - c[step] * clean
     torch.testing.assert_close(again.start, c[step] * other + scaled)
 
 
 @pytest.mark.parametrize("form", NoiseForm)
 def test_the_codes_repeat_renews_the_holes_alone(form: NoiseForm):
-    levels = LEVELS[form]
+    sigmas = SIGMAS[form]
     start, stepped = random(2)
     holes = torch.zeros(1, 1, 3, 5, dtype=torch.bool)
     holes[..., 3:] = True
-    again = renew_holes(start, stepped, holes, levels, 2, form)
+    again = renew_holes(start, stepped, holes, sigmas, 2, form)
     assert torch.equal(again[..., :3], start[..., :3])
-    factor = magnitude(levels[2], form) / magnitude(levels[3], form) * std_ratio(levels, 2, form)
+    factor = magnitude(sigmas[2], form) / magnitude(sigmas[3], form) * std_ratio(sigmas, 2, form)
     torch.testing.assert_close(again[..., 3:], stepped[..., 3:] * factor)
 
 
 @pytest.mark.parametrize("form", NoiseForm)
 @pytest.mark.parametrize("step", [0, 2, 3])
 def test_a_step_without_noise_gets_that_of_ddim_in_its_holes(form: NoiseForm, step: int):
-    levels = LEVELS[form]
+    sigmas = SIGMAS[form]
     clean, averaged, own, noise = random(4)
     holes = torch.zeros(1, 1, 3, 5, dtype=torch.bool)
     holes[..., 3:] = True
-    c, sigma = alpha(levels[step], form), levels[step]
+    c, sigma = alpha(sigmas[step], form), sigmas[step]
     start = c * clean + sigma * own
-    again = renoise_holes(start, clean, averaged, holes, noise, levels, step, form)
+    again = renoise_holes(start, clean, averaged, holes, noise, sigmas, step, form)
     assert torch.equal(again[..., :3], start[..., :3])
     # DDIM at eta 1: of the noise that is left after the step, this fraction of the std is new.
-    then = alpha_bar(levels[step + 1], form)
-    new = ddim_std(levels, step, form) / (1 - then).sqrt() if then < 1 else torch.tensor(1.0)
+    then = alpha_bar(sigmas[step + 1], form)
+    new = ddim_std(sigmas, step, form) / (1 - then).sqrt() if then < 1 else torch.tensor(1.0)
     expected = c * averaged + sigma * ((1 - new**2).sqrt() * own + new * noise)
     torch.testing.assert_close(again[..., 3:], expected[..., 3:], rtol=1e-4, atol=1e-4)

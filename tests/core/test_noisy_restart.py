@@ -13,9 +13,13 @@ from stereo_core.noisy_restart import (
     filling_latent,
     std_ratio,
 )
+from stereo_core.video_presets import VideoPreset
 
 VE = torch.tensor([14.6, 7.0, 2.0, 0.5, 0.0], dtype=torch.float64)
 FLOW = torch.tensor([1.0, 0.8, 0.5, 0.2, 0.0], dtype=torch.float64)
+
+LEVELS = [float(50 - step) for step in range(51)]
+"""Noise to signal of any schedule of 50 steps."""
 
 
 def shares(form: NoiseForm) -> tuple[torch.Tensor, list[float], list[float]]:
@@ -66,16 +70,25 @@ def test_a_filling_keeps_the_dtype(dtype: torch.dtype):
 
 def test_the_restart_ends_at_the_nearest_step():
     settings = RestartSettings()
-    assert [settings.end(steps, 0, steps) for steps in (50, 20, 8, 14)] == [5, 2, 1, 1]
-    assert settings.end(50, 2, 10) == 5
-    assert RestartSettings(until=0.0).end(50, 25, 50) == 25
-    assert RestartSettings(until=1.0).end(50, 0, 50) == 50
+    assert [settings.end([1.0] * steps + [0.0], 0, steps) for steps in (50, 20, 8, 14)] == [5, 2, 1, 1]
+    assert settings.end(LEVELS, 2, 10) == 5
+    assert RestartSettings(until=0.0).end(LEVELS, 25, 50) == 25
+    assert RestartSettings(until=1.0).end(LEVELS, 0, 50) == 50
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_few_steps_restart_at_least_one_and_a_plan_of_ones_own_is_not_cut(steps: int):
+    settings = RestartSettings()
+    assert settings.end([1.0] * steps + [0.0], 0, steps) == 1 and settings.times(steps) == 7
+    preset = RestartSettings(preset=VideoPreset.LARGE)
+    assert (preset.times(steps), preset.times(25), preset.times(50), preset.times(100)) == (2, 4, 7, 7)
+    assert RestartSettings(1, preset=VideoPreset.LARGE).times(steps) == 1
 
 
 @pytest.mark.parametrize(("first", "last"), [(5, 50), (25, 50), (0, 4)])
 def test_a_restart_outside_the_schedule_is_refused(first: int, last: int):
-    with pytest.raises(ValueError, match=f"restart_until: 0.1 of 50 steps ends after step 5.*{first + 1} to {last}"):
-        RestartSettings().end(50, first, last)
+    with pytest.raises(ValueError, match=f"restart_until: the restart ends after step 5 of 50.*{first + 1} to {last}"):
+        RestartSettings().end(LEVELS, first, last)
 
 
 def test_settings_are_checked():

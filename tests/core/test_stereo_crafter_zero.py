@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from stereo_core.latent_shift import warp_latent
 from stereo_core.noise_forms import NoiseForm, alpha, alpha_bar
 from stereo_core.noisy_restart import RestartForm, RestartSettings, filling_latent
 from stereo_core.right_view import LeftView
+from stereo_core.schedules import noise_to_signal
 from stereo_core.seeds import Stream, make_generator
 from stereo_core.stereo_crafter_zero import CrafterSettings, plan_crafter, sample_right
 from stereo_core.trajectory import Trajectory
@@ -39,7 +42,7 @@ def record(form: NoiseForm) -> Trajectory:
 def sample(form: NoiseForm, settings: CrafterSettings, disparity: Tensor, pair: bool = False):
     trajectory, sigmas = record(form), SIGMAS[form]
     left = LeftView(trajectory, sigmas, trajectory.states[0], ViewShift(disparity, settings.shift), form)
-    plan = plan_crafter(settings, left.steps, left.first, [pair] * 10)
+    plan = plan_crafter(settings, noise_to_signal(sigmas, form), left.first, [pair] * 10)
     run = EulerStepper(sigmas, form)
     return sample_right(run, left, plan, settings, SEED), run, plan, trajectory
 
@@ -91,13 +94,13 @@ def literal(form: NoiseForm, settings: CrafterSettings, disparity: Tensor) -> Te
                 fillings[step] = filling_latent(x, noise, sigmas, step, form, restart.form)
     else:
         x = composed(0, x, 0.0)
-    repeats = {} if refine is None else refine.repeats(10, begun, 10)
+    repeats = {} if refine is None else refine.repeats(noise_to_signal(sigmas, form), begun)
     for step in range(begun, 10):
         if step not in repeats:
             x = stepped(x, step)
             continue
         now, then, generator = sigmas[step], sigmas[step + 1], make_generator(SEED, Stream.REFINE, step)
-        start, average = composed(step, x, refine.border_weight), None
+        start, average = composed(step, x, 0.0), None  # the border is cleaned in the restart alone
         for count in range(repeats[step]):
             denoised = gaussian_denoiser(start, now, form)
             weight = alpha_bar(now, form).sqrt()
@@ -184,11 +187,22 @@ def test_a_run_on_a_part_of_the_schedule_goes_by_the_whole():
     for first, last in ((0, 5), (5, 10)):
         part = sigmas[first : last + 1]
         left = LeftView(trajectory, part, trajectory.states[0], ViewShift(disparity, settings.shift), form)
-        # The first part ends before the last warp, which the settings are checked against.
-        each = settings if first else CrafterSettings(refine=RefineSettings(0.2, 0.4, 3, 3))
-        plan = plan_crafter(each, left.steps, left.first, [False] * (last - first))
-        x = sample_right(EulerStepper(part, form), left, plan, each, SEED, x)
-    assert x is not None and x.shape == whole.shape and x.isfinite().all()
+        plan = plan_crafter(settings, noise_to_signal(sigmas, form), left.first, [False] * (last - first))
+        x = sample_right(EulerStepper(part, form), left, plan, settings, SEED, x)
+    torch.testing.assert_close(x, whole)
+
+
+def test_every_part_takes_the_warps_that_lie_in_it():
+    settings, levels = CrafterSettings(RESTART, RefineSettings()), [float(20 - step) for step in range(21)]
+    whole = plan_crafter(settings, levels, 0, [False] * 20)
+    assert list(whole.repeats) == [6, 8, 10, 12, 14]
+    first = plan_crafter(settings, levels, 0, [False] * 10)
+    alone = CrafterSettings(refine=RefineSettings(restart_until=RESTART.until))
+    second = plan_crafter(alone, levels, 10, [False] * 10)
+    assert first.repeats | {10 + step: times for step, times in second.repeats.items()} == whole.repeats
+    with pytest.raises(ValueError, match=r"last_warp: .*before steps \[7, 9, 11, 13, 15\].* hold steps 16 to 20"):
+        plan_crafter(alone, levels, 15, [False] * 5)
+    assert plan_crafter(replace(settings, refine=None), levels, 0, [False] * 20).repeats == {}
 
 
 def test_a_schedule_that_skips_recorded_levels_is_refused():

@@ -200,8 +200,9 @@ def measure(host: dict[str, Any], shape: Shape, steps: int) -> None:
     for name, (views, seconds, memory) in found.items():
         rows.append([name, f"{views}", f"{seconds:.1f}", f"{seconds / (views * each):.2f}x", mebibytes(memory)])
     restart = RestartSettings()
-    first = restart.end(steps, 0, steps)
-    repeats = list(RefineSettings().repeats(steps, first, steps).values())
+    levels = [float(steps - step) for step in range(steps + 1)]  # of any noise: the paper's fractions are of the steps
+    first = restart.end(levels, 0, steps)
+    repeats = list(RefineSettings().repeats(levels, first).values())
     paper = steps + 2 * (restart.iterations * first + steps - first + sum(times - 1 for times in repeats))
     rows.insert(2, ["the paper's count", f"{paper}", f"{paper * each:.1f}", "1.00x", ""])
     print(f"### {shape.name}: latent {'x'.join(map(str, shape.latent))}, {steps} steps\n")

@@ -19,9 +19,10 @@ WIDGETS = {"max_disparity": 30.0, "convergence": 1.0, "exponent": 1.0}
 
 HOLES = {"fill": "left", "shift": "truncated", "mirror": True}
 """StereoCrafter-Zero's own."""
-RESTART = {"iterations": 3, "restart_until": 0.3, "form": "paper", **HOLES}
+RESTART = {"preset": "custom", "iterations": 3, "restart_until": 0.3, "form": "paper", **HOLES}
 REFINE = {
     "preset": "custom",
+    "restart_until": 0.3,
     "warp_every": 0.2,
     "last_warp": 0.6,
     "most_repeats": 3,
@@ -132,8 +133,9 @@ class Literal:
         def rescaling(i: int) -> float:
             return 1.0 if i == 0 or i == last - 1 else deviation(i) / deviation(i - 1)
 
-        def warped(i: int, filling: Tensor) -> Tensor:
-            filling = torch.where(border, share * left[i] + (1 - share) * filling, filling)  # Eq. 3
+        def warped(i: int, filling: Tensor, cleaned: bool = True) -> Tensor:
+            if cleaned:
+                filling = torch.where(border, share * left[i] + (1 - share) * filling, filling)  # Eq. 3
             return torch.where(mask, self._shift(left[i]), filling)  # Eq. 7
 
         def step(right: Tensor, i: int, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,7 +168,7 @@ class Literal:
             if i not in self.repeats:
                 right, _, _ = step(right, i, stream)
                 continue
-            right = start = warped(i, right)
+            right = start = warped(i, right, cleaned=self.code)  # the paper cleans in the restart alone
             again = self.repeated(i)
             for j in range(self.repeats[i]):
                 # The repeat that goes on has the noise of the left view, which is known: the same for both views.
