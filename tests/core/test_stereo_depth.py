@@ -37,9 +37,7 @@ def test_whole_columns_that_move_nothing_are_refused_with_the_least_that_does(
     form: ShiftForm, width: int, percent: float, convergence: float
 ):
     latent = (1, 4, width // 2, width)
-    with pytest.raises(
-        ValueError, match=f"^max_disparity: {percent:g} % moves nothing.*or it to"
-    ) as told:
+    with pytest.raises(ValueError, match=f"^max_disparity: {percent:g} % moves nothing.*or it to") as told:
         StereoDepth(ramp(), StereoGeometry(percent, convergence)).for_latent(latent, form=form)
     least = float(str(told.value).split("or it to ")[1].split(" ")[0])
     assert StereoDepth(ramp(), StereoGeometry(least, convergence)).for_latent(latent, form=form).any()
