@@ -89,7 +89,7 @@ class CrafterPlan(NamedTuple):
         """
         lines = []
         if self.restarted:
-            lines.append(f"restart: the first {self.restarted} of {self.whole} steps, {self.iterations} times")
+            lines.append(f"restart: {self.restarted} of {self.whole} steps, {self.iterations} times")
         if self.repeats:
             places = ", ".join(str(self.first + step) for step in self.repeats)
             times = ", ".join(str(each) for each in self.repeats.values())

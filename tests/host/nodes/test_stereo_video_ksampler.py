@@ -33,6 +33,8 @@ WIDGETS = {
     "fill": "left",
     "shift": "truncated",
     "mirror": True,
+    "temporal": False,
+    "switch_at_step": 2,
 }
 GEOMETRY = ("max_disparity", "convergence", "exponent")
 
@@ -76,12 +78,13 @@ def parts(host: dict[str, type], name: str, attention: str) -> Tensor:
     noise, latent, inner = RandomNoise.execute(5).args[0], {"samples": tiny.empty(name)}, tiny.inner("euler_ancestral")
     trajectory = host["Stereo_LeftTrajectory"].execute(noise, guider(model), inner, sigmas, latent, "full").args[2]
     geometry = [WIDGETS[key] for key in GEOMETRY]
-    chosen = [WIDGETS[key] for key in ("preset", "warp_every", "last_warp", "most_repeats", "fewest_repeats")]
+    chosen = [WIDGETS[key] for key in ("warp_every", "last_warp", "most_repeats", "fewest_repeats")]
+    holes = [WIDGETS[key] for key in ("fill", "shift", "mirror")]
     restart = host["Stereo_NoisyRestartSampler"].execute(
-        tiny.depth_step(), trajectory, *geometry, 2, 0.2, "paper", inner
+        tiny.depth_step(), trajectory, *geometry, "custom", 2, 0.2, "paper", *holes, inner
     )
     refine = host["Stereo_IterativeRefineSampler"].execute(
-        tiny.depth_step(), trajectory, *geometry, *chosen, "paper", "left", inner
+        tiny.depth_step(), trajectory, *geometry, "custom", 0.2, *chosen, "paper", *holes, inner
     )
     first = SamplerCustomAdvanced.execute(noise, guider(coupled), restart.args[0], sigmas[:2], latent).args[0]
     rest = DisableNoise.execute().args[0]
@@ -120,21 +123,22 @@ def test_the_result_is_a_whole_latent(ksample: Any):
     kept = dict(given)
     pair = ksample(latent=given)
     assert given == kept, "the input was changed"
-    assert pair.keys() == {"samples", "batch_index", "other"} and pair["batch_index"] == [4, 7, 4, 7]
+    assert pair.keys() == {"samples", "batch_index", "other", "stereo_pair"} and pair["batch_index"] == [4, 7, 4, 7]
     assert pair["samples"].shape == (4, 4, 4, 8)
 
 
 def test_an_empty_latent_takes_the_models_channels(ksample: Any):
     pair = ksample("wan", {"samples": torch.zeros(1, 4, 4, 8), "downscale_ratio_spacial": 8})
-    assert pair.keys() == {"samples", "batch_index"} and pair["samples"].shape == (2, 16, 1, 4, 8)
+    assert pair.keys() == {"samples", "batch_index", "stereo_pair"} and pair["samples"].shape == (2, 16, 1, 4, 8)
 
 
-@pytest.mark.parametrize(("preset", "share"), [("576x1024", 0.68), ("320x512", 0.88), ("256x256", 0.9)])
-def test_a_preset_is_the_papers_last_warp(ksample: Any, preset: str, share: float):
-    settings = {"steps": 10, "sampler_name": "euler"}
-    by_name = ksample(preset=preset, last_warp=0.2, **settings)["samples"]
-    assert torch.equal(by_name, ksample(last_warp=share, **settings)["samples"])
-    assert not torch.equal(by_name, ksample(last_warp=0.3, **settings)["samples"])
+@pytest.mark.parametrize(("preset", "restart", "last"), [("576x1024", 1, 7), ("320x512", 1, 9), ("256x256", 1, 9)])
+def test_a_preset_is_the_papers_noise(ksample: Any, preset: str, restart: int, last: int):
+    # Ten steps of this model have 14.6, 8.3, 5.1, 3.3, 2.3, 1.6, 1.16, 0.83, 0.57 and 0.34.
+    settings = {"steps": 10, "sampler_name": "euler", "most_repeats": 1, "fewest_repeats": 1}
+    by_name = ksample(preset=preset, **settings)["samples"]
+    written = {"restart_until": restart / 10, "last_warp": last / 10}
+    assert torch.equal(by_name, ksample(**written, **settings)["samples"])
 
 
 def test_a_recorded_left_view_is_used_as_it_is(ksample: Any, monkeypatch: pytest.MonkeyPatch):
@@ -145,9 +149,8 @@ def test_a_recorded_left_view_is_used_as_it_is(ksample: Any, monkeypatch: pytest
     monkeypatch.setattr(type(recorder), "sample", lambda *_: pytest.fail("the left view was sampled"))
     pair = ksample(trajectory=recorder.trajectory)["samples"]
     assert torch.equal(pair[:1], left) and tiny.error(pair, expected) < 1e-5
-    # The seed and the latent are the trajectory's own: others change the right view's noise alone.
-    other = ksample(trajectory=recorder.trajectory, seed=6)["samples"]
-    assert torch.equal(other[:1], left) and not torch.equal(other, pair)
+    # The seed is the trajectory's own.
+    assert torch.equal(ksample(trajectory=recorder.trajectory, seed=6)["samples"], pair)
 
 
 @pytest.mark.parametrize("name", ["sd15", "sd3"])
@@ -176,8 +179,8 @@ BAD = {
     "depth is 32x64": {"depth": torch.zeros(1, 64, 32, 3)},
     "depth holds 2 maps for 1 pictures": {"depth": torch.zeros(2, 32, 64, 3)},
     "dpm_fast chooses its own steps": {"sampler_name": "dpm_fast"},
-    "uni_pc needs two steps in a row": {"sampler_name": "uni_pc"},
     "last_warp: 0.1 of 5 steps": {"last_warp": 0.1, "restart_until": 0.4},
+    "temporal: .* has no separate attention over time": {"temporal": True, "attention": "left_query"},
     "fewest_repeats is 4 and most_repeats 3": {"fewest_repeats": 4},
     "restart_until: got 1.5": {"restart_until": 1.5},
     "restart_until: the restart takes all 5 steps": {"restart_until": 1.0},
@@ -191,6 +194,94 @@ def test_bad_input_is_refused_before_the_left_view_is_sampled(
     monkeypatch.setattr(tiny.load("sd15").model, "apply_model", lambda *_, **__: pytest.fail("the model was run"))
     with pytest.raises(ValueError, match=message):
         ksample(**BAD[message])
+
+
+def two_models(host: dict[str, type], steps: int, switch: int, first: Any, second: Any) -> Tensor:
+    """What two KSampler (Advanced) make of the left view, the second one with noise_seed 0."""
+    prompts, advanced = (tiny.conditioning("wan", 1), tiny.conditioning("wan", 2)), host["KSamplerAdvanced"]()
+    same = steps, WIDGETS["cfg"], "euler_ancestral", "simple", *prompts
+    half = advanced.sample(first, "enable", 5, *same, {"samples": tiny.empty("wan")}, 0, switch, "enable")[0]
+    return advanced.sample(second, "disable", 0, *same, half, switch, 10000, "disable")[0]["samples"]
+
+
+def test_two_models_take_over_from_each_other_as_two_ksamplers(host: dict[str, type], ksample: Any):
+    from comfy_extras.nodes_model_advanced import RescaleCFG
+
+    first = tiny.load("wan")
+    second = RescaleCFG().patch(first, 0.7)[0]
+    left = two_models(host, STEPS, 2, first, second)
+    for attention in ("none", "left_query"):
+        pair = ksample("wan", second_model=second, attention=attention)
+        assert torch.equal(pair["samples"][:1], left) and pair["samples"].shape[0] == 2
+        assert tiny.error(pair["samples"][1:], left) > 0.1
+    assert not torch.equal(left, ksample("wan")["samples"][:1]), "the second model must matter"
+
+
+@pytest.mark.parametrize("attention", ["none", "left_query"])
+@pytest.mark.parametrize("switch", [1, 2, 3, 4])
+def test_one_model_in_two_parts_takes_every_warp_of_the_whole(ksample: Any, attention: str, switch: int):
+    settings = {"attention": attention, "sampler_name": "euler"}
+    whole = ksample("wan", **settings)["samples"]
+    parts = ksample("wan", second_model=tiny.load("wan"), switch_at_step=switch, **settings)["samples"]
+    assert tiny.error(parts, whole) < 1e-5
+
+
+def test_a_second_model_follows_a_recorded_left_view(ksample: Any):
+    recorder = tiny.recorder("euler")
+    left, _ = tiny.sample("wan", recorder, tiny.empty("wan"), sigmas=STEPS, cfg=3.0, seed=5)
+    given = {"trajectory": recorder.trajectory, "sampler_name": "euler"}
+    pair = ksample("wan", second_model=tiny.load("wan"), **given)["samples"]
+    assert torch.equal(pair[:1], left) and tiny.error(pair, ksample("wan", **given)["samples"]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("switch", "message"), [(5, "switch_at_step: got 5. Set it from 1 to 4"), (1, "restart_until")]
+)
+def test_a_switch_that_leaves_a_part_without_steps_or_cuts_the_restart_is_refused(
+    ksample: Any, switch: int, message: str
+):
+    with pytest.raises(ValueError, match=message):
+        ksample(second_model=tiny.load("sd15"), switch_at_step=switch, restart_until=0.4)
+
+
+@pytest.mark.parametrize("name", ["svd"])
+def test_attention_over_time_is_coupled_on_request(ksample: Any, name: str):
+    settings = {"attention": "left_query", "depth": tiny.depth_step(2), "latent": {"samples": torch.zeros(2, 4, 4, 8)}}
+    off, on = (ksample(name, temporal=temporal, **settings)["samples"] for temporal in (False, True))
+    assert torch.equal(off[:2], on[:2]) and not torch.equal(off[2:], on[2:])
+
+
+@pytest.mark.parametrize(
+    ("widgets", "expected"),
+    [
+        # 5 steps for each view, one restarted once more, and warps before steps 2 to 4 taken 3, 3 and 2 times.
+        ({}, "16 evaluations of one view, 3.2 times a plain run of 5 steps"),
+        ({"attention": "left_query"}, "27 evaluations of one view, 5.4 times a plain run of 5 steps"),
+        # The estimate of the left view before each warp.
+        ({"shift": "sub_column"}, "20 evaluations of one view, 4.0 times a plain run of 5 steps"),
+        ({"shift": "sub_column", "sampler_name": "euler"}, "16 evaluations of one view, 3.2 times"),
+    ],
+)
+def test_the_cost_is_said_before_the_run_and_is_the_models(
+    host: dict[str, type], ksample: Any, widgets: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch
+):
+    import sys
+
+    package = host["Stereo_StereoVideoKSampler"].__module__.rsplit(".", 1)[0]
+    told: list[str] = []
+    monkeypatch.setattr(sys.modules[f"{package}.widgets.geometry"], "show_text", lambda _, text: told.append(text))
+    model, entries = tiny.load("sd15").model, []
+    apply = model.apply_model
+
+    def watch(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        entries.append(len(x))
+        assert told[-1].splitlines()[-1].startswith(expected)
+        return apply(x, *args, **kwargs)
+
+    monkeypatch.setattr(model, "apply_model", watch)
+    ksample(**widgets)
+    # With guidance each view is two entries.
+    assert sum(entries) == 2 * int(expected.split()[0])
 
 
 @pytest.mark.parametrize(("maps", "fits"), [(1, True), (3, True), (9, True), (5, False), (7, False), (8, False)])

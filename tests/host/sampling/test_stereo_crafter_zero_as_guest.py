@@ -166,8 +166,8 @@ def test_a_run_leaves_nothing_behind(trajectory: Any, ending: str):
         with pytest.raises(Stop):
             guide(sampler, fails)
     else:
-        with pytest.raises(ValueError, match="needs two steps"):
-            guide(video.both(trajectory, "uni_pc", **WIDGETS))
+        with pytest.raises(ValueError, match="last_warp: 0.3 of 6 steps is before step 3"):
+            guide(video.both(trajectory, **{**WIDGETS, "last_warp": 0.3}))
 
     assert torch.equal(torch.random.get_rng_state(), random), "the global random stream was used"
     assert torch.equal(guide(tiny.inner("euler")), before)
@@ -179,9 +179,13 @@ def test_a_run_leaves_nothing_behind(trajectory: Any, ending: str):
 REFUSALS = {
     "clip and depth": ("clip", {"depth": torch.zeros(2, 32, 64, 3)}, {}, "depth holds 2 maps for a clip of 9 frames"),
     "frames and depth": ("svd", {"depth": torch.zeros(3, 32, 64, 3)}, {}, "depth holds 3 maps for 2 pictures"),
-    "restart beyond the sigmas": ("sd15", {}, {"cut": 2}, "restart_until: 0.5 of 6 steps ends after step 3"),
-    "last warp beyond the sigmas": ("sd15", {"last_warp": 0.9}, {"cut": 5}, "last_warp: 0.9 of 6 steps is step 6"),
-    "last warp in the restart": ("sd15", {"last_warp": 0.3}, {}, "last_warp: 0.3 of 6 steps is step 3"),
+    "restart beyond the sigmas": ("sd15", {}, {"cut": 2}, "restart_until: the restart ends after step 3 of 6"),
+    "last warp in the restart": (
+        "sd15",
+        {"last_warp": 0.3},
+        {},
+        "last_warp: 0.3 of 6 steps is before step 3, and the restart ends",
+    ),
     "other sigmas": ("sd15", {}, {"sigmas": 5}, "trajectory: holds no state at noise level"),
     "other size": ("sd15", {}, {"samples": torch.zeros(1, 4, 4, 10)}, r"trajectory: holds a latent of \(1, 4, 4, 8\)"),
     "other count": ("sd15", {}, {"samples": torch.zeros(3, 4, 4, 8)}, r"trajectory: .*\(3, 4, 4, 8\)"),
@@ -193,7 +197,6 @@ REFUSALS = {
         "latent_image: .* A pair takes no new noise",
     ),
     "no step": ("sd15", {}, {"cut": 0}, "sigmas: the schedule has no step"),
-    "single steps": ("sd15", {"sampler": "uni_pc"}, {}, "uni_pc needs two steps in a row.*The left view is put back"),
 }
 
 
@@ -237,6 +240,43 @@ def test_nothing_connected_is_the_papers_sampler(trajectory: Any):
         assert build(trajectory, None).inner.sampler_function.__name__ == "sample_euler_ancestral"
 
 
-def test_a_preset_takes_the_place_of_the_last_warp(trajectory: Any):
-    for preset, share in (("576x1024", 0.68), ("320x512", 0.88), ("256x256", 0.9), ("custom", 0.5)):
-        assert video.refine(trajectory, preset=preset, last_warp=0.5).refinement.last_warp == share
+def test_uni_pc_takes_both_views():
+    trajectory, plain = video.record("sd15", "uni_pc", sigmas=STEPS)
+    pair, _ = tiny.sample("sd15", video.both(trajectory, "uni_pc", **WIDGETS), sigmas=STEPS)
+    assert torch.equal(pair[:1], plain) and pair.isfinite().all()
+
+
+def test_a_refining_sampler_as_its_sampler_is_both_in_one(trajectory: Any):
+    refining = video.refine(trajectory, **{name: WIDGETS[name] for name in ("warp_every", "last_warp")})
+    joined = video.restart(trajectory, refining, restart_until=0.5)
+    assert torch.equal(guide(joined), guide(video.both(trajectory, **WIDGETS)))
+
+
+@pytest.mark.parametrize("preset", ["576x1024", "custom"])
+def test_the_nodes_say_the_steps_that_a_schedule_gets(
+    host: dict[str, type], preset: str, monkeypatch: pytest.MonkeyPatch
+):
+    import sys
+
+    told: list[str] = []
+    tell = sys.modules[host["Stereo_NoisyRestartSampler"].__module__.rsplit(".", 1)[0] + ".widgets.geometry"]
+    monkeypatch.setattr(tell, "show_text", lambda _, text: told.append(text))
+    trajectory, _ = video.record("sd15", sigmas=STEPS)
+    refining = video.refine(trajectory, preset=preset, **{name: WIDGETS[name] for name in ("warp_every", "last_warp")})
+    guide(video.restart(trajectory, refining, preset=preset, restart_until=0.5))
+    assert (
+        told[-1].splitlines()[-3:]
+        == {
+            # Noise to signal is 14.6, 6.0, 2.9, 1.6, 0.93 and 0.49.
+            "576x1024": [
+                "restart: 1 of 6 steps, 2 times",
+                "warps after 2, 4 of 6 steps; the step that follows is taken 2, 1 times",
+                "8 evaluations of one view, 1.3 times a plain run of 6 steps",
+            ],
+            "custom": [
+                "restart: 3 of 6 steps, 3 times",
+                "warps after 4 of 6 steps; the step that follows is taken 3 times",
+                "14 evaluations of one view, 2.3 times a plain run of 6 steps",
+            ],
+        }[preset]
+    )
