@@ -165,14 +165,16 @@ def test_two_experts_share_one_schedule(studio: Any, mode: str):
     assert error(other[1:], pair[1:]) > 0.05, "the second expert was not used"
 
 
-def test_a_split_schedule_with_one_model_is_the_whole_one(studio: Any, recorded: Any):
+@pytest.mark.parametrize("cut", [2, 3, 4, 5])  # from where the restart ends to before the last warp
+def test_a_split_schedule_with_one_model_is_the_whole_one_with_every_warp(studio: Any, recorded: Any, cut: int):
     at, (_, whole) = studio("wan"), recorded("wan")
-    early, late = at.sigmas()[:3], at.sigmas()[2:]  # where the restart ends
+    early, late = at.sigmas()[: cut + 1], at.sigmas()[cut:]
     first_left, before = at.record(sigmas=early)
     _, joined = at.record(sigmas=late, latent={"samples": first_left}, before=before)
     expected = at.sample(at.both(whole), "left_query")["samples"]
-    first = at.sample(at.restart(joined), "left_query", early)
-    pair = at.sample(at.refine(joined), "left_query", late, first)["samples"]
+    refining = at.refine(joined)
+    first = at.sample(at.restart(joined, refining), "left_query", early)
+    pair = at.sample(refining, "left_query", late, first)["samples"]
     assert error(pair, expected) <= FLOAT_ERROR
 
 
@@ -181,7 +183,7 @@ def test_the_one_node_way_takes_clips(host: dict[str, type], studio: Any, name: 
     at, conditions = studio(name), [studio(name).family.conditioning(seed) for seed in (1, 2)]
     chosen = (5, 4, 3.0, "euler", "simple")
     plain = host["KSampler"]().sample(at.model, *chosen, *conditions, at.latent(), 1.0)[0]["samples"]
-    restart, refine = (1, 0.25), (0.25, 0.5, 2, 1, "paper", "left")
+    restart, refine = (1, 0.25), (0.25, 0.5, 2, 1, "paper", "left", "truncated", True, False, 2)
     widgets = (1.0, 30.0, 1.0, 1.0, "left_query", "custom", *restart, *refine)
     node = host["Stereo_StereoVideoKSampler"]
     pair = node.execute(at.model, *conditions, at.latent(), depth(name), *chosen, *widgets).args[0]["samples"]

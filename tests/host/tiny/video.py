@@ -23,9 +23,10 @@ VIDEO = ("svd", "wan", "wan_i2v", "ltxv", "hunyuan_video")
 WIDGETS = {"max_disparity": 30.0, "convergence": 1.0, "exponent": 1.0}
 HOLES = {"fill": "left", "shift": "truncated", "mirror": True}
 """StereoCrafter-Zero's own."""
-RESTART = {"iterations": 3, "restart_until": 0.25, "form": "paper", **HOLES}
+RESTART = {"preset": "custom", "iterations": 3, "restart_until": 0.25, "form": "paper", **HOLES}
 REFINE = {
     "preset": "custom",
+    "restart_until": 0.25,
     "warp_every": 0.125,
     "last_warp": 0.625,
     "most_repeats": 3,
