@@ -34,7 +34,7 @@ DEFAULTS = {
     "convergence": 0.3,
     "exponent": 1.0,
     "attention": "left_query",
-    "preset": "576x1024",
+    "preset": "custom",
     "iterations": 7,
     "restart_until": 0.1,
     "warp_every": 0.1,
@@ -45,8 +45,10 @@ DEFAULTS = {
     "fill": "background",
     "shift": "sub_column",
     "mirror": True,
+    "temporal": False,
+    "switch_at_step": 10,
 }
-"""Stereo Video KSampler's, the paper's throughout."""
+"""Stereo Video KSampler's, with the paper's fractions of the steps."""
 
 BRIEF = {"restart_until": 0.25, "iterations": 2, "most_repeats": 2, "fewest_repeats": 1}
 """Everything once, for memory: how often a step is taken does not change its peak."""
