@@ -17,7 +17,7 @@ from ..stereo_core.rendering import Quality, render_view
 from ..stereo_core.stereo_depth import one_for_each
 from .sampling.control_hints import PairedHint
 from .sampling.latents import expect_latent, is_pair
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import geometry_inputs, read_geometry, tell_disparity
 
 Conditioning = list[list[Any]]
 
@@ -126,7 +126,7 @@ class DepthConditioning(io.ComfyNode):
         shape = _left_shape(latent)
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         disparity = geometry.for_latent(shape)
-        show_disparity(cls, disparity)
+        tell_disparity(cls, disparity, geometry.width)
         views = [geometry.inverse_depth]
         if RightDepth(right_depth) is RightDepth.WARPED:
             left = one_for_each(geometry.inverse_depth, shape[0])

@@ -19,7 +19,7 @@ from .host import (
     expect_size_of_image,
     image_to_core,
 )
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import geometry_inputs, read_geometry, tell_disparity
 from .widgets.rendering import quality_input
 
 # Rows or columns by which a generated view may differ from the picture's shape: autoencoders crop that much.
@@ -104,7 +104,7 @@ class StereoComposite(io.ComfyNode):
         working = working_bytes(height, width, channels, Quality(quality)) + 16 * channels * height * width
         expect_memory_for_views("Stereo Composite", source, working)
         disparity = read_geometry(depth, max_disparity, convergence, exponent).for_pictures(frames)
-        show_disparity(cls, disparity)
+        tell_disparity(cls, disparity)
         right, holes = _render(
             source, disparity, generated, Quality(quality), ColorMatch(color_match), feather / 100 * width
         )

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from .checks import expect_shape
-from .warping import Warp
 
 # The fraction of a column's rows, in every frame, that must be empty for it to belong to the border.
 _NEARLY = 0.9
@@ -58,31 +57,27 @@ def clean_border(right: Tensor, left: Tensor, border: Tensor, weight: float) -> 
     return torch.where(border, left if weight == 1 else weight * left + (1 - weight) * right, right)
 
 
-def unrepeated(left: Tensor, warp: Warp) -> Tensor:
-    """Return what the holes of the right view take from the left one, without a value twice side by side.
+def unrepeated(left: Tensor, sources: Tensor) -> Tensor:
+    """Return what the holes of the right view take from the left one, without a column twice side by side.
 
-    A hole takes the left view's value at its own place. Beside a surface that moved by one column that very value
-    has landed next to the hole already; there the hole takes the left view's next value away from it, a mirror
-    image. Repeated columns make latent video models degenerate.
+    A hole takes the left view's value at its own place. Beside a surface that moved by one column that very column
+    has landed next to the hole already, or its noise has; there the hole takes the left view's next column away from
+    it, a mirror image. Repeated columns make latent video models degenerate.
 
     Args:
         left: (B, C, H, W) or (B, C, T, H, W), the left view.
-        warp: of ``left``, by ``latent_shift.warp_latent``.
+        sources: (B, 1, H, W) or (B, 1, T, H, W) int64, the left view's column that each column of the right view
+            shows, -1 for none; see ``ViewShift.sources``.
 
     Returns:
-        Values of ``left``'s shape; where ``warp`` is filled they mean nothing.
+        Values of ``left``'s shape; where the right view has a source they mean nothing.
 
     Source:
         The pitfall of StereoCrafter-Zero (Shi et al.), appendix C.4; the mirroring is ours.
     """
-    same_before = _equal_beside(left, warp, 1)
-    same_after = _equal_beside(left, warp, -1)
+    column = torch.arange(left.shape[-1], device=left.device)
+    same_before = sources.roll(1, -1) == column
+    same_after = sources.roll(-1, -1) == column
+    same_before[..., 0] = same_after[..., -1] = False  # the neighbour there is at the other end of the row
     away = torch.where(same_before, left.roll(1, -1), left.roll(-1, -1))
     return torch.where(same_before | same_after, away, left)
-
-
-def _equal_beside(left: Tensor, warp: Warp, by: int) -> Tensor:
-    """Where the filled neighbour, one column before (``by`` 1) or after (-1), shows what ``left`` has here."""
-    beside = (left == warp.image.roll(by, -1)).all(dim=1, keepdim=True) & warp.filled.roll(by, -1)
-    beside[..., 0 if by == 1 else -1] = False  # the neighbour there is at the other end of the row
-    return beside

@@ -120,7 +120,7 @@ class RightView:
         """Return what the holes start from before the first step."""
         left = self._left
         if HoleFill(fill) is HoleFill.LEFT:
-            return self._unrepeated(0, left.moved(self._run, 0, self._seed, keep=True))
+            return self._unrepeated(0)
         generator = make_generator(self._seed, Stream.HOLES)
         return left.shift.holes(left.x(0), fill, left.sigmas[left.first], left.form, generator)
 
@@ -128,12 +128,12 @@ class RightView:
         """Take over what the left view shows before ``step``; the holes keep ``x``, the border is cleaned."""
         warp = self._left.moved(self._run, step, self._seed, keep)
         if border_weight:
-            x = clean_border(x, self._unrepeated(step, warp), self._left.border, border_weight)
+            x = clean_border(x, self._unrepeated(step), self._left.border, border_weight)
         return torch.where(warp.filled, warp.image, x)
 
-    def _unrepeated(self, step: int, warp: Warp) -> Tensor:
+    def _unrepeated(self, step: int) -> Tensor:
         left = self._left.x(step)
-        return unrepeated(left, warp) if self._mirror else left
+        return unrepeated(left, self._left.shift.sources) if self._mirror else left
 
     def advance(self, x: Tensor, first: int, last: int, repeat: int = 0) -> Tensor:
         """Take steps; beside the left view, one at a time, where they need both."""

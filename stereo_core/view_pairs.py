@@ -104,7 +104,7 @@ class RightShifted:
     def follow(self, pair: Tensor, left: Tensor) -> Tensor:
         """See ``Pairing``."""
         here, right = pair.chunk(2)
-        missed = torch.where(self.shift.filled, self.shift.estimate(left - here), 0)
+        missed = torch.where(self.shift.filled, self.shift.difference(left - here), 0)
         return torch.cat([left, right + missed])
 
     def copies(self, values: Tensor, holes: Tensor) -> Tensor:

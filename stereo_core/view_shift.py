@@ -78,6 +78,11 @@ class ViewShift:
             self.filled = ~self._render(disparity)[1]
         self._background: Tensor | None = None
 
+    @property
+    def sources(self) -> Tensor:
+        """The left view's column whose values, or whose noise, each column shows; int64, -1 where there is none."""
+        return torch.where(self._copied & self.filled, self._landed, -1)
+
     def copies(self, values: Tensor, holes: Tensor) -> Tensor:
         """Move noise, a mask or a noisy latent by whole columns.
 
@@ -92,9 +97,15 @@ class ViewShift:
 
     def estimate(self, denoised: Tensor) -> Tensor:
         """Move a denoised latent, (B, ...) to (B, ...), as exactly as the form has it; holes are filled from behind."""
+        if self.form is ShiftForm.SUB_COLUMN and self._estimates is not None:
+            return self._estimates(denoised)
+        return self.difference(denoised)
+
+    def difference(self, latent: Tensor) -> Tensor:
+        """Move a latent that is no picture, as the difference of two, (B, ...) to (B, ...): never through a VAE."""
         if self.form is not ShiftForm.SUB_COLUMN:
-            return self.copies(denoised, self.background(denoised))
-        return self._render(denoised)[0] if self._estimates is None else self._estimates(denoised)
+            return self.copies(latent, self.background(latent))
+        return self._render(latent)[0]
 
     def right(
         self,

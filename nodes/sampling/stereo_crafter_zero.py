@@ -63,7 +63,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
                 "sigmas, and connect its trajectory."
             )
         if HoleFill(settings.fill) is HoleFill.ZEROS:
-            raise ValueError("fill: zeros leave flat holes, which break video models. Use left or noise.")
+            raise ValueError("fill: zeros leave flat holes, which break video models. Use background.")
         if isinstance(sampler, StereoCrafterZeroSampler):
             sampler, settings = sampler.inner, replace(settings, refine=sampler.settings.refine)
         self.inner = expect_steppable(sampler)

@@ -7,6 +7,7 @@ import torch
 
 from stereo_core.borders import border_columns, clean_border, unrepeated
 from stereo_core.latent_shift import warp_latent
+from stereo_core.view_shift import ShiftForm, ViewShift
 
 
 def filled(*empty: int, rows: int = 10, width: int = 8) -> torch.Tensor:
@@ -60,8 +61,9 @@ def test_another_shape_is_named():
 @pytest.mark.parametrize("shape", [(2, 4, 3, 9), (1, 4, 2, 3, 9)])
 def test_no_shift_repeats_a_column(shift: int, shape: tuple[int, ...]):
     left = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    warp = warp_latent(left, torch.full((shape[0], 1, *shape[2:]), float(shift)))
-    right = torch.where(warp.filled, warp.image, unrepeated(left, warp))
+    disparity = torch.full((shape[0], 1, *shape[2:]), float(shift))
+    warp, sources = warp_latent(left, disparity), ViewShift(disparity, ShiftForm.ROUNDED).sources
+    right = torch.where(warp.filled, warp.image, unrepeated(left, sources))
     assert not (right[..., 1:] == right[..., :-1]).all(dim=-2).any()
     if abs(shift) != 1:
         assert torch.equal(right, torch.where(warp.filled, warp.image, left))
@@ -76,6 +78,15 @@ def test_nothing_is_repeated_beside_a_surface(behind: int, front: int):
     left = torch.randn(1, 4, 5, 16, generator=torch.Generator().manual_seed(1))
     disparity = torch.full((1, 1, 5, 16), float(behind))
     disparity[..., 1:4, 5:11] = front
-    warp = warp_latent(left, disparity)
-    right = torch.where(warp.filled, warp.image, unrepeated(left, warp))
+    warp, sources = warp_latent(left, disparity), ViewShift(disparity, ShiftForm.ROUNDED).sources
+    right = torch.where(warp.filled, warp.image, unrepeated(left, sources))
     assert not (right[..., 1:] == right[..., :-1]).all(dim=1).any()
+
+
+@pytest.mark.parametrize("shift", [0.7, 0.9, 1.2, -0.9])
+def test_no_noise_is_repeated_where_a_surface_moves_by_about_a_column(shift: float):
+    left = torch.arange(16.0).expand(1, 1, 2, 16)
+    moved = ViewShift(torch.full((1, 1, 2, 16), shift), ShiftForm.SUB_COLUMN)
+    holes = unrepeated(left, moved.sources)
+    noise = torch.where(moved.filled, moved.copies(left, holes), holes)[0, 0, 0]
+    assert (noise[1:] != noise[:-1]).all() and not moved.filled.all()

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereo_core.view_pairs import renew_right, replace_left, start_pair
+from stereo_core.view_pairs import RightShifted, renew_right, replace_left, start_pair
+from stereo_core.view_shift import ShiftForm, ViewShift
 
 SHAPES = [(1, 4, 6, 9), (3, 2, 5, 16), (2, 2, 3, 4, 7)]
 
@@ -96,6 +97,17 @@ def test_without_disparity_the_views_are_equal(shift_both: bool):
     source = state((2, 4, 5, 6))
     pair = start_pair(source, torch.zeros_like(source), torch.zeros(2, 1, 5, 6), shift_both)
     assert torch.equal(pair, torch.cat([source, source]))
+
+
+def test_what_the_left_view_missed_is_moved_into_the_right_one_and_never_through_a_vae():
+    here, right, left = (state((1, 4, 3, 8), seed) for seed in range(3))
+    flat = ViewShift(torch.zeros(1, 1, 3, 8), ShiftForm.SUB_COLUMN, estimates=lambda latent: latent + 5)
+    followed = RightShifted(flat).follow(torch.cat([here, right]), left)
+    torch.testing.assert_close(followed, torch.cat([left, right + left - here]))
+    disparity = torch.full((1, 1, 3, 8), 2.0)
+    moved = RightShifted(ViewShift(disparity, ShiftForm.ROUNDED)).follow(torch.cat([here, right]), left)
+    torch.testing.assert_close(moved[1:, ..., :6], (right[..., :6] + (left - here)[..., 2:]))
+    assert torch.equal(moved[1:, ..., 6:], right[..., 6:]), "holes are the right view's own"
 
 
 def test_replay_replaces_the_left_view_alone():
