@@ -297,8 +297,9 @@ def test_the_maps_must_be_of_the_models_frames(ksample: Any, maps: int, fits: bo
 
 @pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("attention", ["none", "left_query"])
+@pytest.mark.parametrize("models", [1, 2])
 def test_progress_counts_the_left_view_and_every_iteration_once(
-    ksample: Any, attention: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
+    ksample: Any, models: int, attention: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
 ):
     import latent_preview
 
@@ -311,7 +312,8 @@ def test_progress_counts_the_left_view_and_every_iteration_once(
     monkeypatch.setattr(
         latent_preview, "prepare_callback", lambda *_: lambda step, _x0, _x, total: seen.append((step, total))
     )
-    ksample(attention=attention, trajectory=trajectory)
+    second = tiny.load("sd15") if models == 2 else None
+    ksample(attention=attention, trajectory=trajectory, second_model=second, switch_at_step=3)
     # 5 steps, 1 of them restarted once more, warps before steps 2 to 4 taken 3, 3 and 2 times.
     planned = STEPS + 1 + 2 + 2 + 1 + (0 if recorded else STEPS)
     assert seen == [(step, planned) for step in range(planned)]
