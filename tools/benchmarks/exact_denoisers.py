@@ -23,7 +23,7 @@ def cosines(size: int) -> Tensor:
 def cosines_at(columns: Tensor, size: int) -> Tensor:
     """The cosine modes of a row of ``size`` columns at real ``columns`` (N,): (size, N) float64."""
     modes = torch.arange(size, dtype=torch.float64)[:, None]
-    scale = torch.where(modes == 0, math.sqrt(1 / size), math.sqrt(2 / size))
+    scale = torch.where(modes == 0, 1.0, 2.0).double().div(size).sqrt()
     return scale * torch.cos(math.pi / size * modes * (columns.double() + 0.5))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,13 +19,14 @@ from stereo_core.trajectory import Trajectory
 from stereo_core.view_shift import HoleFill, ShiftForm
 
 from .exact_denoisers import ObjectPrior, cosines_at, from_modes, object_rows, one_over_f
-from .exact_stepper import karras
+from .exact_stepper import ExactStepper, karras
 from .stereo_variants import Variant, make_right
 from .table import print_table
 
-SIZE, FRAMES, STEPS, PICTURES, CLIPS = (16, 64), 5, 30, 48, 16
+SIZE, FRAMES, STEPS, PICTURES, CLIPS = (16, 64), 5, 30, 48, 12
 TEXTURE = 0.25  # its std; object and background are 2 apart
 GEOMETRY = StereoGeometry(max_disparity=350 / 64, convergence=0.5)  # 1.75 columns before and behind the screen
+HEADER = ["hole", "left edge", "right edge", "visible"]
 
 
 class Truth(NamedTuple):
@@ -32,7 +34,7 @@ class Truth(NamedTuple):
 
     Attributes:
         right: (B, 1, ...) like the left view; holes hold the background's -1.
-        visible: (B, 1, ..., W) boolean, what the left view shows, but for a column on either side of the edges.
+        visible: (B, 1, ...) boolean, what the left view shows, but for a column on either side of the edges.
         hole: the same, what the object hides from it.
         edges: (B, 2) columns of the object.
     """
@@ -44,7 +46,7 @@ class Truth(NamedTuple):
 
 
 class Left(NamedTuple):
-    """Left views sampled from the prior, and what is asked of them."""
+    """Left views with their paths from noise, and what is asked of them."""
 
     path: Trajectory
     depth: StereoDepth
@@ -52,82 +54,112 @@ class Left(NamedTuple):
 
 
 def main() -> None:
-    """Print both tables."""
-    print("### An object of +1 before a background of -1\n")
+    """Print the tables of pictures and of clips."""
     asked = GEOMETRY.max_disparity / 200 * SIZE[1]
+    print("### An object of +1 before a background of -1\n")
     print(
         f"Exact denoiser of upright objects of any place and width with 1/f texture (std {TEXTURE}), latent "
-        f"{SIZE[1]}x{SIZE[0]}, {PICTURES} pictures drawn from it, {STEPS} steps of Euler's method (Karras). Asked: the "
-        f"object {asked:+.2f} columns, the background {-asked:+.2f}. Hole: its mean, where -1 is right. Edges: how much "
-        "further than asked they moved, in columns; the right one is the hole's. Visible: root mean square error.\n"
+        f"{SIZE[1]}x{SIZE[0]}, {PICTURES} pictures of it, {STEPS} steps (Karras). Asked: the object {asked:+.2f} "
+        f"columns, the background {-asked:+.2f}. Hole: its mean, where -1 is right. Edges: how much further than asked "
+        "they moved, in columns; the hole lies beside the right one. Visible: root mean square error.\n"
     )
+    print_table(["shift, fill", "renewals", *HEADER], list(picture_rows()))
+    print(f"StereoCrafter-Zero, {CLIPS} clips of {FRAMES} frames:\n")
+    print_table(["shift, fill", "", *HEADER], list(clip_rows()))
+
+
+def picture_rows() -> Iterator[list[str]]:
+    """StereoDiffusion's rows."""
     prior = ObjectPrior(one_over_f(SIZE, TEXTURE))
-    left = make_left(prior, PICTURES, SIZE)
-    renewed = [Variant(shift=shift, mask_every=every) for shift in ShiftForm for every in (0, 0.2, 0.1, 1 / STEPS)]
-    filled = [Variant(fill=fill) for fill in HoleFill if fill is not Variant().fill]
-    rows = [measure(prior, left, variant) for variant in (*renewed, *filled)]
-    header = ["shift, fill", "renewals", "hole", "left edge", "right edge", "visible"]
-    print_table(header, rows)
-    print(f"Clips: {CLIPS} of {FRAMES} frames, StereoCrafter-Zero.\n")
-    clips = ObjectPrior(one_over_f((FRAMES, *SIZE), TEXTURE))
-    left = make_left(clips, CLIPS, (FRAMES, *SIZE))
+    left = inverted_left(prior, PICTURES, SIZE)
+    forms = [Variant(shift=form) for form in ShiftForm]
+    fills = [Variant(fill=fill) for fill in HoleFill if fill is not Variant().fill]
+    renewed = [replace(form, mask_every=every) for form in forms for every in (0, 0.2, 0.1, 1 / STEPS)]
+    for variant in [*renewed, *fills]:
+        yield [variant.name, f"{variant.renewals(STEPS)}", *measure(prior, left, variant)]
+    flow = inverted_left(prior, PICTURES, SIZE, NoiseForm.FLOW)
+    name, renewals = Variant().name, f"{Variant().renewals(STEPS)}"
+    yield [f"{name}, flow form", renewals, *measure(prior, flow, Variant(), NoiseForm.FLOW)]
+    sampled = ancestral_left(prior, PICTURES, SIZE)
+    for variant in forms:
+        yield [f"{variant.name}, Euler ancestral", renewals, *measure(prior, sampled, variant, ancestral=True)]
+
+
+def clip_rows() -> Iterator[list[str]]:
+    """StereoCrafter-Zero's rows."""
+    prior = ObjectPrior(one_over_f((FRAMES, *SIZE), TEXTURE))
+    left = inverted_left(prior, CLIPS, (FRAMES, *SIZE))
     restart, refine = RestartSettings(), RefineSettings()
-    rows = []
-    for base in [*(Variant(shift=shift) for shift in ShiftForm), *filled]:
-        for name, way in {
-            "restart": replace(base, restart=restart),
-            "refinement": replace(base, refine=refine),
-            "both": replace(base, restart=restart, refine=refine),
-        }.items():
-            row = measure(clips, left, way)
-            rows.append([row[0], name, *row[2:]])
-    print_table(["shift, fill", "", *header[2:]], rows)
+    ways = {"restart": (restart, None), "refinement": (None, refine), "both": (restart, refine)}
+    fills = [Variant(fill=fill) for fill in HoleFill if fill is not Variant().fill]
+    for base in [*(Variant(shift=form) for form in ShiftForm), *fills]:
+        for name, (first, later) in ways.items():
+            yield [base.name, name, *measure(prior, left, replace(base, restart=first, refine=later))]
 
 
-def make_left(prior: ObjectPrior, entries: int, size: tuple[int, ...]) -> Left:
-    """Draw left views from the prior, objects in the middle, and walk the sampler's way back to their noise."""
-    width, entry = size[-1], torch.arange(entries, dtype=torch.float64)
-    begin = width // 4 + entry * 2.75 % (width // 8)  # at every fraction of a column that the prior knows
-    edges = torch.stack([begin, begin + width // 4 + entry * 1.25 % (width // 8)], dim=1)
-    noise = torch.randn(entries, 1, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    texture = from_modes(noise * prior.power.sqrt())
-    picture = texture + object_rows(edges, width).view(entries, *[1] * len(size), width)
-    sigmas = karras(STEPS)
-    path = invert(lambda x, sigma: prior.denoise(x, sigma, NoiseForm.VE), picture, sigmas, float(sigmas[-2]), refine=8)
-    centre = torch.arange(width) + 0.5
-    inside = (centre >= edges[:, :1]) & (centre < edges[:, 1:])
-    maps = inside.double()[:, None, None].expand(-1, 1, size[-2], -1)
-    return Left(path, StereoDepth(maps, GEOMETRY), true_right(picture, edges))
-
-
-def true_right(left: Tensor, edges: Tensor) -> Truth:
-    """Move object, background and the texture on both, each by its exact disparity."""
-    width, columns = left.shape[-1], torch.arange(left.shape[-1], dtype=torch.float64)
-    near, far = GEOMETRY.disparity(torch.tensor([[[[1.0, 0.0]]]]), width).flatten().double().tolist()
-    shape = (len(left), 1, *[1] * (left.ndim - 3), width)
-    texture = (left - object_rows(edges, width).view(shape)) @ cosines_at(columns, width).T
-    front, behind = (texture @ cosines_at(columns + shift, width) for shift in (near, far))
-    covered = ((object_rows(edges - near, width) + 1) / 2).view(shape)
-    right = covered * (1 + front) + (1 - covered) * (behind - 1)
-    begin, end = (edges[:, i].view(-1, *[1] * (left.ndim - 1)) for i in (0, 1))
-    source = columns + far  # a column of the right view's background covers source to source + 1 of the left one
-    hidden = (source + 1 > begin) & (source < end) & (covered == 0)
-    beside_edge = ((columns + near + 0.5 - begin).abs() < 1.5) | ((columns + near + 0.5 - end).abs() < 1.5)
-    beside_edge |= (source + 0.5 - end).abs() < 1.5
-    inside = (source >= 0) & (source <= width - 1)
-    visible = ((covered == 1) | ((covered == 0) & ~hidden & inside)) & ~beside_edge
-    return Truth(right, visible.expand(left.shape), hidden.expand(left.shape), edges - near)
-
-
-def measure(prior: ObjectPrior, left: Left, variant: Variant) -> list[str]:
-    """Make the right views; return the table's row."""
+def measure(
+    prior: ObjectPrior, left: Left, variant: Variant, form: NoiseForm = NoiseForm.VE, ancestral: bool = False
+) -> list[str]:
+    """Make the right views; return the figures of the table's row."""
     path, truth = left.path, left.truth
     size = path.states[0].shape
     disparity = left.depth.for_latent((*size[:2], *size[-2:]), form=variant.shift)
     if len(size) == 5:
         disparity = disparity.unsqueeze(2).expand(-1, -1, size[2], -1, -1)
-    right = make_right(variant, prior.denoise, path, disparity)
-    begin, end = (prior.find_edges(right) - truth.edges).mean(0).tolist()
+    right = make_right(variant, prior.denoise, path, disparity, form=form, ancestral=ancestral)
+    begin, end = (truth.edges - prior.find_edges(right)).mean(0).tolist()
     error = (right - truth.right)[truth.visible].square().mean().sqrt()
-    figures = [f"{right[truth.hole].mean():+.2f}", f"{-begin:+.2f}", f"{-end:+.2f}", f"{error:.3f}"]
-    return [variant.name, f"{variant.renewals(STEPS)}", *figures]
+    return [f"{right[truth.hole].mean():+.2f}", f"{begin:+.2f}", f"{end:+.2f}", f"{error:.3f}"]
+
+
+def inverted_left(prior: ObjectPrior, entries: int, size: tuple[int, ...], form: NoiseForm = NoiseForm.VE) -> Left:
+    """Draw left views from the prior, objects in the middle, and walk Euler's way back to their noise."""
+    width, entry = size[-1], torch.arange(entries, dtype=torch.float64)
+    begin = width // 4 + entry * 2.75 % (width // 8)  # at every fraction of a column that the prior knows
+    edges = torch.stack([begin, begin + width // 4 + entry * 1.25 % (width // 8)], dim=1)
+    picture = from_modes(_noise(entries, size) * prior.power.sqrt())
+    picture += object_rows(edges, width).view(entries, *[1] * len(size), width)
+    sigmas = karras(STEPS)
+    if form is NoiseForm.FLOW:
+        sigmas = sigmas / (1 + sigmas)  # as much noise to the picture
+    path = invert(lambda x, sigma: prior.denoise(x, sigma, form), picture, sigmas, float(sigmas[-2]), refine=8)
+    return _asked(path, edges)
+
+
+def ancestral_left(prior: ObjectPrior, entries: int, size: tuple[int, ...]) -> Left:
+    """Sample left views with Euler ancestral, and read from each where its object lies."""
+    sigmas = karras(STEPS)
+    path = ExactStepper(prior.denoise, sigmas, ancestral=True).record(_noise(entries, size) * sigmas[0])
+    return _asked(path, prior.find_edges(path.states[-1]))
+
+
+def _noise(entries: int, size: tuple[int, ...]) -> Tensor:
+    return torch.randn(entries, 1, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def _asked(path: Trajectory, edges: Tensor) -> Left:
+    """Make the depth maps, 1 where the middle of a column lies on the object."""
+    picture = path.states[-1]
+    middle = torch.arange(picture.shape[-1]) + 0.5
+    inside = (middle >= edges[:, :1]) & (middle < edges[:, 1:])
+    maps = inside.double()[:, None, None].expand(-1, 1, picture.shape[-2], -1)
+    return Left(path, StereoDepth(maps, GEOMETRY), true_right(picture, edges))
+
+
+def true_right(left: Tensor, edges: Tensor) -> Truth:
+    """Move object, background and the texture on both, each by its exact disparity."""
+    width = left.shape[-1]
+    columns = torch.arange(width, dtype=torch.float64)
+    near, far = GEOMETRY.disparity(torch.tensor([[[[1.0, 0.0]]]]), width).flatten().double().tolist()
+    row = (len(left), 1, *[1] * (left.ndim - 3), width)
+    texture = (left - object_rows(edges, width).view(row)) @ cosines_at(columns, width).T
+    front, behind = (texture @ cosines_at(columns + shift, width) for shift in (near, far))
+    covered = ((object_rows(edges - near, width) + 1) / 2).view(row)
+    right = covered * (1 + front) + (1 - covered) * (behind - 1)
+    begin, end = (edges[:, side].view(-1, *[1] * (left.ndim - 1)) for side in (0, 1))
+    source = columns + far  # a column of the right view's background covers source to source + 1 of the left one
+    hidden = (source + 1 > begin) & (source < end) & (covered == 0)
+    middles = ((columns + near, begin), (columns + near, end), (source, end))
+    beside_edge = torch.stack([(middle + 0.5 - edge).abs() < 1.5 for middle, edge in middles]).any(0)
+    visible = (source >= 0) & (source <= width - 1) & ~hidden & ~beside_edge
+    return Truth(right, visible.expand(left.shape), hidden.expand(left.shape), edges - near)

@@ -59,10 +59,11 @@ def make_right(
     left: Trajectory,
     disparity: Tensor,
     seed: int = 0,
+    form: NoiseForm = NoiseForm.VE,
     ancestral: bool = False,
     estimates: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Make the right view of a known left one, in the VE form.
+    """Make the right view of a known left one.
 
     Args:
         variant: the way.
@@ -70,13 +71,14 @@ def make_right(
         left: the left view's path.
         disparity: (B, 1, H, W) or (B, 1, T, H, W) columns; whole ones for the whole forms.
         seed: of all noise that is drawn.
+        form: of the left view's path.
         ancestral: Euler ancestral in place of Euler's method.
         estimates: the shift in the picture.
 
     Returns:
         (B, ...) like the left view.
     """
-    start, form = left.states[0], NoiseForm.VE
+    start = left.states[0]
     shift = ViewShift(disparity, variant.shift, estimates if variant.in_picture else None)
     run = ExactStepper(denoise, left.sigmas, form, ancestral, seed, left)
     if variant.restart is None and variant.refine is None:
