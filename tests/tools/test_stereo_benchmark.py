@@ -161,11 +161,12 @@ def test_a_pair_is_never_denoised_by_what_it_taught():
 
 def test_the_true_right_view_has_no_error():
     case = make_case([scene(0), scene(1)], 0, COLOURS, 64, lambda _: gaussian())
-    visible, _, border, _ = quality(case, case.latent.encode(case.right))
-    assert min(visible, border) > 80
+    visible, _, border, _, detail = quality(case, case.latent.encode(case.right))
+    assert min(visible, border) > 80 and detail == pytest.approx(1)
+    assert quality(case, torch.zeros_like(case.left))[-1] == 0
     case = case._replace(right=case.picture.roll(-2, -1))  # what two columns of disparity make of it
     path = Trajectory(SIGMAS, tuple(case.left + sigma * torch.ones_like(case.left) for sigma in SIGMAS.float()))
-    visible, _, border, _ = quality(case, make_right(Variant(), case.denoise, path, case.disparity))
+    visible, _, border, *_ = quality(case, make_right(Variant(), case.denoise, path, case.disparity))
     assert visible > 30 > border
 
 

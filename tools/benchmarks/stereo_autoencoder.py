@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from statistics import fmean
 
@@ -28,28 +29,36 @@ SIZE, ROWS = 512, 256
 GEOMETRY = StereoGeometry()
 
 
-def main() -> None:
-    """Print one table, where the weights lie beside the project."""
-    print("### A real autoencoder\n")
-    if not WEIGHTS.is_dir():
-        print("Left out: the tiny autoencoder of FLUX.2 is not in data/weights/taef2 beside the project.\n")
-        return
+def submit(pool: Executor) -> Callable[[], None]:
+    """Begin to measure; return what prints the table, where the weights lie beside the project."""
+    found = pool.submit(autoencoder_rows) if WEIGHTS.is_dir() else None
+
+    def show() -> None:
+        print("### A real autoencoder\n")
+        if found is None:
+            print("Left out: the tiny autoencoder of FLUX.2 is not in data/weights/taef2 beside the project.\n")
+            return
+        print(
+            "The tiny autoencoder of FLUX.2 (32 channels at 8 pixels a column; the host packs them to 128 at 16), "
+            f"photographs of the pairs above, {SIZE}x{ROWS}, {GEOMETRY.max_disparity:g} % and convergence "
+            f"{GEOMETRY.convergence:g}. No diffusion: the clean latent is shifted and decoded. PSNR in dB against the "
+            "photograph rendered from its pixels, on what the left view shows and in holes.\n"
+        )
+        print_table(["shift", "pixels a column", "visible", "holes"], found.result())
+
+    return show
+
+
+def autoencoder_rows() -> list[list[str]]:
+    """The table's rows, means of all photographs."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         load_host(find_host(), Path(folder))
         coder = TinyAutoencoder(WEIGHTS)
-        scenes = load_scenes(SIZE)
-        found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for scene in scenes:
+        for scene in load_scenes(SIZE):
             for name, figures in measure(coder, scene):
                 found.setdefault(name, []).append(figures)
-    print(
-        "The tiny autoencoder of FLUX.2 (32 channels at 8 pixels a column; the host packs them to 128 at 16), left "
-        f"photographs of {len(scenes)} pairs, {SIZE}x{ROWS}, {GEOMETRY.max_disparity:g} % and convergence "
-        f"{GEOMETRY.convergence:g}. No diffusion: the clean latent is shifted and decoded. PSNR in dB against the "
-        "photograph rendered from its pixels, on what the left view shows and in holes.\n"
-    )
-    rows = [[*name, *(f"{fmean(column):.2f}" for column in zip(*rest, strict=True))] for name, rest in found.items()]
-    print_table(["shift", "pixels a column", "visible", "holes"], rows)
+    return [[*name, *(f"{fmean(column):.2f}" for column in zip(*rest, strict=True))] for name, rest in found.items()]
 
 
 class TinyAutoencoder:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import torch
@@ -11,16 +11,13 @@ from torch import Tensor
 
 from stereo_core.geometry import StereoGeometry
 from stereo_core.inversion import invert
-from stereo_core.iterative_refinement import RefineSettings
 from stereo_core.noise_forms import NoiseForm
-from stereo_core.noisy_restart import RestartSettings
 from stereo_core.stereo_depth import StereoDepth
 from stereo_core.trajectory import Trajectory
-from stereo_core.view_shift import HoleFill, ShiftForm
 
 from .exact_denoisers import ObjectPrior, cosines_at, from_modes, object_rows, one_over_f
 from .exact_stepper import ExactStepper, karras
-from .stereo_variants import Variant, make_right
+from .stereo_variants import Variant, by_fill, by_form, crafted, make_right, renewed
 from .table import print_table
 
 SIZE, FRAMES, STEPS, PICTURES, CLIPS = (16, 64), 5, 30, 48, 12
@@ -53,48 +50,49 @@ class Left(NamedTuple):
     truth: Truth
 
 
-def main() -> None:
-    """Print the tables of pictures and of clips."""
-    asked = GEOMETRY.max_disparity / 200 * SIZE[1]
-    print("### An object of +1 before a background of -1\n")
-    print(
-        f"Exact denoiser of upright objects of any place and width with 1/f texture (std {TEXTURE}), latent "
-        f"{SIZE[1]}x{SIZE[0]}, {PICTURES} pictures of it, {STEPS} steps (Karras). Asked: the object {asked:+.2f} "
-        f"columns, the background {-asked:+.2f}. Hole: its mean, where -1 is right. Edges: how much further than asked "
-        "they moved, in columns; the hole lies beside the right one. Visible: root mean square error.\n"
-    )
-    print_table(["shift, fill", "renewals", *HEADER], list(picture_rows()))
-    print(f"StereoCrafter-Zero, {CLIPS} clips of {FRAMES} frames:\n")
-    print_table(["shift, fill", "", *HEADER], list(clip_rows()))
+def submit(pool: Executor) -> Callable[[], None]:
+    """Begin to measure; return what prints the tables of pictures and of clips."""
+    found = [pool.submit(picture_rows), pool.submit(clip_rows)]
+
+    def show() -> None:
+        asked = GEOMETRY.max_disparity / 200 * SIZE[1]
+        print("### An object of +1 before a background of -1\n")
+        print(
+            f"Exact denoiser of upright objects of any place and width with 1/f texture (std {TEXTURE}), latent "
+            f"{SIZE[1]}x{SIZE[0]}, {PICTURES} pictures of it, {STEPS} steps (Karras). Asked: the object {asked:+.2f} "
+            f"columns, the background {-asked:+.2f}. Hole: its mean, where -1 is right. Edges: how much further than "
+            "asked they moved, in columns; the hole lies beside the right one. Visible: root mean square error.\n"
+        )
+        print_table(["shift, fill", "renewals", *HEADER], found[0].result())
+        print(f"StereoCrafter-Zero, {CLIPS} clips of {FRAMES} frames:\n")
+        print_table(["shift, fill", "", *HEADER], found[1].result())
+
+    return show
 
 
-def picture_rows() -> Iterator[list[str]]:
+def picture_rows() -> list[list[str]]:
     """StereoDiffusion's rows."""
     prior = ObjectPrior(one_over_f(SIZE, TEXTURE))
-    left = inverted_left(prior, PICTURES, SIZE)
-    forms = [Variant(shift=form) for form in ShiftForm]
-    fills = [Variant(fill=fill) for fill in HoleFill if fill is not Variant().fill]
-    renewed = [replace(form, mask_every=every) for form in forms for every in (0, 0.2, 0.1, 1 / STEPS)]
-    for variant in [*renewed, *fills]:
-        yield [variant.name, f"{variant.renewals(STEPS)}", *measure(prior, left, variant)]
-    flow = inverted_left(prior, PICTURES, SIZE, NoiseForm.FLOW)
-    name, renewals = Variant().name, f"{Variant().renewals(STEPS)}"
-    yield [f"{name}, flow form", renewals, *measure(prior, flow, Variant(), NoiseForm.FLOW)]
+    left, flow = (inverted_left(prior, PICTURES, SIZE, form) for form in (NoiseForm.VE, NoiseForm.FLOW))
     sampled = ancestral_left(prior, PICTURES, SIZE)
-    for variant in forms:
-        yield [f"{variant.name}, Euler ancestral", renewals, *measure(prior, sampled, variant, ancestral=True)]
+
+    def row(variant: Variant, left: Left, note: str = "", form: NoiseForm = NoiseForm.VE, draw: bool = False):
+        return [variant.name + note, f"{variant.renewals(STEPS)}", *measure(prior, left, variant, form, draw)]
+
+    return [
+        *(row(variant, left) for variant in renewed(by_form(), 0, 0.2, 0.1, 1 / STEPS)),
+        *(row(variant, left) for variant in by_fill()),
+        row(Variant(), flow, ", flow form", NoiseForm.FLOW),
+        *(row(variant, sampled, ", Euler ancestral", draw=True) for variant in by_form()),
+    ]
 
 
-def clip_rows() -> Iterator[list[str]]:
+def clip_rows() -> list[list[str]]:
     """StereoCrafter-Zero's rows."""
     prior = ObjectPrior(one_over_f((FRAMES, *SIZE), TEXTURE))
     left = inverted_left(prior, CLIPS, (FRAMES, *SIZE))
-    restart, refine = RestartSettings(), RefineSettings()
-    ways = {"restart": (restart, None), "refinement": (None, refine), "both": (restart, refine)}
-    fills = [Variant(fill=fill) for fill in HoleFill if fill is not Variant().fill]
-    for base in [*(Variant(shift=form) for form in ShiftForm), *fills]:
-        for name, (first, later) in ways.items():
-            yield [base.name, name, *measure(prior, left, replace(base, restart=first, refine=later))]
+    ways = ((base.name, name, way) for base in [*by_form(), *by_fill()] for name, way in crafted(base).items())
+    return [[*names, *measure(prior, left, way)] for *names, way in ways]
 
 
 def measure(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -20,10 +20,14 @@ from stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
 
 from .exact_stepper import Denoise, ExactStepper
 
+DEFAULTS = ShiftSettings()
+
 
 @dataclass(frozen=True)
 class Variant:
     """How the right view is made; ``restart`` or ``refine`` make it StereoCrafter-Zero, else it is StereoDiffusion.
+
+    What is not given is the nodes' default.
 
     Attributes:
         shift: how noisy latents are moved.
@@ -34,10 +38,10 @@ class Variant:
         in_picture: the estimate is moved by ``estimates`` instead of in the latent.
     """
 
-    shift: ShiftForm = ShiftForm.SUB_COLUMN
-    fill: HoleFill = HoleFill.BACKGROUND
-    mask_every: float = 0.2
-    shift_at: float = 0.2
+    shift: ShiftForm = DEFAULTS.shift
+    fill: HoleFill = DEFAULTS.fill
+    mask_every: float = DEFAULTS.mask_every
+    shift_at: float = DEFAULTS.shift_at
     restart: RestartSettings | None = None
     refine: RefineSettings | None = None
     in_picture: bool = False
@@ -51,6 +55,31 @@ class Variant:
     def renewals(self, steps: int) -> int:
         """How often the right view is renewed after the shift."""
         return len(ShiftSettings(shift_at=self.shift_at, mask_every=self.mask_every).schedule(steps).renew)
+
+
+def by_form() -> list[Variant]:
+    """Every form of the shift, the default fill."""
+    return [Variant(shift=form) for form in ShiftForm]
+
+
+def by_fill() -> list[Variant]:
+    """Every fill but the default one."""
+    return [Variant(fill=fill) for fill in HoleFill if fill is not DEFAULTS.fill]
+
+
+def crafted(base: Variant) -> dict[str, Variant]:
+    """StereoCrafter-Zero's stages around a shift and a fill, by name."""
+    restart, refine = RestartSettings(), RefineSettings()
+    return {
+        "restart": replace(base, restart=restart),
+        "refinement": replace(base, refine=refine),
+        "both": replace(base, restart=restart, refine=refine),
+    }
+
+
+def renewed(variants: Iterable[Variant], *every: float) -> list[Variant]:
+    """Each variant with every fraction of the schedule between two renewals."""
+    return [replace(variant, mask_every=fraction) for variant in variants for fraction in every]
 
 
 def make_right(
