@@ -66,7 +66,7 @@ def shift_inputs(advanced: bool) -> list[io.Input]:
             step=0.01,
             advanced=advanced,
             tooltip="Fraction of the steps between two renewals of what both views show, from the left view; 0 = never."
-            "\nStereoDiffusion takes 0.2, 10 of 50 steps. More often: the views agree better.",
+            "\nStereoDiffusion takes 0.2, 10 of 50 steps. More often: the views agree better, at no cost.",
         ),
         io.Boolean.Input(
             "shift_both",

@@ -21,8 +21,7 @@ SHAPES = [(1, 4, 3, 8), (2, 4, 3, 8), (1, 4, 2, 3, 8)]
     ("steps", "shift", "renew"),
     [(50, 10, (20, 30, 40)), (20, 4, (8, 12, 16)), (8, 2, (4, 6)), (4, 1, (2, 3)), (1, 0, ())],
 )
-def test_the_defaults_are_the_papers_at_any_number_of_steps(steps: int, shift: int, renew: tuple[int, ...]):
-    assert ShiftSettings().schedule(steps) == (shift, renew)
+def test_presets_are_the_papers_at_any_number_of_steps(steps: int, shift: int, renew: tuple[int, ...]):
     assert all(settings.schedule(steps) == (shift, renew) for settings in PUBLISHED.values())
 
 
@@ -142,7 +141,10 @@ def test_a_replayed_left_view_follows_its_trajectory(drawn: bool):
     states = tuple(normal(1, 4, 3, 8, seed=10 + step) for step in range(11))
     noise = (NoiseRecord(0, "sample_euler_ancestral", draws_noise=True),) if drawn else ()
     run = EulerStepper(sigmas, NoiseForm.VE)
-    trajectory, settings = Trajectory(sigmas, states, noise), ShiftSettings(fill=HoleFill.LEFT, shift=ShiftForm.ROUNDED)
+    trajectory, settings = (
+        Trajectory(sigmas, states, noise),
+        ShiftSettings(0.2, HoleFill.LEFT, 0.2, shift=ShiftForm.ROUNDED),
+    )
     pair = sample_pair(run, x, sigmas, whole(disparity), NoiseForm.VE, settings, 0, trajectory)
     assert torch.equal(pair[:1], states[-1]) and run.asked == []
     warp = warp_latent(states[2], disparity)
@@ -157,10 +159,11 @@ def test_a_replayed_left_view_follows_its_trajectory(drawn: bool):
     assert [piece[:2] for piece in run.pieces] == [(step, step + 1) for step in range(2, 10)]
     # Where noise was drawn on the way, the path does not tell the estimate: the model is asked once for each shift.
     run = EulerStepper(sigmas, NoiseForm.VE)
-    sample_pair(run, x, sigmas, exact(disparity), NoiseForm.VE, ShiftSettings(), 0, trajectory)
+    sample_pair(run, x, sigmas, exact(disparity), NoiseForm.VE, ShiftSettings(mask_every=0.2), 0, trajectory)
     assert run.asked == ([2, 4, 6, 8] if drawn else [])
 
 
 def test_the_plan_says_where_the_pair_is_edited():
-    assert plan_pair(ShiftSettings(), 10, replayed=False) == (2, (4, 6, 8), (2, 4, 6, 8, 10))
+    assert plan_pair(ShiftSettings(mask_every=0.2), 10, replayed=False) == (2, (4, 6, 8), (2, 4, 6, 8, 10))
+    assert plan_pair(ShiftSettings(), 20, replayed=False).renew == (6, 8, 10, 12, 14, 16, 18)
     assert plan_pair(ShiftSettings(mask_every=0), 4, replayed=True).cuts == (1, 2, 3, 4)
