@@ -262,16 +262,16 @@ def test_bad_settings_are_refused(loaded, couple, name: str, settings: dict[str,
         couple(loaded(name), "left_kv", **settings)
 
 
-def test_joint_attention_is_reckoned_with(loaded, couple, monkeypatch: pytest.MonkeyPatch):
+def test_joint_attention_counts_in_the_memory_estimate(loaded, couple, monkeypatch: pytest.MonkeyPatch):
     import comfy.model_base
 
     areas: list[int] = []
 
-    def reckon(_: Any, shape: list[int], **__: Any) -> float:
+    def estimate(_: Any, shape: list[int], **__: Any) -> float:
         areas.append(shape[-1])
         return 0
 
-    monkeypatch.setattr(comfy.model_base.BaseModel, "memory_required", reckon)
+    monkeypatch.setattr(comfy.model_base.BaseModel, "memory_required", estimate)
     for mode, widest in {"left_kv": 12, "left_query": 12, "joint": 14, "right_joint": 14}.items():
         areas.clear()
         Run(FLUX)(couple(loaded("flux"), mode))
