@@ -41,7 +41,7 @@ def test_the_host_makes_the_pair_of_the_benchmark(family: str, form: NoiseForm, 
     sigmas = tiny.schedule(family, STEPS)
     run = ExactStepper(PRIOR.denoise, sigmas, form)
     shift = ViewShift(1.6 * depth[..., :1].movedim(-1, 1), ShiftForm.SUB_COLUMN)
-    settings = ShiftSettings(fill=fill)
+    settings = ShiftSettings(tiny.WIDGETS["shift_at"], fill, tiny.WIDGETS["mask_every"])
     expected = sample_pair(run, shown[0], sigmas, RightShifted(shift), form, settings, SEED)
     assert tiny.error(model.model.process_latent_in(pair), expected) <= 2e-5
     assert tiny.error(*expected.chunk(2)) > 0.1
