@@ -98,7 +98,7 @@ def _rows(scenes: list[Scene], index: int) -> Iterator[Row]:
 
     case = make_case(scenes, index, COLOURS, COLUMNS, LocalPatches)
     path = noisy(case)
-    ways = [*renewed([Variant()], 0.05), *renewed(by_form(), 0.1, 0.2, 0.0), *renewed(by_fill(), 0.1)]
+    ways = [*renewed([Variant()], 0.0, 0.05), *renewed(by_form(), 0.2, 0.1), *renewed(by_fill(), 0.1)]
     yield from _measure(_PATCHES, case, ways, path)
     yield _PATCHES, ("no diffusion: rendered", ""), quality(case, render_view(case.left, case.disparity).image)
     yield from _crafted(_CRAFTED_PATCHES, case, Variant(), path)
