@@ -19,7 +19,7 @@ from tools.benchmarks.exact_stepper import ExactStepper, karras
 from tools.benchmarks.linear_latents import COLOURS, HAAR
 from tools.benchmarks.photograph_cases import SIZE, make_case
 from tools.benchmarks.scenes import Scene
-from tools.benchmarks.stereo_photos import quality
+from tools.benchmarks.stereo_photos import mean_rows, quality
 from tools.benchmarks.stereo_variants import Variant, make_right
 
 
@@ -176,3 +176,9 @@ def gaussian():
             return gaussian_denoiser(x, sigma, form, 0.0, 1.0)
 
     return Sure()
+
+
+def test_a_mean_is_of_the_pairs_that_have_the_figure():
+    rows = [("table", ("way", "3"), (1.0, float("nan"))), ("table", ("way", "3"), (2.0, 4.0))]
+    assert mean_rows(rows) == [["way", "3", "1.50", "4.00"]]
+    assert mean_rows(rows[:1]) == [["way", "3", "1.00", "nan"]]

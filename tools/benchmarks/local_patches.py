@@ -12,6 +12,7 @@ from torch import Tensor
 from stereo_core.noise_forms import NoiseForm, alpha
 
 REMEMBERED = 4096  # patches of one size, drawn from all; twice as many denoise better by 2 %
+_AT_ONCE = 512  # places; the weights of more would be fetched from the system and given back every time
 COMPONENTS = 48  # directions in which patches are told apart; in the others they are one Gaussian
 
 
@@ -82,8 +83,9 @@ class _Bank:
         told = self._known.shape[1]
         variances = torch.cat([spread * self._variances[:told], self._variances[told:]])
         precision = 1 / (variances[:told] + sigma**2)
-        scores = torch.addmm(-(self._known.square() @ precision) / 2, seen[:, :told] * precision, self._known.T)
-        nearest = scores.softmax(-1) @ self._known
+        offset = -(self._known.square() @ precision) / 2
+        parts = (seen[:, :told] * precision).split(_AT_ONCE)
+        nearest = torch.cat([torch.addmm(offset, p, self._known.T).softmax(-1) @ self._known for p in parts])
         kept = variances / (variances + sigma**2)
         seen = seen * kept
         seen[:, :told] += (1 - kept[:told]) * nearest

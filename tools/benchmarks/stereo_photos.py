@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from statistics import fmean
@@ -70,16 +71,22 @@ def submit(pool: Executor) -> Callable[[], None]:
         pairs = [pair.result() for pair in found]
         for title, header in TABLES.items():
             print(f"{title}\n")
-            print_table(header, _means(row for rows in pairs for row in rows if row[0] == title))
+            print_table(header, mean_rows(row for rows in pairs for row in rows if row[0] == title))
 
     return show
 
 
-def _means(rows: Iterable[Row]) -> list[list[str]]:
+def mean_rows(rows: Iterable[Row]) -> list[list[str]]:
+    """The rows of one table, the means of all pairs."""
     figures: dict[tuple[str, ...], list[tuple[float, ...]]] = {}
     for _, name, measured in rows:
         figures.setdefault(name, []).append(measured)
-    return [[*name, *(f"{fmean(c):.2f}" for c in zip(*all_, strict=True))] for name, all_ in figures.items()]
+    return [[*name, *(f"{_mean(c):.2f}" for c in zip(*all_, strict=True))] for name, all_ in figures.items()]
+
+
+def _mean(column: Iterable[float]) -> float:
+    """Of the pairs that have the figure: the holes of some are a column wide, without a neighbour."""
+    return fmean([figure for figure in column if not math.isnan(figure)] or [math.nan])
 
 
 def measure_pair(index: int) -> list[Row]:
