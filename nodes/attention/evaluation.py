@@ -22,11 +22,13 @@ class SelfAttention:
         references: how many of these, again the last, belong to reference pictures given with the prompt.
         queries: how many query tokens are still to come. The host may split a layer into several calls; further calls
             in the same block are attention to text.
+        first: the picture's tokens come first instead, and text after them.
     """
 
     image_tokens: int
     references: int = 0
     queries: float = math.inf
+    first: bool = False
 
     def shared(self, queries: int, keys: int) -> tuple[int, int] | None:
         """Account for one call of attention, and return which of its keys the views share.
@@ -41,7 +43,8 @@ class SelfAttention:
         if self.queries <= 0:
             return None
         self.queries -= queries
-        return keys - self.image_tokens, keys - self.references
+        start = 0 if self.first else keys - self.image_tokens
+        return start, start + self.image_tokens - self.references
 
 
 @dataclass(slots=True)
