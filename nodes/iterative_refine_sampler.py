@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import comfy.samplers
 from comfy_api.latest import io
@@ -23,6 +24,7 @@ from .widgets.restart_refine import (
     restart_until_input,
     sampler_input,
 )
+from .widgets.shift import vae_input
 
 
 class IterativeRefineSampler(io.ComfyNode):
@@ -52,6 +54,7 @@ class IterativeRefineSampler(io.ComfyNode):
                 # the right view's holes, and the steps
                 *hole_inputs(),
                 sampler_input(),
+                vae_input("each warp"),
             ],
             outputs=[
                 io.Sampler.Output(
@@ -84,11 +87,12 @@ class IterativeRefineSampler(io.ComfyNode):
         shift: str,
         mirror: bool,
         sampler: object | None = None,
+        vae: Any = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         refine = refine_settings(preset, restart_until, warp_every, last_warp, most_repeats, fewest_repeats, form)
         settings = CrafterSettings(None, refine, HoleFill(fill), ShiftForm(shift), mirror)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
-        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings, partial(tell_disparity, cls))
+        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings, partial(tell_disparity, cls), vae)
         return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

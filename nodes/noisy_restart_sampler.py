@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import comfy.samplers
 from comfy_api.latest import io
@@ -23,6 +24,7 @@ from .widgets.restart_refine import (
     restart_inputs,
     sampler_input,
 )
+from .widgets.shift import vae_input
 
 
 class NoisyRestartSampler(io.ComfyNode):
@@ -49,6 +51,7 @@ class NoisyRestartSampler(io.ComfyNode):
                 # the right view's holes, and the steps
                 *hole_inputs(),
                 sampler_input("An Iterative Refine Sampler here refines after the restart, in the same run."),
+                vae_input("each warp"),
             ],
             outputs=[
                 io.Sampler.Output(
@@ -78,11 +81,12 @@ class NoisyRestartSampler(io.ComfyNode):
         shift: str,
         mirror: bool,
         sampler: object | None = None,
+        vae: Any = None,
     ) -> io.NodeOutput:
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         restart = RestartSettings(iterations, restart_until, RestartForm(form), VideoPreset(preset))
         settings = CrafterSettings(restart, None, HoleFill(fill), ShiftForm(shift), mirror)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
-        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings, partial(tell_disparity, cls))
+        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings, partial(tell_disparity, cls), vae)
         return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))

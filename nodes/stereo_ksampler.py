@@ -13,12 +13,13 @@ from ..stereo_core.geometry import StereoGeometry
 from ..stereo_core.stereo_diffusion import PUBLISHED, PUBLISHED_GEOMETRY, ShiftPreset, ShiftSettings
 from ..stereo_core.trajectory import Trajectory
 from ..stereo_core.view_shift import HoleFill, ShiftForm
+from .sampling.caches import tell_caches
 from .sampling.ksampler_pair import sample_picture_pair
 from .sampling.ksampler_run import plan_ksampler
 from .widgets.attention import attention_input, chosen_mode
 from .widgets.geometry import geometry_inputs, read_depth, show_disparity
 from .widgets.ksampler import ksampler_inputs
-from .widgets.shift import shift_inputs
+from .widgets.shift import shift_inputs, vae_input
 from .widgets.sockets import TRAJECTORY
 
 
@@ -73,12 +74,7 @@ class StereoKSampler(io.ComfyNode):
                     tooltip="x of the left view at all noise levels, from DDIM Inversion with the same steps and "
                     "scheduler.\nThe left view follows it exactly, to make the right view of a given picture.",
                 ),
-                io.Vae.Input(
-                    "vae",
-                    optional=True,
-                    tooltip="The model's VAE: shifts the decoded picture by the full depth map, in place of the "
-                    "latent.\nIt runs at the shift and at each renewal. Only with shift sub_column.",
-                ),
+                vae_input("the shift and at each renewal"),
             ],
             outputs=[
                 io.Latent.Output(display_name="stereo", tooltip="All left entries first, then all right ones."),
@@ -125,6 +121,7 @@ class StereoKSampler(io.ComfyNode):
         plain = plan_ksampler(
             model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
         )
-        shown = show_disparity(cls, plain.disparity(model, geometry, settings.shift), geometry.width)
+        disparity = plain.disparity(model, geometry, settings.shift)
+        shown = show_disparity(cls, disparity, geometry.width, tell_caches(model.model_options))
         mode = chosen_mode(attention)
         return io.NodeOutput(sample_picture_pair(model, plain, geometry, settings, mode, trajectory, vae), ui=shown)

@@ -14,7 +14,7 @@ from ..stereo_core.trajectory import Trajectory
 from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.stereo_diffusion import StereoDiffusionSampler
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity, tell_disparity
-from .widgets.shift import shift_inputs
+from .widgets.shift import shift_inputs, vae_input
 from .widgets.sockets import TRAJECTORY
 
 
@@ -51,12 +51,7 @@ class StereoShiftSampler(io.ComfyNode):
                     tooltip="x of the left view at all noise levels, from DDIM Inversion on the same sigmas.\n"
                     "The left view follows it exactly, to make the right view of a given picture.",
                 ),
-                io.Vae.Input(
-                    "vae",
-                    optional=True,
-                    tooltip="The model's VAE: shifts the decoded picture by the full depth map, in place of the "
-                    "latent.\nIt runs at the shift and at each renewal. Only with shift sub_column.",
-                ),
+                vae_input("the shift and at each renewal"),
             ],
             outputs=[
                 io.Sampler.Output(

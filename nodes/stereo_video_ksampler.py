@@ -27,6 +27,7 @@ from .widgets.restart_refine import (
     refine_settings,
     restart_inputs,
 )
+from .widgets.shift import vae_input
 from .widgets.sockets import TRAJECTORY
 
 
@@ -107,6 +108,7 @@ class StereoVideoKSampler(io.ComfyNode):
                     tooltip="x of the left view at all noise levels, from Left Trajectory or DDIM Inversion with the "
                     "same steps and scheduler.\nWithout it, this node samples the left view first.",
                 ),
+                vae_input("each warp"),
             ],
             outputs=[
                 io.Latent.Output(display_name="stereo", tooltip="All left entries first, then all right ones."),
@@ -154,6 +156,7 @@ class StereoVideoKSampler(io.ComfyNode):
         second_model: ModelPatcher | None = None,
         # the left view
         trajectory: Trajectory | None = None,
+        vae: Any = None,
     ) -> io.NodeOutput:
         settings = CrafterSettings(
             RestartSettings(iterations, restart_until, RestartForm(form), VideoPreset(preset)),
@@ -170,7 +173,7 @@ class StereoVideoKSampler(io.ComfyNode):
         )
         mode = chosen_mode(attention)
         second = None if second_model is None else Expert(second_model, switch_at_step)
-        pair = ClipPair(model, plain, geometry, settings, mode, trajectory, temporal, second)
+        pair = ClipPair(model, plain, geometry, settings, mode, trajectory, temporal, second, vae)
         disparity = plain.disparity(model, geometry, settings.shift)
         shown = show_disparity(cls, disparity, geometry.width, pair.describe())
         return io.NodeOutput(pair.sample(), ui=shown)

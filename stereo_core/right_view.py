@@ -147,6 +147,7 @@ class RightView:
         """Take the first steps over and over, each time with the holes that the last iteration left."""
         left = self._left
         fillings: list[Tensor | None] = [x, *[None] * (steps - 1)]
+        again = settings.iterations > 1
         for iteration in range(settings.iterations):
             if iteration:
                 self._run.count_repeats(steps)
@@ -155,7 +156,7 @@ class RightView:
             for step in range(steps):
                 held, fillings[step] = fillings[step], None
                 x = x if held is None else held
-                x = self.advance(self.compose(step, x, settings.border_weight, keep=True), step, step + 1)
+                x = self.advance(self.compose(step, x, settings.border_weight, keep=again), step, step + 1)
                 if iteration < settings.iterations - 1:
                     noise = torch.randn(x.shape, generator=generator).to(x)
                     place = left.first + step

@@ -17,10 +17,13 @@ from ...stereo_core.stereo_diffusion import ShiftSettings
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_shift import ShiftForm
 from ..attention.model_patch import couple_views
+from ..attention.windows import expect_whole_batch
 from ..host import noise_form
+from .caches import tell_caches
 from .host_samplers import expect_steppable, takes_noise
 from .ksampler_run import PlainRun
 from .latents import make_pair_latent
+from .picture_shift import expect_vae_fits
 from .recording import RecordingSampler
 from .replay import ReplayStart
 from .stereo_crafter_zero import StereoCrafterZeroSampler
@@ -82,6 +85,7 @@ class ClipPair:
         settings: what is done to the right view.
         temporal: couple attention over time as well.
         second: takes over from ``model``; ``None`` for one model throughout.
+        vae: of the models, to shift in the picture; ``None`` shifts the latent itself.
     """
 
     model: ModelPatcher
@@ -92,6 +96,7 @@ class ClipPair:
     trajectory: Trajectory | None = None
     temporal: bool = False
     second: Expert | None = None
+    vae: Any = None
 
     def plan(self) -> CrafterPlan:
         """Return what will be done.
@@ -100,6 +105,7 @@ class ClipPair:
             ValueError: what cannot work.
         """
         expect_steppable(self.plain.sampler)
+        expect_vae_fits(self.vae, self.settings.shift)
         expect_schedule(self.plain.sigmas)
         steps = len(self.plain.sigmas) - 1
         if self.second is not None:
@@ -112,14 +118,20 @@ class ClipPair:
                 self.settings.restart.end(self._levels(), 0, self.second.switch)
         self.plain.disparity(self.model, self.depth, self.settings.shift)  # raises where the depth does not fit
         hinted = any("control" in values for _, values in (*self.plain.positive, *self.plain.negative))
-        return plan_crafter(self.settings, self._levels(), 0, [hinted or self.attention is not None] * steps)
+        paired = hinted or self.attention is not None
+        if paired:
+            for model in self._models():
+                expect_whole_batch(model.model_options)
+        return plan_crafter(self.settings, self._levels(), 0, [paired] * steps)
 
     def describe(self) -> str:
         """Say in lines for people what will be done, and what it costs."""
         plan, known = self.plan(), self.trajectory
         draws = takes_noise(self.plain.sampler) if known is None else known.draws_noise
         estimates = plan.warps(made=True) if draws and self.settings.shift is ShiftForm.SUB_COLUMN else 0
-        return plan.describe(estimates + (0 if known is not None else len(plan.by_pair)))
+        lines = [plan.describe(estimates + (0 if known is not None else len(plan.by_pair)))]
+        lines += (tell_caches(model.model_options) for model in self._models())
+        return "\n".join(dict.fromkeys(filter(None, lines)))
 
     def sample(self) -> dict[str, Any]:
         """Return the LATENT of both views, (2B, ...).
@@ -129,16 +141,15 @@ class ClipPair:
         """
         plan, steps = self.plan(), len(self.plain.sigmas) - 1
         couple = partial(couple_views, mode=self.attention, temporal=self.temporal)
-        models = [self.model, *([] if self.second is None else [self.second.model])]
-        coupled = [couple(model) for model in models]
+        coupled = [couple(model) for model in self._models()]
         done, planned = 0, steps + plan.again + (steps if self.trajectory is None else 0)
         trajectory = self.trajectory
         if trajectory is None:
-            trajectory, done = self._record(models, planned), steps
+            trajectory, done = self._record(self._models(), planned), steps
         latent = self.plain.latent
         for part, model in zip(self._parts(), coupled, strict=True):
             settings = self._settings_of(part)
-            sampler = StereoCrafterZeroSampler(self.plain.sampler, self.depth, trajectory, settings)
+            sampler = StereoCrafterZeroSampler(self.plain.sampler, self.depth, trajectory, settings, vae=self.vae)
             if self.trajectory is not None and part.start == 0:
                 sampler = ReplayStart(sampler, trajectory)
             latent = {**latent, "samples": self._run(part, latent)(model, sampler, done=done, planned=planned)}
@@ -154,6 +165,9 @@ class ClipPair:
             latent = {**latent, "samples": samples}
             trajectory = recorder.trajectory if trajectory is None else trajectory.followed_by(recorder.trajectory)
         return trajectory
+
+    def _models(self) -> list[ModelPatcher]:
+        return [self.model, *([] if self.second is None else [self.second.model])]
 
     def _parts(self) -> list[slice]:
         """Which steps each model takes."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management
+import comfy.samplers
 import torch
 from comfy.latent_formats import LatentFormat
 from torch import Tensor
@@ -13,6 +14,36 @@ from torch import Tensor
 from ...stereo_core.frame_matching import match_frames, resize_nearest
 from ...stereo_core.rendering import Quality, render_view
 from ...stereo_core.stereo_depth import StereoDepth, one_for_each
+from ...stereo_core.view_shift import ShiftForm, ViewShift
+from .pairs import load_again
+
+
+def expect_vae_fits(vae: Any, form: ShiftForm) -> None:
+    """Raise ``ValueError`` where a VAE is given for a shift by whole columns."""
+    if vae is not None and form is not ShiftForm.SUB_COLUMN:
+        raise ValueError(
+            f"vae: the picture is shifted exactly, and shift is {form.value}. "
+            "Set shift to sub_column and preset to custom, or disconnect vae."
+        )
+
+
+def make_shift(
+    disparity: Tensor, form: ShiftForm, vae: Any, depth: StereoDepth, guider: comfy.samplers.CFGGuider
+) -> ViewShift:
+    """Return the shift of a run.
+
+    Args:
+        disparity: (B, 1, H, W) or (B, 1, T, H, W) columns of the latent, on the run's device.
+        form: how noisy latents are moved.
+        vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
+        depth: of the left view, at any size.
+        guider: of the run; its model is loaded again after every use of ``vae``.
+    """
+    if vae is None:
+        return ViewShift(disparity, form)
+    latent_format = guider.inner_model.latent_format
+    pair = torch.Size((2 * len(disparity), latent_format.latent_channels, *disparity.shape[2:]))
+    return ViewShift(disparity, form, PictureShift(vae, depth, latent_format, lambda: load_again(guider, pair)))
 
 
 class PictureShift:
@@ -41,7 +72,8 @@ class PictureShift:
             ValueError: the VAE is not the model's, or the depth is of another number of pictures or frames.
         """
         latent = self._latent_format.process_out(denoised)
-        views = [self._shifted(entry[None], index, len(latent)) for index, entry in enumerate(latent)]
+        # The VAE of a model that keeps frames in the batch sees them together; that of a clip takes one at a time.
+        views = [self._shifted(part) for part in (latent.split(1) if latent.ndim == 5 else [latent])]
         self._afterwards()
         moved = torch.cat(views).to(denoised.device)
         if moved.shape != denoised.shape:
@@ -51,7 +83,7 @@ class PictureShift:
             )
         return self._latent_format.process_in(moved).to(denoised)
 
-    def _shifted(self, latent: Tensor, index: int, entries: int) -> Tensor:
+    def _shifted(self, latent: Tensor) -> Tensor:
         comfy.model_management.throw_exception_if_processing_interrupted()
         pixels = self._vae.decode(latent)
         frames = pixels.reshape(-1, *pixels.shape[-3:])[..., :3].movedim(-1, 1)  # (T, 3, h, w)
@@ -59,7 +91,7 @@ class PictureShift:
         if latent.ndim == 5:
             maps = match_frames(maps, len(frames)) if len(maps) >= len(frames) else _spread(maps, len(frames))
         else:
-            maps = one_for_each(maps, entries)[index : index + 1]
+            maps = one_for_each(maps, len(frames))
         maps = resize_nearest(maps, tuple(frames.shape[-2:]))
         disparity = self._depth.geometry.disparity(maps, frames.shape[-1]).to(frames.device)
         right = torch.cat([render_view(*one, Quality.BEST).image for one in _pairs(frames, disparity)])

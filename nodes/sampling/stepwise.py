@@ -77,7 +77,7 @@ class StepwiseRun:
         self._streams = streams or NoiseStreams(sampler, noise, sigmas, extra_args.get("seed"))
         self._pairing: Pairing | None = None
         self._left_denoised: Callable[[int], Tensor] | None = None
-        self._last_report: tuple[int, Tensor, Tensor] | None = None
+        self._reported = -1
         self._repeated = 0
 
     def start(self) -> Tensor:
@@ -124,7 +124,7 @@ class StepwiseRun:
         """
         if first == last:
             return x
-        self._last_report, self.denoised = None, None  # only the last step's are needed, and clips are large
+        self.denoised = None  # only the last step's is needed, and clips are large
         alone = self._pairing is not None and len(x) == len(self._initial_noise)
         paired = self._pairing is not None and not alone
         model_options = options_of_batch(self._extra_args["model_options"], self._guider.inner_model, len(x), paired)
@@ -159,9 +159,9 @@ class StepwiseRun:
     def finish(self, x: Tensor) -> Tensor:
         """Turn x (2B, ...) after the last step into what a sampler returns."""
         self._bar.close()
-        if self._callback is not None and self._last_report and self._last_report[0] < self._total - 1:
+        if self._callback is not None and self._reported < self._total - 1:
             # The host's nodes keep the last denoised latent that they were shown: it must be the pair, not a preview.
-            self._callback(self._total - 1, *self._last_report[1:], self._total)
+            self._callback(self._total - 1, x, x, self._total)
         return self.model_sampling.inverse_noise_scaling(self._sigmas[-1], x)
 
     def _report(self, step: int, denoised: Tensor, x: Tensor, alone: bool) -> None:
@@ -172,7 +172,7 @@ class StepwiseRun:
             return
         if alone:
             denoised = torch.cat([self._left_denoised(step), denoised])
-        self._last_report = (position, denoised, x)
+        self._reported = position
         if self._pairing is not None and position < self._total - 1:
             denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry, here both eyes side by side
         self._callback(position, denoised, x, self._total)

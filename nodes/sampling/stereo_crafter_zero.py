@@ -17,14 +17,17 @@ from ...stereo_core.stereo_crafter_zero import CrafterPlan, CrafterSettings, pla
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_pairs import RightShifted
-from ...stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
+from ...stereo_core.view_shift import HoleFill, ShiftForm
 from ..attention.model_patch import couples_views
+from ..attention.windows import expect_whole_batch
 from ..host import noise_form
+from .caches import tell_caches
 from .given_views import conditions_differ, read_views
 from .host_samplers import expect_steppable
 from .latents import latent_disparity
 from .noise_streams import NoiseStreams
 from .pairs import make_room
+from .picture_shift import expect_vae_fits, make_shift
 from .stepwise import StepwiseRun
 
 
@@ -41,6 +44,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         trajectory: Trajectory | None,
         settings: CrafterSettings,
         tell: Callable[[Tensor, int, str], None] | None = None,
+        vae: Any = None,
     ) -> None:
         """Take what the nodes have.
 
@@ -52,10 +56,11 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
             settings: what is done to the right view.
             tell: called with the latent's disparity, the width of the depth maps, and what is planned in words, once
                 they are known.
+            vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
 
         Raises:
-            ValueError: no trajectory, a fill that breaks video models, or a sampler that cannot be stopped between
-                steps.
+            ValueError: no trajectory, a fill that breaks video models, a VAE for a shift by whole columns, or a sampler
+                that cannot be stopped between steps.
         """
         if trajectory is None:
             raise ValueError(
@@ -65,9 +70,11 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         if HoleFill(settings.fill) is HoleFill.ZEROS:
             raise ValueError("fill: zeros leave flat holes, which break video models. Use background.")
         if isinstance(sampler, StereoCrafterZeroSampler):
+            vae = sampler.vae if vae is None else vae
             sampler, settings = sampler.inner, replace(settings, refine=sampler.settings.refine)
+        expect_vae_fits(vae, settings.shift)
         self.inner = expect_steppable(sampler)
-        self.depth, self.trajectory, self.settings, self.tell = depth, trajectory, settings, tell
+        self.depth, self.trajectory, self.settings, self.tell, self.vae = depth, trajectory, settings, tell, vae
 
     def sample(
         self,
@@ -100,11 +107,15 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         disparity = latent_disparity(
             self.depth, given.noise.shape, model_wrap.inner_model.latent_format, self.settings.shift
         )
-        left = self._left_view(model_wrap.inner_model, sigmas, given.noise, disparity)
+        left = self._left_view(model_wrap, sigmas, given.noise, disparity)
         streams = NoiseStreams(self.inner, given.noise, sigmas, seed, self.trajectory)
-        plan = self._plan(left, model_wrap, sigmas, extra_args["model_options"], streams, len(given.noise))
+        options = extra_args["model_options"]
+        plan = self._plan(left, model_wrap, sigmas, options, streams, len(given.noise))
+        if any(plan.by_pair):
+            expect_whole_batch(options)
         if self.tell is not None:
-            self.tell(disparity, self.depth.width, plan.describe(self._estimates(plan, given.right is None)))
+            lines = [plan.describe(self._estimates(plan, given.right is None)), tell_caches(options)]
+            self.tell(disparity, self.depth.width, "\n".join(filter(None, lines)))
         run = StepwiseRun(
             self.inner,
             model_wrap,
@@ -124,10 +135,9 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         right = sample_right(run, left, plan, self.settings, streams.seed, given.right)
         return run.finish(torch.cat([left.x(run.steps), right]))
 
-    def _left_view(
-        self, model: comfy.model_base.BaseModel, sigmas: Tensor, like: Tensor, disparity: Tensor
-    ) -> LeftView:
-        shift = ViewShift(disparity.to(like.device), self.settings.shift)
+    def _left_view(self, guider: comfy.samplers.CFGGuider, sigmas: Tensor, like: Tensor, disparity: Tensor) -> LeftView:
+        model = guider.inner_model
+        shift = make_shift(disparity.to(like.device), self.settings.shift, self.vae, self.depth, guider)
         # Where the batch axis holds frames, they are one clip with one border.
         one_clip = isinstance(model, comfy.model_base.SVD_img2vid)
         return LeftView(self.trajectory, sigmas, like, shift, noise_form(model.model_sampling), one_clip)

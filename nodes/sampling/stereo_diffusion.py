@@ -14,13 +14,14 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings, sample_pair
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_pairs import BothShifted, Pairing, RightShifted
-from ...stereo_core.view_shift import ShiftForm, ViewShift
+from ..attention.windows import expect_whole_batch
 from ..host import noise_form
+from .caches import tell_caches
 from .host_samplers import expect_steppable, goes_step_by_step, shown_as_part
 from .latents import ALREADY_A_PAIR, expect_latent, latent_disparity
 from .noise_streams import NoiseStreams
-from .pairs import load_again, make_room
-from .picture_shift import PictureShift
+from .pairs import make_room
+from .picture_shift import expect_vae_fits, make_shift
 from .recording import RecordingSampler
 from .stepwise import StepwiseRun
 
@@ -34,7 +35,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         depth: StereoDepth,
         settings: ShiftSettings,
         trajectory: Trajectory | None = None,
-        tell: Callable[[Tensor, int], None] | None = None,
+        tell: Callable[[Tensor, int, str], None] | None = None,
         vae: Any = None,
     ) -> None:
         """Take what the nodes have.
@@ -44,17 +45,14 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             depth: of the left view.
             settings: when and how one view becomes two.
             trajectory: x of the left view at all noise levels, which that view then follows exactly.
-            tell: called with the latent's disparity and the width of the depth maps, once they are known.
+            tell: called with the latent's disparity, the width of the depth maps, and a line on what is left out, if
+                anything is, once they are known.
             vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
 
         Raises:
             ValueError: a sampler that cannot be stopped between steps, or settings that exclude each other.
         """
-        if vae is not None and settings.shift is not ShiftForm.SUB_COLUMN:
-            raise ValueError(
-                f"vae: the picture is shifted exactly, and shift is {settings.shift.value}. "
-                "Set shift to sub_column and preset to custom, or disconnect vae."
-            )
+        expect_vae_fits(vae, settings.shift)
         if trajectory is not None and settings.shift_both:
             raise ValueError(
                 "shift_both moves the left view, and trajectory keeps it where it is. "
@@ -90,11 +88,13 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             (2B, ...), all left entries, then all right ones.
         """
         self._check(noise, sigmas, extra_args["model_options"])
-        pairing = self._pairing(noise, model_wrap)
+        cached = tell_caches(extra_args["model_options"])
+        pairing = self._pairing(noise, model_wrap, cached)
         steps, shift = len(sigmas) - 1, self.settings.schedule(len(sigmas) - 1).shift
         trajectory, report = self.trajectory, callback
-        if trajectory is None and not self.settings.shift_both and not goes_step_by_step(self.inner):
-            # Cut at the shift such a sampler would make another picture than the plain run, to which the depth belongs.
+        whole = cached or not goes_step_by_step(self.inner)
+        if trajectory is None and not self.settings.shift_both and whole:
+            # Cut at the shift such a run would make another picture than the plain one, to which the depth belongs.
             planned = 2 * steps - shift
             recorder = RecordingSampler(self.inner)
             recorder.sample(
@@ -126,18 +126,14 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         by_step = self.trajectory is not None
         return run.finish(sample_pair(run, x, sigmas, pairing, form, self.settings, run.seed, trajectory, by_step))
 
-    def _pairing(self, like: Tensor, guider: comfy.samplers.CFGGuider) -> Pairing:
+    def _pairing(self, like: Tensor, guider: comfy.samplers.CFGGuider, more: str) -> Pairing:
         latent_format = guider.inner_model.latent_format
         disparity = latent_disparity(self.depth, like.shape, latent_format, self.settings.shift).to(like.device)
         if self.tell is not None:
-            self.tell(disparity, self.depth.width)
+            self.tell(disparity, self.depth.width, more)
         if self.settings.shift_both:
             return BothShifted(disparity)
-        estimates = None
-        if self.vae is not None:
-            pair = torch.Size((2 * len(like), *like.shape[1:]))
-            estimates = PictureShift(self.vae, self.depth, latent_format, lambda: load_again(guider, pair))
-        return RightShifted(ViewShift(disparity, self.settings.shift, estimates))
+        return RightShifted(make_shift(disparity, self.settings.shift, self.vae, self.depth, guider))
 
     def _recorded_noise(
         self, trajectory: Trajectory | None, like: Tensor, sigmas: Tensor, seed: int | None
@@ -153,9 +149,5 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         fewer_maps = len(self.depth.inverse_depth) < len(noise)
         if len(noise) % 2 == 0 and fewer_maps and noise.any() and torch.equal(*noise.chunk(2)):
             raise ValueError(ALREADY_A_PAIR)
-        if getattr(model_options.get("context_handler"), "dim", None) == 0:
-            raise ValueError(
-                "model: context windows over the batch would cut across the two views. "
-                "Disconnect the context window node, or sample fewer frames."
-            )
+        expect_whole_batch(model_options)
         expect_steps(sigmas)

@@ -77,3 +77,13 @@ def shift_inputs(advanced: bool) -> list[io.Input]:
         ),
         shift_form_input(advanced=advanced),
     ]
+
+
+def vae_input(when: str) -> io.Vae.Input:
+    """``vae``; ``when`` it runs ends its tooltip."""
+    return io.Vae.Input(
+        "vae",
+        optional=True,
+        tooltip="The model's VAE: shifts the decoded picture by the full depth map, in place of the latent.\n"
+        f"It runs at {when}. Only with shift sub_column.",
+    )

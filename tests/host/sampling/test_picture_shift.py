@@ -12,6 +12,7 @@ from stereo_core.geometry import StereoGeometry
 from stereo_core.rendering import render_view
 from stereo_core.stereo_depth import StereoDepth
 from tests.host.tiny import sampling as tiny
+from tests.host.tiny import stereo_video as video
 from tests.host.tiny.autoencoders import load_vae
 from tools.host.in_process import pack_module
 
@@ -60,7 +61,7 @@ def test_it_is_the_warped_picture_encoded():
         warped = render_view(picture, depth[entry : entry + 1] * 12.8).image
         expected = 2 * torch.nn.functional.avg_pool2d(warped, 8)
         torch.testing.assert_close(moved[entry : entry + 1], expected)
-    assert vae.calls == ["decode", "encode"] * 2 and again == [1]
+    assert vae.calls == ["decode", "encode"] and again == [1]
 
 
 def test_a_vae_of_another_model_is_named():
@@ -85,3 +86,47 @@ def test_the_sampler_shifts_through_the_models_own_vae():
 def test_whole_columns_of_a_picture_are_refused():
     with pytest.raises(ValueError, match="vae: the picture is shifted exactly, and shift is rounded"):
         tiny.stereo(vae=load_vae("picture"), shift="rounded")
+
+
+CLIP = {"shift": "sub_column", "fill": "background"}
+
+
+@pytest.mark.parametrize(("name", "autoencoder"), [("svd", "picture"), ("clip", "video")])
+def test_the_right_view_of_a_clip_is_shifted_through_the_models_own_vae(name: str, autoencoder: str):
+    vae, steps = load_vae(autoencoder), 4
+    trajectory, plain = video.record(name, sigmas=steps)
+    given = {"samples": video.zeros(name), "sigmas": steps}
+    pairs = []
+    for first, second in ((vae, None), (None, vae), (None, None)):
+        sampler = video.restart(trajectory, video.refine(trajectory, vae=second, **CLIP), vae=first, **CLIP)
+        pairs.append(tiny.sample(video.family(name), sampler, **given)[0])
+    with_vae, with_the_inner_ones, without = pairs
+    assert torch.equal(with_vae[: len(plain)], plain) and with_vae.isfinite().all()
+    assert torch.equal(with_vae, with_the_inner_ones)
+    assert tiny.error(with_vae[len(plain) :], without[len(plain) :]) > 1e-3
+
+
+def test_a_clips_vae_is_given_each_clip_whole_and_every_frame_its_own_map():
+    """One map for each frame of the video moves each frame by its own disparity."""
+
+    class Frames(Averages):
+        def decode(self, latent: Tensor) -> Tensor:
+            assert latent.shape[0] == 1
+            return super().decode(latent[0].movedim(1, 0)[[0, 1, 1]])[None]  # (1, T, h, w, 3), as a causal VAE
+
+        def encode(self, pixels: Tensor) -> Tensor:
+            return super().encode(pixels)[[0, 1]].movedim(0, 1)[None]
+
+    latent = torch.rand(2, 3, 2, 4, 16, generator=torch.Generator().manual_seed(0))
+    depth = torch.stack([torch.full((1, 32, 128), value) for value in (0.0, 0.625, 0.625)])
+    made, again = shift(Frames(), depth)
+    moved = made(latent)
+    torch.testing.assert_close(moved[:, :, 0], latent[:, :, 0])
+    torch.testing.assert_close(moved[:, :, 1, :, :-1], latent[:, :, 1, :, 1:])  # 0.625 of 12.8 pixels: one column
+    assert again == [1]
+
+
+@pytest.mark.parametrize("node", [video.restart, video.refine])
+def test_whole_columns_of_a_clip_are_refused(node: Any):
+    with pytest.raises(ValueError, match="vae: the picture is shifted exactly, and shift is truncated"):
+        node(video.record("sd15", sigmas=2)[0], vae=load_vae("picture"), shift="truncated", fill="background")

@@ -11,6 +11,7 @@ from torch import Tensor
 from stereo_core.seeds import Stream, derive_seed, make_generator
 from tests.host.tiny import sampling as tiny
 from tests.host.tiny import stereo_video as video
+from tools.host.in_process import pack_module
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -241,3 +242,24 @@ def test_pictures_of_a_batch_do_not_touch_each_other():
             batch_index=[index],
         )
         assert tiny.error(together[[index, index + 2]], alone) <= FLOAT_ERROR
+
+
+def test_frames_in_the_batch_are_one_clip_with_one_border(monkeypatch: pytest.MonkeyPatch):
+    """Only the first frame has a hole at the border, so the clip has no border to clean; two pictures have."""
+    module = pack_module("nodes.sampling.stereo_crafter_zero")
+    seen: list[Tensor] = []
+
+    class Watched(module.LeftView):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            seen.append(self.border)
+
+    monkeypatch.setattr(module, "LeftView", Watched)
+    depth = torch.ones(2, 32, 64, 3)
+    depth[0] = 0.0
+    for name in ("svd", "sd15"):
+        samples = torch.zeros(2, 4, 4, 8)
+        trajectory, _ = video.record(name, samples=samples, sigmas=2)
+        tiny.sample(video.family(name), video.restart(trajectory, depth=depth, restart_until=0.5), samples, sigmas=2)
+    clip, pictures = seen
+    assert not clip.any() and pictures[0].any() and not pictures[1].any()

@@ -48,6 +48,20 @@ def test_progress_counts_every_iteration_and_previews_show_both_eyes(trajectory:
     assert shown == [*((step, side_by_side, TOTAL) for step in range(TOTAL - 1)), (TOTAL - 1, pair, TOTAL)]
 
 
+def test_a_sampler_that_does_not_report_ends_with_the_pair_all_the_same(trajectory: Any):
+    from comfy.samplers import KSAMPLER
+
+    def silent(model: Any, x: Tensor, sigmas: Tensor, *, extra_args: Any, **_: Any) -> Tensor:
+        return tiny.inner("euler").sampler_function(model, x, sigmas, extra_args=extra_args, disable=True)
+
+    shown: list[tuple[int, Tensor]] = []
+    pair = guide(
+        video.restart(trajectory, KSAMPLER(silent), **{"restart_until": 0.5}), lambda n, x0, *_: shown.append((n, x0))
+    )
+    [(step, last)] = shown
+    assert step == STEPS + 5 and last.shape == pair.shape
+
+
 def test_a_preview_has_the_left_eye_on_the_left(trajectory: Any):
     previews: list[Tensor] = []
     guide(video.both(trajectory, **WIDGETS), lambda _, x0, *__: previews.append(x0))
