@@ -60,6 +60,10 @@ def couple_attention(
     alone. ``left_kv`` and ``left_query`` cost what ``attend`` alone costs, ``right_joint`` one and a half times as
     much, ``joint`` twice.
 
+    Where a view reads both, it reads its tokens that are not shared twice as well. Otherwise the picture, being there
+    twice, would outweigh the text: reading the text twice is the same as :math:`-\log 2` on the logits of both
+    pictures, on every backend. So a pair of equal views comes out of every mode as of ``attend`` alone.
+
     Sources: StereoDiffusion (Wang et al., CVPRW 2024), section 3.3 and Algorithm 1, whose edit of the attention
     is given by its published code; StereoCrafter-Zero, Eq. 9.
 
@@ -96,23 +100,19 @@ def couple_attention(
         query_stop = query.shape[axis] - (key.shape[axis] - stop)
         return attend(_left_in_right(query, chunks, axis, start, query_stop), key, value, mask)
 
-    wide_mask = mask
-    if mask is not None and mask.shape[-1] > 1:
-        wide_mask = torch.cat([mask, mask[..., start:stop]], -1)
-    halves = [_views(t, chunks) for t in (key, value)]
-    read = [[view.narrow(axis, start, stop - start) for view in views] for views in halves]
+    wide_mask = mask if mask is None or mask.shape[-1] == 1 else torch.cat([mask, mask], -1)
+    (left_key, right_key), (left_value, right_value) = (_views(t, chunks) for t in (key, value))
     if mode is AttentionMode.JOINT:
-        others = (_stack(right, left, chunks) for left, right in read)
-        key, value = (torch.cat([own, other], axis) for own, other in zip((key, value), others, strict=True))
-        return attend(query, key, value, wide_mask)
+        others = (_stack(right_key, left_key, chunks), _stack(right_value, left_value, chunks))
+        wide = (_with_other(own, other, axis, start, stop) for own, other in zip((key, value), others, strict=True))
+        return attend(query, *wide, wide_mask)
 
-    (left_key, right_key), (left_value, right_value) = halves
     left_query, right_query = _views(query, chunks)
     left_out = attend(left_query, left_key, left_value, _mask_views(mask, query, chunks)[0])
     right_out = attend(
         right_query,
-        torch.cat([right_key, read[0][0]], axis),
-        torch.cat([right_value, read[1][0]], axis),
+        _with_other(right_key, left_key, axis, start, stop),
+        _with_other(right_value, left_value, axis, start, stop),
         _mask_views(wide_mask, query, chunks)[1],
     )
     return _stack(left_out, right_out, chunks)
@@ -203,6 +203,13 @@ def _left_in_right(batch: Tensor, chunks: int, axis: int, start: int, stop: int)
         right.narrow(axis, stop, length - stop),
     ]
     return _stack(left, torch.cat(parts, axis), chunks)
+
+
+def _with_other(own: Tensor, other: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    """Return all tokens of ``own``, then all of them again with the shared ones of ``other`` in their place."""
+    shared = other.narrow(axis, start, stop - start)
+    before, after = own.narrow(axis, 0, start), own.narrow(axis, stop, own.shape[axis] - stop)
+    return torch.cat([own, before, shared, after], axis)
 
 
 def _mask_views(mask: Tensor | None, query: Tensor, chunks: int) -> tuple[Tensor | None, Tensor | None]:

@@ -48,7 +48,13 @@ def mark_unet(
 
 def _replacement(evaluation: Evaluation, patch: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def replaced(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
-        return evaluation.couple(lambda q, k, v, _: patch(q, k, v, extra), q, k, v, axis=1, mask=None)
+        if evaluation.layer is None:
+            return patch(q, k, v, extra)
+        tokens = q.shape[1]
+        coupled = evaluation.couple(lambda q, k, v, _: patch(q, k, v, extra)[:, :tokens], q, k, v, axis=1, mask=None)
+        # Guidance by a view's own attention: what a patch keeps of a layer, and values that it hands on unread.
+        own = patch(q, k, v, extra)
+        return own if own is v else coupled
 
     return replaced
 

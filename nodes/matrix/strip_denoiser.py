@@ -12,6 +12,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..sampling.caches import without_caches
 from .conditioning import Strip
 from .strip_stacking import Conds, stack_conds
 
@@ -164,7 +165,7 @@ class StripDenoiser:
     ) -> Tensor:
         comfy.model_management.throw_exception_if_processing_interrupted()
         self._take_turn(len(indices), conds)
-        options = self._extra_args["model_options"]
+        options = without_caches(self._extra_args["model_options"])
         options = {**options, "transformer_options": {**options["transformer_options"], **(more or {})}}
         scales = [scale for index in indices for scale in self._strips[index].guidance]
         if len(set(scales)) > 1:

@@ -12,11 +12,21 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from ..attention.windows import windows_for_pairs
+from .caches import without_caches
 
-def mark_pair(model_options: dict[str, Any], paired: bool) -> dict[str, Any]:
-    """Return a copy of ``model_options`` that says whether the batch is a pair; Cross-View Attention reads it."""
-    marked = {**model_options.get("transformer_options", {}), "stereo_pair": paired}
-    return {**model_options, "transformer_options": marked}
+
+def mark_pair(model_options: dict[str, Any], paired: bool, plain: bool = False) -> dict[str, Any]:
+    """Return a copy of ``model_options`` that says whether the batch is a pair; Cross-View Attention reads it.
+
+    Args:
+        model_options: of the run.
+        paired: whether it is.
+        plain: whether the run is the host's own, which keeps its caches.
+    """
+    options = windows_for_pairs(model_options if plain else without_caches(model_options))
+    marked = {**options.get("transformer_options", {}), "stereo_pair": paired}
+    return {**options, "transformer_options": marked}
 
 
 def each_view(guide: Callable[[dict[str, Any]], Tensor], batch: int) -> Callable[[dict[str, Any]], Tensor]:

@@ -72,7 +72,7 @@ class RecordingSampler(comfy.samplers.Sampler):
         if takes_noise(inner) and not brings_noise(inner) and seed is not None:
             record.stream = NoiseStream(inner, noise, sigmas, seed)
             inner.extra_options = {**inner.extra_options, "noise_sampler": record.stream}
-        extra_args = {**extra_args, "model_options": mark_pair(extra_args["model_options"], paired=False)}
+        extra_args = {**extra_args, "model_options": mark_pair(extra_args["model_options"], paired=False, plain=True)}
         samples = inner.sample(
             model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
         )

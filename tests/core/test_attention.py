@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -51,9 +53,14 @@ def test_pairs_and_chunks_do_not_mix(mode: AttentionMode):
 
 
 @pytest.mark.parametrize("mode", AttentionMode)
-def test_equal_views_come_out_as_without_coupling(mode: AttentionMode):
+@pytest.mark.parametrize("shared", [None, (2, 6), (2, 5)], ids=["all", "text", "text and a reference"])
+def test_equal_views_come_out_as_without_coupling(mode: AttentionMode, shared: tuple[int, int] | None):
     views = [t.repeat(2, 1, 1) for t in qkv(3)]
-    torch.testing.assert_close(couple_attention(attend, *views, mode), attend(*views, None))
+    mask = torch.zeros(1, 1, 6, dtype=torch.float64)
+    mask[..., 1] = -torch.inf
+    for given in (None, mask):
+        out = couple_attention(attend, *views, mode, shared=shared, mask=given)
+        torch.testing.assert_close(out, attend(*views, given))
 
 
 @pytest.mark.parametrize("mode", [mode for mode in AttentionMode if mode is not AttentionMode.JOINT])
@@ -84,7 +91,10 @@ def test_tokens_outside_the_shared_range_stay_with_their_entry(mode: AttentionMo
         own_q[picture] = q[0][picture]
     views = {"left_kv": (0,), "left_query": (1,)}.get(mode.value, (0, 1))
     read_k, read_v = (torch.cat([t[1][text], *(t[view][picture] for view in views), t[1][reference]]) for t in (k, v))
-    torch.testing.assert_close(out[1], attend(own_q, read_k, read_v, None))
+    # Both pictures together weigh as much against the rest as one does.
+    weight = torch.zeros(len(read_k), dtype=torch.float64)
+    weight[2:-1] = -math.log(len(views))
+    torch.testing.assert_close(out[1], attend(own_q, read_k, read_v, weight))
 
 
 @pytest.mark.parametrize("mode", AttentionMode)

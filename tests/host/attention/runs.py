@@ -22,7 +22,8 @@ class Run:
         cfg: guidance; 1 leaves the unconditional out.
         steps: of Euler.
         item: keep only this entry of the noise.
-        switch: whether the pair is on at each step, told as the stereo samplers tell it.
+        switch: whether the pair is on at each step, told as the stereo samplers tell it; always, when empty.
+        equal: do not mirror, so that both views are the same.
     """
 
     tiny: Tiny
@@ -31,6 +32,7 @@ class Run:
     steps: int = 2
     item: int | None = None
     switch: tuple[bool, ...] = ()
+    equal: bool = False
 
     def __call__(self, model: Any, callback: Callable[..., None] | None = None) -> Tensor:
         """Sample; (2 * entries, ...), all left ones first."""
@@ -39,10 +41,8 @@ class Run:
         from comfy.k_diffusion.sampling import sample_euler
 
         def sample(model: Any, x: Tensor, sigmas: Tensor, extra_args: dict[str, Any], **rest: Any) -> Tensor:
-            x = torch.cat([x, x.flip(-1)])
-            if not self.switch:
-                return sample_euler(model, x, sigmas, extra_args=extra_args, **rest)
-            for step, on in enumerate(self.switch):
+            x = torch.cat([x, x if self.equal else x.flip(-1)])
+            for step, on in enumerate(self.switch or [True] * self.steps):
                 options = extra_args["model_options"]
                 told = {**options["transformer_options"], "stereo_pair": on}
                 args = {**extra_args, "model_options": {**options, "transformer_options": told}}

@@ -199,25 +199,58 @@ def test_reference_pictures_stay_with_their_entry(loaded, couple):
     reference = [torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(6))]
     run = Run(replace(FLUX, extras={**FLUX.extras, "reference_latents": reference}))
     run(with_override(couple(loaded("flux"), "joint"), note))
-    assert seen == {7 + 24 + 16 + 24}  # text, own picture, reference, other picture
+    assert seen == {2 * (7 + 24 + 16)}  # text, own picture, reference, and again with the other picture
 
 
 # --- bad input --------------------------------------------------------------------------------------------------
 
 
-def plain_sampling(model: Any, tiny: Any, entries: int) -> Tensor:
+def plain_sampling(model: Any, tiny: Any, entries: int, pairs: bool = False, noise: float = 1.0) -> Tensor:
+    """The host's own sampler on a batch of different latents, whose halves start from the same noise if ``pairs``."""
     import comfy.sample
 
-    noise = torch.randn(entries, *tiny.latent, generator=torch.Generator().manual_seed(3))
+    stream = torch.Generator().manual_seed(3)
+    drawn = noise * torch.randn(entries, *tiny.latent, generator=stream)
+    if pairs:
+        drawn = drawn[: entries // 2].repeat(2, *[1] * len(tiny.latent))
+    latent = torch.randn(drawn.shape, generator=stream)
     texts = (tiny.conditioning(1), tiny.conditioning(2))
-    return comfy.sample.sample(
-        model, noise, 1, 3.0, "euler", "simple", *texts, torch.zeros_like(noise), disable_pbar=True, seed=0
-    )
+    return comfy.sample.sample(model, drawn, 2, 3.0, "euler", "simple", *texts, latent, 0.6, disable_pbar=True, seed=0)
 
 
 def test_a_batch_of_pairs_needs_no_sampler_of_ours(loaded, couple):
     model = loaded("sd15_two_levels")
-    assert_left_kept_right_moved(plain_sampling(couple(model, "left_kv"), SD15, 4), plain_sampling(model, SD15, 4))
+    plain = plain_sampling(model, SD15, 4, pairs=True)
+    assert_left_kept_right_moved(plain_sampling(couple(model, "left_kv"), SD15, 4, pairs=True), plain)
+
+
+@pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
+def test_two_pictures_are_not_taken_for_a_pair(loaded, couple, name: str):
+    with pytest.raises(ValueError, match=r"two halves of this batch of 2 start from different noise.* Latent Stereo"):
+        plain_sampling(couple(loaded(name), "left_kv"), FAMILIES[name], 2)
+
+
+def test_a_pair_that_another_run_has_noised_goes_on(loaded, couple):
+    model = loaded("sd15_two_levels")
+    plain = plain_sampling(model, SD15, 2, noise=0.0)
+    assert_left_kept_right_moved(plain_sampling(couple(model, "left_kv"), SD15, 2, noise=0.0), plain)
+
+
+def test_the_latent_of_latent_stereo_shift_is_a_pair(host: dict[str, type], loaded, couple):
+    import nodes
+
+    shift = host["Stereo_LatentStereoShift"].execute
+    latent = {"samples": torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(3)), "batch_index": [4, 7]}
+    stereo = shift(latent, torch.rand(1, 64, 128, 3), 6.0, 0.5, 1.0, "background", 0, "sub_column").args[0]
+
+    def sample(model: Any) -> Tensor:
+        texts = (SD15.conditioning(1), SD15.conditioning(2))
+        return nodes.KSampler().sample(model, 5, 2, 3.0, "euler", "simple", *texts, stereo, 0.6)[0]["samples"]
+
+    model = loaded("sd15_two_levels")
+    ours, plain = sample(couple(model, "left_kv")), sample(model)
+    assert torch.equal(ours[:2], plain[:2])
+    assert not torch.equal(ours[2:], plain[2:])  # the holes alone, and what they do to the rest
 
 
 @pytest.mark.parametrize("name", ["sd15_two_levels", "flux", "wan"])
@@ -239,11 +272,11 @@ def test_context_windows_over_the_batch_are_refused(loaded, couple):
 
 
 def test_an_unknown_family_is_named(loaded, couple):
-    from comfy.ldm.aura.mmdit import MMDiT
+    from comfy.ldm.pixart.pixartms import PixArtMS
 
     model = loaded("sd15_two_levels").clone()
-    model.add_object_patch("diffusion_model", MMDiT.__new__(MMDiT))
-    with pytest.raises(ValueError, match=r"model: SD15 \(MMDiT\) is a family .* Use a model of SD 1.x"):
+    model.add_object_patch("diffusion_model", PixArtMS.__new__(PixArtMS))
+    with pytest.raises(ValueError, match=r"model: SD15 \(PixArtMS\) is a family .* Use a model of SD 1.x"):
         couple(model, "left_kv")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Any
 
@@ -16,14 +17,57 @@ from tests.host.tiny.families import FAMILIES, Tiny, clip_vision
 MODES = ("left_kv", "joint", "right_joint", "left_query")
 UNETS = ("sd15_two_levels", "sd2", "sdxl", "svd")
 TEXT = 7
-PICTURE = {"sd3": 24, "flux": 24, "hunyuan_video": 48, "qwen_image": 24, "wan": 72, "wan_i2v": 72, "ltxv": 48}
-"""Tokens of the picture, in models that attend to the text otherwise than a U-Net does."""
-TRANSFORMERS = tuple(PICTURE)
-TEXT_APART = ("wan", "wan_i2v", "ltxv")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a transformer's self-attention attends to.
+
+    Attributes:
+        picture: how many tokens of the picture.
+        text: how many of the text; 0 where text is attended to in another call.
+        first: the picture's come first, not last.
+    """
+
+    picture: int
+    text: int = TEXT
+    first: bool = False
+
+
+TOKENS = {
+    "sd3": Tokens(24),
+    "flux": Tokens(24),
+    "flux2": Tokens(24, 512),  # the host pads its text
+    "chroma": Tokens(24),
+    "chroma_radiance": Tokens(24),
+    "aura": Tokens(24, TEXT + 8),  # and registers
+    "lumina": Tokens(24),
+    "z_image": Tokens(32, 32),  # both padded
+    "z_image_pixels": Tokens(32, 32),
+    "hidream": Tokens(24, 3 * TEXT, first=True),
+    "hidream_e1": Tokens(48, 3 * TEXT, first=True),  # the picture to edit beside the new one
+    "qwen_image": Tokens(24),
+    "krea": Tokens(24),
+    "anima": Tokens(24, 0),
+    "cosmos": Tokens(48, 0),
+    "kandinsky": Tokens(48, 0),
+    "kandinsky_image": Tokens(24, 0),
+    "wan": Tokens(72, 0),
+    "wan_i2v": Tokens(72, 0),
+    "wan22_5b": Tokens(48, 0),
+    "ltxv": Tokens(48, 0),
+    "hunyuan_video": Tokens(48),
+    "hunyuan_video15": Tokens(48),
+    "hunyuan_image": Tokens(24),
+    "mochi": Tokens(48, 5, first=True),  # without the padding of the text
+}
+TRANSFORMERS = tuple(TOKENS)
 
 
 def family(name: str) -> Tiny:
-    tiny = FAMILIES[name]
+    tiny = FAMILIES["hidream" if name == "hidream_e1" else name]
+    if name == "hidream_e1":
+        tiny = replace(tiny, extras={**tiny.extras, "concat_latent_image": (1, *tiny.latent)})
     if name == "wan_i2v":
         tiny = replace(tiny, extras={"clip_vision_output": clip_vision()})
     return tiny
@@ -51,7 +95,8 @@ def by_hand(mode: str, q: Tensor, k: Tensor, v: Tensor, chunks: int, picture: in
             own_q = torch.cat([q[entry][:, :text], q[left][:, text:]], 1)
         read_k = torch.cat([own_k[:, :text], *(k[view][:, text:] for view in views)], 1)
         read_v = torch.cat([own_v[:, :text], *(v[view][:, text:] for view in views)], 1)
-        read_bias = torch.cat([own_bias[..., :text], *(own_bias[..., text:] for _ in views)], -1)
+        # Both pictures together weigh against the text as one does.
+        read_bias = torch.cat([own_bias[..., :text], *(own_bias[..., text:] - math.log(len(views)) for _ in views)], -1)
         out.append(softmax_attention(own_q, read_k, read_v, read_bias))
     return torch.stack(out)
 
@@ -86,13 +131,14 @@ def transcribe_unet(
 
 def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str, int] | None = None) -> Any:
     """A clone whose attention computes by hand, told by the number of tokens which call is self-attention."""
-    picture = PICTURE[name]
+    layer = TOKENS[name]
 
     def attention(func: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, *args: Any, **kwargs: Any) -> Tensor:
         axis = 2 if kwargs.get("skip_reshape") else 1
         options = kwargs["transformer_options"]
         tokens = k.shape[axis]
-        coupled = tokens == picture or (tokens == picture + TEXT and name not in TEXT_APART)
+        # SD 3.5 medium attends to the picture a second time, alone.
+        coupled = tokens == layer.picture + layer.text or (name == "sd3" and tokens == layer.picture)
         if only is not None and (options.get("block_type"), options.get("block_index")) != only:
             coupled = False
         if not coupled:
@@ -102,7 +148,10 @@ def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str, i
             q, k, v = (split_heads(t.flatten(2), heads) for t in (q, k, v))  # SD3's values come with heads apart
         bias = torch.zeros(1) if mask is None else (mask if mask.ndim == 4 else mask.unsqueeze(-3))
         bias = bias.expand(q.shape[0], 1, -1 if bias.ndim > 1 else 1, tokens)
-        return merge_heads(by_hand(mode, q, k, v, len(options["cond_or_uncond"]), picture, bias))
+        text = tokens - layer.picture if layer.first else 0
+        q, k, v = (t.roll(text, 2) for t in (q, k, v))
+        out = by_hand(mode, q, k, v, len(options["cond_or_uncond"]), layer.picture, bias).roll(-text, 2)
+        return out if kwargs.get("skip_output_reshape") else merge_heads(out)
 
     clone = model.clone()
     clone.model_options["transformer_options"]["optimized_attention_override"] = attention
@@ -128,7 +177,7 @@ def test_unet_agrees_with_explicit_softmax(loaded, couple, name: str, mode: str,
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_transformer_agrees_with_explicit_softmax(loaded, couple, name: str, mode: str):
-    run, model = Run(family(name), entries=2), loaded(name)
+    run, model = Run(family(name), entries=2), loaded(name.removesuffix("_e1"))
     plain, ours = run(model), run(couple(model, mode))
     assert_same(ours, run(transcribed_transformer(model, name, mode)))
     assert_views_changed(mode, ours, plain)
