@@ -14,7 +14,7 @@ from torch import Tensor
 from ...stereo_core.attention import AttentionMode, schedule_position, select_blocks
 from .evaluation import Evaluation
 from .families import Family, find_family
-from .transformer import mark_transformer
+from .transformer import mark_transformer, seen_size
 from .unet import mark_unet
 
 _KEY = "stereo_cross_view_attention"
@@ -130,7 +130,7 @@ class Coupling:
             frames = conds.get("num_video_frames", x.shape[0] // chunks) if self.family.temporal else 0
             self._refuse_unpaired(x.shape[0] // chunks, frames, options)
             if self.active(options):
-                self._install(options, chunks, frames)
+                self._install(options, chunks, frames, seen_size(x, conds))
         return executor(x, t, c_concat, c_crossattn, control, options, **conds)
 
     @staticmethod
@@ -177,10 +177,10 @@ class Coupling:
             )
         return self.start <= schedule_position(float(options["sigmas"][0]), options["sample_sigmas"]) < self.end
 
-    def _install(self, options: dict[str, Any], chunks: int, frames: int) -> None:
+    def _install(self, options: dict[str, Any], chunks: int, frames: int, size: tuple[int, int]) -> None:
         evaluation = Evaluation(self.mode, chunks, options.get("optimized_attention_override"))
         options["optimized_attention_override"] = evaluation.override
         if self.family.unet:
             mark_unet(options, evaluation, self.blocks, frames, self.temporal)
         else:
-            mark_transformer(options, evaluation, self.blocks, self.family.text_apart)
+            mark_transformer(options, evaluation, self.blocks, self.family, size)

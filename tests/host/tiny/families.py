@@ -31,6 +31,8 @@ class Tiny:
         text: width of the text tokens.
         extras: the conditioning's other entries; a tuple is a random tensor's shape.
         checkpoint: loaded as a checkpoint rather than as a diffusion model.
+        told: what the host takes for fixed instead of reading it from the file.
+        known_by: what the host knows the family by and these weights have not.
     """
 
     build: Callable[[], tuple[Weights, Metadata]]
@@ -38,6 +40,8 @@ class Tiny:
     text: int = transformers.TEXT
     extras: dict[str, Any] = field(default_factory=dict)
     checkpoint: bool = False
+    told: dict[str, Any] = field(default_factory=dict)
+    known_by: dict[str, Any] = field(default_factory=dict)
 
     def conditioning(self, seed: int, batch: int = 1) -> list[list[Any]]:
         """Random conditioning, as a text encoder would give it."""
@@ -78,7 +82,9 @@ FAMILIES = {
     "flux": Tiny(transformers.flux, (16, 8, 12), extras={"pooled_output": (1, 64)}),
     # The host takes no padded text for a batch of HunyuanVideo.
     "hunyuan_video": Tiny(transformers.hunyuan_video, (16, 2, 8, 12), extras={"pooled_output": (1, 768)}),
-    "qwen_image": Tiny(transformers.qwen_image, (16, 1, 8, 12), extras={"attention_mask": MASK}),
+    "qwen_image": Tiny(
+        transformers.qwen_image, (16, 1, 8, 12), extras={"attention_mask": MASK}, told=transformers.QWEN
+    ),
     "wan": Tiny(transformers.wan, (16, 3, 8, 12)),
     "wan_low_noise": Tiny(functools.partial(transformers.wan, seed=33), (16, 3, 8, 12)),
     "wan_i2v": Tiny(functools.partial(transformers.wan, model_type="i2v", in_dim=36), (16, 3, 8, 12)),
@@ -90,6 +96,41 @@ FAMILIES = {
         (16, 3, 8, 12),
     ),
     "ltxv": Tiny(transformers.ltxv, (128, 2, 4, 6), extras={"attention_mask": MASK}),
+    "flux2": Tiny(transformers.flux2, (128, 4, 6)),
+    "chroma": Tiny(transformers.chroma, (16, 8, 12), told=transformers.CHROMA),
+    "chroma_radiance": Tiny(transformers.chroma_radiance, (3, 16, 24), told=transformers.RADIANCE),
+    "aura": Tiny(transformers.aura, (4, 8, 12), told=transformers.AURA, known_by={"cond_seq_dim": 2048}),
+    "lumina": Tiny(transformers.lumina, (16, 8, 12), told=transformers.LUMINA),
+    "z_image": Tiny(transformers.z_image, (16, 8, 12), told=transformers.Z_IMAGE, known_by={"dim": 3840}),
+    "z_image_pixels": Tiny(
+        transformers.z_image_pixels,
+        (3, 16, 24),
+        told=transformers.Z_PIXELS,
+        known_by={"image_model": "zimage_pixel"},
+    ),
+    "hidream": Tiny(
+        transformers.hidream,
+        (16, 8, 12),
+        extras={"pooled_output": (1, 64), "conditioning_llama3": (1, 2, 7, transformers.TEXT)},
+        told=transformers.HIDREAM,
+    ),
+    "krea": Tiny(transformers.krea, (16, 1, 8, 12), told=transformers.KREA),
+    "anima": Tiny(functools.partial(transformers.cosmos, anima=True), (16, 1, 8, 12), told=transformers.COSMOS),
+    "cosmos": Tiny(transformers.cosmos, (16, 2, 8, 12), told=transformers.COSMOS),
+    "kandinsky": Tiny(
+        transformers.kandinsky, (16, 2, 8, 12), extras={"pooled_output": (1, 64)}, told=transformers.KANDINSKY
+    ),
+    "kandinsky_image": Tiny(
+        functools.partial(transformers.kandinsky, 64),
+        (16, 8, 12),
+        extras={"pooled_output": (1, 64)},
+        told=transformers.KANDINSKY,
+        known_by={"model_dim": 2560},
+    ),
+    "wan22_5b": Tiny(functools.partial(transformers.wan, in_dim=48, out_dim=48), (48, 2, 8, 12)),
+    "hunyuan_video15": Tiny(transformers.hunyuan_video15, (32, 2, 4, 6), extras={"pooled_output": (1, 768)}),
+    "hunyuan_image": Tiny(transformers.hunyuan_image, (64, 4, 6)),
+    "mochi": Tiny(transformers.mochi, (12, 2, 8, 12), extras={"attention_mask": MASK}, told=transformers.MOCHI),
 }
 
 # What makes a network's prediction.
@@ -110,31 +151,36 @@ def load(name: str, smoothness: float = 1.0) -> Any:
 
     admit_narrow()
     tiny = FAMILIES[name]
-    weights, metadata = tiny.build()
+    with _told(tiny):
+        weights, metadata = tiny.build()
     for layer in _LAST_LAYERS & weights.keys():
         weights[layer] = weights[layer] * smoothness
     folder = Path(folder_paths.get_folder_paths("checkpoints" if tiny.checkpoint else "diffusion_models")[0])
     file = folder / f"{name}_{smoothness:g}.safetensors"
     save(weights, file, "model.diffusion_model." if tiny.checkpoint else "", metadata)
-    with torch.inference_mode(), _told_of_qwen():
+    with torch.inference_mode(), _told(tiny):
         if tiny.checkpoint:
             return nodes.CheckpointLoaderSimple().load_checkpoint(file.name)[0]
         return nodes.UNETLoader().load_unet(file.name, "default")[0]
 
 
 @contextmanager
-def _told_of_qwen() -> Iterator[None]:
-    """Let the host's detection know what it takes for fixed in Qwen-Image."""
+def _told(tiny: Tiny) -> Iterator[None]:
+    """Let the host's detection know what it takes for fixed."""
+    import comfy.ldm.anima.model
     import comfy.model_detection
 
-    detect = comfy.model_detection.detect_unet_config
+    find, adapter = comfy.model_detection.model_config_from_unet_config, comfy.ldm.anima.model.LLMAdapter
 
-    def told(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        config = detect(*args, **kwargs)
-        return {**config, **(transformers.QWEN if config.get("image_model") == "qwen_image" else {})}
+    def told(config: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        found = find({**config, **tiny.known_by}, *args, **kwargs)
+        found.unet_config = {**config, **tiny.told}
+        return found
 
-    comfy.model_detection.detect_unet_config = told
+    comfy.model_detection.model_config_from_unet_config = told if tiny.told else find
+    comfy.ldm.anima.model.LLMAdapter = functools.partial(adapter, **transformers.ADAPTER)
     try:
         yield
     finally:
-        comfy.model_detection.detect_unet_config = detect
+        comfy.model_detection.model_config_from_unet_config = find
+        comfy.ldm.anima.model.LLMAdapter = adapter
