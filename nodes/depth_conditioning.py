@@ -127,10 +127,9 @@ class DepthConditioning(io.ComfyNode):
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         disparity = geometry.for_latent(shape)
         tell_disparity(cls, disparity, geometry.width)
-        views = [geometry.inverse_depth]
-        if RightDepth(right_depth) is RightDepth.WARPED:
-            left = one_for_each(geometry.inverse_depth, shape[0])
-            views = [left, _warp(left, disparity)]
+        left = one_for_each(geometry.inverse_depth, shape[0])
+        # Both views' in either case, or the samplers would move the left one's for the right view.
+        views = [left, _warp(left, disparity) if RightDepth(right_depth) is RightDepth.WARPED else left]
         if control_net is None:
             values = {"noise_concat": _fifth_channel(views, (shape[-2], shape[-1]))}
             return io.NodeOutput(*(conditioning_set_values(entries, values) for entries in (positive, negative)))
@@ -138,10 +137,10 @@ class DepthConditioning(io.ComfyNode):
             return io.NodeOutput(positive, negative)
         hint = torch.cat(views).expand(-1, 3, -1, -1)
         control = control_net.copy().set_cond_hint(hint, strength, (start_percent, end_percent), vae=vae)
-        return io.NodeOutput(*_attach(control, len(views) == 2, positive, negative))
+        return io.NodeOutput(*_attach(control, positive, negative))
 
 
-def _attach(control: Any, paired: bool, *conditionings: Conditioning) -> Iterator[Conditioning]:
+def _attach(control: Any, *conditionings: Conditioning) -> Iterator[Conditioning]:
     """Add a ControlNet to every entry; entries that share an earlier ControlNet share the copy that follows it."""
     continued = {}
     for conditioning in conditionings:
@@ -149,8 +148,7 @@ def _attach(control: Any, paired: bool, *conditionings: Conditioning) -> Iterato
         for earlier in before:
             if earlier not in continued:
                 chained = control.copy().set_previous_controlnet(earlier)
-                hint = chained.cond_hint_original
-                continued[earlier] = PairedHint(hint).set_previous_controlnet(chained) if paired else chained
+                continued[earlier] = PairedHint(chained.cond_hint_original).set_previous_controlnet(chained)
         yield [
             [embedding, {**values, "control": continued[earlier], "control_apply_to_uncond": False}]
             for (embedding, values), earlier in zip(conditioning, before, strict=True)
@@ -190,7 +188,7 @@ def _fifth_channel(views: list[Tensor], size: tuple[int, int]) -> Tensor:
         size: (h, w) of the latent.
 
     Returns:
-        (B, 1, h, w), or (2B, 1, h, w) for two views.
+        (2B, 1, h, w).
     """
     maps = [functional.interpolate(view, size=size, mode="bicubic", align_corners=False) for view in views]
     low, high = (end((1, 2, 3), keepdim=True) for end in (maps[0].amin, maps[0].amax))

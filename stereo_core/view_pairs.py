@@ -10,13 +10,24 @@ from torch import Tensor
 from .checks import expect_shape
 from .latent_shift import warp_latent
 from .noise_forms import NoiseForm
+from .rendering import Quality, render_view
 from .seeds import Stream, make_generator
 from .view_shift import HoleFill, ShiftForm, ViewShift
 from .warping import View, Warp
 
 
 class Pairing(Protocol):
-    """How one view becomes a pair, for x and for whatever accompanies it."""
+    """How one view becomes a pair, for x and for whatever accompanies it.
+
+    Attributes:
+        disparity: (B, 1, H, W) or (B, 1, T, H, W) columns of x, larger is nearer.
+        form: how x is moved.
+        shift_both: whether the left view moves, too.
+    """
+
+    disparity: Tensor
+    form: ShiftForm
+    shift_both: bool
 
     def start(
         self, x: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, fill: HoleFill, seed: int
@@ -77,12 +88,30 @@ class Pairing(Protocol):
         """Make both views of a clean latent, (B, ...) to (2B, ...)."""
         ...
 
+    def maps(self, values: Tensor) -> Tensor:
+        """Make both views of what says where something is, (B, ...) to (2B, ...): weights, and hints of x's size."""
+        ...
+
+    def pictures(self, pictures: Tensor, disparity: Tensor) -> Tensor:
+        """Make both views of pictures of another size.
+
+        Args:
+            pictures: (B, C, H', W').
+            disparity: (B, 1, H', W') in columns of the pictures, larger is nearer.
+
+        Returns:
+            (2B, C, H', W'), holes filled from behind.
+        """
+        ...
+
 
 class RightShifted:
     """The right view moves, the left one stays as it is: a ``Pairing``."""
 
+    shift_both = False
+
     def __init__(self, shift: ViewShift) -> None:
-        self.shift = shift
+        self.shift, self.disparity, self.form = shift, shift.disparity, shift.form
 
     def start(
         self, x: Tensor, denoised: Tensor | None, sigma: Tensor, form: NoiseForm, fill: HoleFill, seed: int
@@ -115,9 +144,19 @@ class RightShifted:
         """See ``Pairing``."""
         return torch.cat([latent, self.shift.estimate(latent)])
 
+    def maps(self, values: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        return torch.cat([values, self.shift.difference(values)])
+
+    def pictures(self, pictures: Tensor, disparity: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        return torch.cat([pictures, render_view(pictures, disparity, Quality.FAST).image])
+
 
 class BothShifted:
     """Each view moves by half, in opposite directions, by whole columns: a ``Pairing``."""
+
+    shift_both, form = True, ShiftForm.ROUNDED
 
     def __init__(self, disparity: Tensor) -> None:
         """Take the whole shift, (B, 1, H, W) or (B, 1, T, H, W) in whole columns, larger is nearer."""
@@ -150,6 +189,17 @@ class BothShifted:
     def latents(self, latent: Tensor) -> Tensor:
         """See ``Pairing``."""
         return start_pair(latent, latent, self.disparity, shift_both=True)
+
+    def maps(self, values: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        return start_pair(values, values, self.disparity, shift_both=True)
+
+    def pictures(self, pictures: Tensor, disparity: Tensor) -> Tensor:
+        """See ``Pairing``."""
+        scale = disparity.shape[-1] / self.disparity.shape[-1]
+        to_left = scale * (disparity / scale / 2).floor()
+        ways = ((to_left, View.LEFT), (disparity - to_left, View.RIGHT))
+        return torch.cat([render_view(pictures, moved, Quality.FAST, view).image for moved, view in ways])
 
 
 def start_pair(x: Tensor, holes: Tensor, disparity: Tensor, shift_both: bool = False) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import comfy.samplers
 import torch
@@ -85,24 +84,6 @@ def read_views(
     denoised = trajectory.denoised(len(trajectory.states) - 2).to(left)
     kept = (left - alpha(sigmas[0], form) * denoised) / sigmas[0]
     return Views(kept, denoised, mask[: len(left)], right)
-
-
-def conditions_differ(conds: Mapping[str, Iterable[Mapping[str, Any]]], entries: int) -> bool:
-    """Tell whether a guider's processed conditions differ between the views.
-
-    A ControlNet always counts as a difference: it fits its hint to the batch by itself.
-
-    Args:
-        conds: the conditions by name.
-        entries: B, of one view.
-    """
-    for entry in (entry for entries_of in conds.values() for entry in entries_of):
-        if entry.get("control") is not None:
-            return True
-        values = (getattr(value, "cond", None) for value in entry.get("model_conds", {}).values())
-        if any(isinstance(value, Tensor) and value.ndim and len(value) > entries for value in values):
-            return True
-    return False
 
 
 def prepare_for_one_view(

@@ -117,8 +117,7 @@ class ClipPair:
             if self.settings.restart is not None:
                 self.settings.restart.end(self._levels(), 0, self.second.switch)
         self.plain.disparity(self.model, self.depth, self.settings.shift)  # raises where the depth does not fit
-        hinted = any("control" in values for _, values in (*self.plain.positive, *self.plain.negative))
-        paired = hinted or self.attention is not None
+        paired = self.attention is not None
         if paired:
             for model in self._models():
                 expect_whole_batch(model.model_options)

@@ -13,11 +13,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ...stereo_core.seeds import Stream, derive_seed
+from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_pairs import Pairing
-from .control_hints import renew_control_hints
+from .conditions import Conditions, View, ViewConditions, guided_by
 from .host_samplers import inpaint_noise, needs_two_steps
+from .kept import Kept
 from .noise_streams import NoiseStreams
 from .pairs import mark_pair, options_of_batch
+from .placed import Placed
 
 
 class StepwiseRun:
@@ -48,6 +51,8 @@ class StepwiseRun:
         disable_pbar: bool,
         planned: int = 0,
         streams: NoiseStreams | None = None,
+        *,
+        depth: StereoDepth,
     ) -> None:
         """Take what the host calls a sampler with.
 
@@ -62,6 +67,7 @@ class StepwiseRun:
             disable_pbar: whether the console shows no bar.
             planned: how many steps will be taken once more.
             streams: the noise of the steps; ``None`` for the run's own.
+            depth: of the left view, for what lies in the picture besides x.
         """
         self.steps = len(sigmas) - 1
         self._total = self.steps + planned
@@ -70,12 +76,11 @@ class StepwiseRun:
         self._sampler, self._guider, self._sigmas, self._extra_args = sampler, guider, sigmas, extra_args
         self._callback = callback
         self._bar = tqdm(total=self._total, disable=disable_pbar)
-        self._initial_noise, self._mask = noise, denoise_mask
-        self._denoiser = comfy.samplers.KSamplerX0Inpaint(guider, sigmas)
-        self._denoiser.latent_image, self._denoiser.noise = latent_image, inpaint_noise(sampler, noise, self.seed)
-        self._left_denoiser, self._left_mask = self._denoiser, denoise_mask
+        self._initial_noise, self._depth = noise, depth
+        self._left = self._kept = Kept(latent_image, inpaint_noise(sampler, noise, self.seed), denoise_mask)
         self._streams = streams or NoiseStreams(sampler, noise, sigmas, extra_args.get("seed"))
         self._pairing: Pairing | None = None
+        self._conditions: ViewConditions | None = None
         self._left_denoised: Callable[[int], Tensor] | None = None
         self._reported = -1
         self._repeated = 0
@@ -83,7 +88,7 @@ class StepwiseRun:
     def start(self) -> Tensor:
         """Return x (B, ...) before the first step."""
         at_most = self._sampler.max_denoise(self._guider, self._sigmas)
-        noise, latent = self._initial_noise, self._denoiser.latent_image
+        noise, latent = self._initial_noise, self._left.latent
         return self.model_sampling.noise_scaling(self._sigmas[0], noise, latent, at_most)
 
     def denoise(self, x: Tensor, step: int) -> Tensor:
@@ -91,25 +96,24 @@ class StepwiseRun:
         comfy.model_management.throw_exception_if_processing_interrupted()
         model_options = mark_pair(self._extra_args["model_options"], paired=False)
         sigma = self._sigmas[step] * x.new_ones([len(x)])
-        return self._left_denoiser(
-            x, sigma, self._left_mask, model_options=model_options, seed=self._extra_args.get("seed")
-        )
+        denoiser = self._left.denoiser(self._guider, self._sigmas)
+        return denoiser(x, sigma, self._left.mask, model_options=model_options, seed=self._extra_args.get("seed"))
 
     def double(self, pairing: Pairing, left_denoised: Callable[[int], Tensor] | None = None) -> None:
-        """Go on with two views; noise, and under inpainting the latent and the mask, are shifted as x was.
+        """Go on with two views; noise, a mask with its latent, and the conditions are shifted as x was.
 
         Args:
             pairing: how one view became two.
             left_denoised: returns the left view's denoised estimate (B, ...) of a step, where that view is known. The
                 right view can then run alone, and both views get the sampler's noise as it is drawn, not shifted.
         """
-        if self._mask is not None:  # otherwise nothing reads the others, and clips are large
-            left, self._denoiser = self._denoiser, comfy.samplers.KSamplerX0Inpaint(self._guider, self._sigmas)
-            self._denoiser.latent_image = pairing.latents(left.latent_image)
-            self._denoiser.noise = pairing.copies(left.noise, left.noise)
-            self._mask = pairing.copies(self._mask, torch.ones_like(self._mask))  # the holes must be painted
         self._pairing, self._left_denoised = pairing, left_denoised
-        renew_control_hints(self._guider.conds)
+        self._kept = self._left.doubled(pairing)
+        views = (
+            View(Placed(pairing, self._depth, self._initial_noise.shape, side), self._kept.side(side))
+            for side in (0, 1)
+        )
+        self._conditions = ViewConditions(self._guider, *views, self._extra_args.get("seed"))
 
     def run(self, x: Tensor, first: int, last: int, repeat: int = 0) -> Tensor:
         """Take the steps ``first`` to ``last`` - 1; see the core's ``Stepper``.
@@ -128,9 +132,10 @@ class StepwiseRun:
         alone = self._pairing is not None and len(x) == len(self._initial_noise)
         paired = self._pairing is not None and not alone
         model_options = options_of_batch(self._extra_args["model_options"], self._guider.inner_model, len(x), paired)
+        kept = self._kept.side(1) if alone else self._kept
         extra_args = {
             **self._extra_args,
-            "denoise_mask": self._right_of(self._mask) if alone else self._mask,
+            "denoise_mask": kept.mask,
             "model_options": model_options,
         }
         if first > 0 and extra_args.get("seed") is not None:
@@ -142,15 +147,16 @@ class StepwiseRun:
             options["noise_sampler"] = self._drawn_by(draw, alone)
         if last - first == 1 and needs_two_steps(self._sampler):
             function, options = comfy.k_diffusion.sampling.sample_euler, {}  # the first order of the same method
-        return function(
-            self._right_denoiser() if alone else self._denoiser,
-            x,
-            self._sigmas[first : last + 1].clone(),  # some functions write into their schedule
-            extra_args=extra_args,
-            callback=lambda report: self._report(first + report["i"], report["denoised"], report["x"], alone),
-            disable=True,  # there is one bar for the whole schedule, not one for each piece
-            **options,
-        )
+        with guided_by(self._guider, self._conditions_of(alone)):
+            return function(
+                kept.denoiser(self._guider, self._sigmas),
+                x,
+                self._sigmas[first : last + 1].clone(),  # some functions write into their schedule
+                extra_args=extra_args,
+                callback=lambda report: self._report(first + report["i"], report["denoised"], report["x"], alone),
+                disable=True,  # there is one bar for the whole schedule, not one for each piece
+                **options,
+            )
 
     def count_repeats(self, steps: int) -> None:
         """Note that the next ``steps`` steps are taken once more; progress counts them."""
@@ -177,16 +183,10 @@ class StepwiseRun:
             denoised = torch.cat(denoised.chunk(2), dim=-1)  # previews show one entry, here both eyes side by side
         self._callback(position, denoised, x, self._total)
 
-    @staticmethod
-    def _right_of(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values.chunk(2)[1]
-
-    def _right_denoiser(self) -> comfy.samplers.KSamplerX0Inpaint:
-        denoiser = comfy.samplers.KSamplerX0Inpaint(self._guider, self._sigmas)
-        if self._mask is not None:
-            denoiser.latent_image = self._right_of(self._denoiser.latent_image)
-            denoiser.noise = self._right_of(self._denoiser.noise)
-        return denoiser
+    def _conditions_of(self, alone: bool) -> Conditions:
+        if self._conditions is None:
+            return self._guider.conds
+        return self._conditions.right if alone else self._conditions.pair
 
     def _drawn_by(self, draw: Callable[[Tensor, Tensor], Tensor], alone: bool) -> Callable[[Tensor, Tensor], Tensor]:
         pairing, shared = self._pairing, self._left_denoised is not None

@@ -22,12 +22,13 @@ from ..attention.model_patch import couples_views
 from ..attention.windows import expect_whole_batch
 from ..host import noise_form
 from .caches import tell_caches
-from .given_views import conditions_differ, read_views
+from .given_views import read_views
 from .host_samplers import expect_steppable
 from .latents import latent_disparity
 from .noise_streams import NoiseStreams
 from .pairs import make_room
 from .picture_shift import expect_vae_fits, make_shift
+from .placed_inputs import expect_known
 from .stepwise import StepwiseRun
 
 
@@ -104,13 +105,14 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         """
         seed = extra_args.get("seed")
         given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
+        expect_known(model_wrap.conds, model_wrap.inner_model, given.noise.shape)
         disparity = latent_disparity(
             self.depth, given.noise.shape, model_wrap.inner_model.latent_format, self.settings.shift
         )
         left = self._left_view(model_wrap, sigmas, given.noise, disparity)
         streams = NoiseStreams(self.inner, given.noise, sigmas, seed, self.trajectory)
         options = extra_args["model_options"]
-        plan = self._plan(left, model_wrap, sigmas, options, streams, len(given.noise))
+        plan = self._plan(left, sigmas, options, streams)
         if any(plan.by_pair):
             expect_whole_batch(options)
         if self.tell is not None:
@@ -128,6 +130,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
             disable_pbar,
             plan.again,
             streams,
+            depth=self.depth,
         )
         run.double(RightShifted(left.shift), left.denoised)
         if any(plan.by_pair):
@@ -143,17 +146,10 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         return LeftView(self.trajectory, sigmas, like, shift, noise_form(model.model_sampling), one_clip)
 
     def _plan(
-        self,
-        left: LeftView,
-        guider: comfy.samplers.CFGGuider,
-        sigmas: Tensor,
-        model_options: dict[str, Any],
-        streams: NoiseStreams,
-        entries: int,
+        self, left: LeftView, sigmas: Tensor, model_options: dict[str, Any], streams: NoiseStreams
     ) -> CrafterPlan:
         steps = len(sigmas) - 1
-        differ = conditions_differ(guider.conds, entries)
-        by_pair = [differ or couples_views(model_options, sigmas, step) for step in range(steps)]
+        by_pair = [couples_views(model_options, sigmas, step) for step in range(steps)]
         levels = noise_to_signal(left.sigmas, left.form)
         return plan_crafter(self.settings, levels, left.first, by_pair, streams.changes(steps))
 

@@ -22,6 +22,7 @@ from .latents import ALREADY_A_PAIR, expect_latent, latent_disparity
 from .noise_streams import NoiseStreams
 from .pairs import make_room
 from .picture_shift import expect_vae_fits, make_shift
+from .placed_inputs import expect_known
 from .recording import RecordingSampler
 from .stepwise import StepwiseRun
 
@@ -88,6 +89,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             (2B, ...), all left entries, then all right ones.
         """
         self._check(noise, sigmas, extra_args["model_options"])
+        expect_known(model_wrap.conds, model_wrap.inner_model, noise.shape)
         cached = tell_caches(extra_args["model_options"])
         pairing = self._pairing(noise, model_wrap, cached)
         steps, shift = len(sigmas) - 1, self.settings.schedule(len(sigmas) - 1).shift
@@ -119,6 +121,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             denoise_mask,
             disable_pbar,
             streams=self._recorded_noise(trajectory, noise, sigmas, extra_args.get("seed")),
+            depth=self.depth,
         )
         make_room(model_wrap, torch.Size((2 * noise.shape[0], *noise.shape[1:])))
         x = run.start() if trajectory is None else noise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,13 +89,3 @@ def test_the_guider_is_as_before_after_the_run(svd: Any):
     run(svd, 2 * FRAMES, True, given)
     assert given[0][1].keys() == conditions(1)[0][1].keys()
     assert torch.equal(given[0][1]["concat_latent_image"], kept)
-
-
-def test_conditions_of_both_views_are_told_from_those_of_one(pack: Any):
-    differ = pack("nodes.sampling.given_views").conditions_differ
-
-    def conds(length: int) -> dict[str, Any]:
-        return {"positive": [{"model_conds": {"c_concat": SimpleNamespace(cond=torch.zeros(length, 1, 4, 8))}}]}
-
-    assert differ(conds(2), 1) and not differ(conds(1), 1) and not differ(conds(2), 2)
-    assert differ({"negative": [{"control": object(), "model_conds": {}}]}, 1)
