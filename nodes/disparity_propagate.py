@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.model_management
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.propagation import Averaging, propagate
 from ..stereo_core.scenes import find_scene_starts
 from .depth.clip_flow import clip_flows
-from .host import compute_device, core_to_image, depth_to_core, image_to_core
+from .host import compute_device, core_to_image, depth_to_core, describe_size, expect_memory, image_to_core
 
 # How far the aspect ratios of a clip and its depth may differ, for sizes that were rounded to what a model accepts.
 _SAME_SHAPE = 0.02
@@ -82,10 +83,19 @@ class DisparityPropagate(io.ComfyNode):
     ) -> io.NodeOutput:
         frames, inverse = image_to_core(image, "image"), depth_to_core(depth)
         _expect_fit(frames, inverse)
+        expect_memory("Disparity Propagate", describe_size(frames), _bytes(frames, inverse, resolution))
         flows = clip_flows(frames, find_scene_starts(frames), resolution, flow_model)
         interrupt = comfy.model_management.throw_exception_if_processing_interrupted
         steady = propagate(inverse, flows, Averaging(averaging), reach, compute_device(), on_step=interrupt)
         return io.NodeOutput(core_to_image(steady.clamp_(0, 1).expand(-1, 3, -1, -1)))
+
+
+def _bytes(frames: Tensor, inverse: Tensor, resolution: int) -> int:
+    """What is held at once: all flows, two of two channels for each frame, and the maps with their mean, as IMAGE."""
+    height, width = frames.shape[-2:]
+    scale = min(1.0, resolution / max(height, width)) if resolution else 1.0
+    flow = 4 * round(scale * height) * round(scale * width) * torch.float32.itemsize
+    return len(frames) * flow + 5 * inverse.nbytes
 
 
 def _expect_fit(frames: Tensor, inverse: Tensor) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..stereo_core.dissolving import STEPS, DissolveForm
 from .depth.dissolver import DepthDissolver
 from .depth.low_pass import DissolveMethod, LowPass, amounts_to_show, caption, dissolve_clip, draw_strip
-from .host import core_to_image, depth_to_core, show_text
+from .host import core_to_image, depth_to_core, describe_size, expect_memory, show_text
 
 
 class DissolveDepth(io.ComfyNode):
@@ -146,10 +146,11 @@ class DissolveDepth(io.ComfyNode):
         positive: Any = None,
     ) -> io.NodeOutput:
         maps = depth_to_core(depth)
+        expect_memory("Dissolve Depth", describe_size(maps), 4 * maps.nbytes)  # the result, also as an IMAGE
         kind = DissolveMethod(method)
         amount = {DissolveMethod.DISSOLVE: strength, DissolveMethod.RESAMPLE: scale}.get(kind, radius)
         nothing, *others = amounts_to_show(kind, amount, strip)
-        result, shown = depth, [maps[len(maps) // 2]]
+        result, shown = maps, [maps[len(maps) // 2]]
         if others:
             worker = LowPass(kind)
             if kind is DissolveMethod.DISSOLVE:
@@ -158,12 +159,11 @@ class DissolveDepth(io.ComfyNode):
                 worker = DepthDissolver(**given, form=form, keep_range=keep_range, window=window, overlap=overlap)
             clip, frames = dissolve_clip(worker, maps, amount, others)
             shown += frames
-            if clip is not None:
-                result = core_to_image(clip.expand(-1, 3, -1, -1))
+            result = maps if clip is None else clip
         text = "row by row: " + ", ".join(caption(kind, each) for each in (nothing, *others))
         show_text(cls, text)
         preview = ui.PreviewImage(core_to_image(draw_strip(shown)), cls=cls)
-        return io.NodeOutput(result, ui={**preview.as_dict(), "text": (text,)})
+        return io.NodeOutput(core_to_image(result.expand(-1, 3, -1, -1)), ui={**preview.as_dict(), "text": (text,)})
 
 
 def _expect_all(given: dict[str, Any]) -> None:

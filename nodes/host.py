@@ -27,14 +27,15 @@ def image_to_core(image: Tensor, name: str) -> Tensor:
         name: of the input, for messages.
 
     Raises:
-        ValueError: an empty batch, or another number of channels.
+        ValueError: an empty batch, another number of channels, or values that are not finite.
     """
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
-        raise ValueError(
-            f"{name}: expected an IMAGE (B, H, W, 3), got {tuple(image.shape)}. Connect a picture or clip."
-        )
+        found = f"has {image.shape[-1]} channels" if image.ndim == 4 else "is no picture or clip"
+        raise ValueError(f"{name}: {found}. Connect a picture with 1 (grey), 3 (RGB) or 4 channels (RGB and alpha).")
     if 0 in image.shape:
-        raise ValueError(f"{name}: the batch is empty, {tuple(image.shape)}. Connect at least one picture.")
+        raise ValueError(f"{name}: the batch is empty. Connect at least one picture.")
+    for frame in image:  # one at a time: a look at all of a clip that is a part of another would copy it
+        expect_finite(name, frame)
     return image[..., :3].expand(-1, -1, -1, 3).movedim(-1, 1)
 
 
@@ -58,7 +59,6 @@ def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
         ValueError: an empty batch, or values that are not finite or lie outside [0, 1].
     """
     grey = image_to_core(depth, name).float().mean(dim=1, keepdim=True)
-    expect_finite(name, grey)
     low, high = grey.min().item(), grey.max().item()
     if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
         raise ValueError(
@@ -87,25 +87,48 @@ def compute_device() -> torch.device:
     return comfy.model_management.get_torch_device()
 
 
+def expect_memory(node: str, what: str, kept: int, working: int = 0, fewer: str = "frames at once") -> None:
+    """Raise before the work starts unless there is memory for it.
+
+    Args:
+        node: display name of the node, for the message.
+        what: it works on, as ``describe_size`` says it, for the message.
+        kept: bytes of whole clips that it holds at once, where the host keeps values between nodes.
+        working: bytes that it needs besides, where it computes.
+        fewer: what takes less memory when there are fewer of it, for the message.
+
+    Raises:
+        ValueError: with the memory that is needed and free, in GiB, and what to do.
+    """
+    home, device = comfy.model_management.intermediate_device(), compute_device()
+    needed = {home: kept}
+    needed[device] = needed.get(device, 0) + working
+    for place, amount in needed.items():
+        free = comfy.model_management.get_free_memory(place)
+        if amount > free:
+            kind = "memory" if place.type == "cpu" else "the graphics card's memory"
+            raise ValueError(
+                f"{node}: {what} needs about {amount / 2**30:.1f} GiB of {kind}, and {free / 2**30:.1f} GiB are free. "
+                f"Use smaller pictures or fewer {fewer}."
+            )
+
+
 def expect_memory_for_views(node: str, source: Tensor, working: int) -> None:
-    """Raise before the work starts unless there is memory to make both views of a clip and their holes.
+    """Raise before the work starts unless there is memory to make both views of a clip, and their disparity and holes.
 
     Args:
         node: display name of the node, for the message.
         source: (B, C, H, W), the clip; each view is as large.
         working: bytes that are needed besides, for one frame at a time.
-
-    Raises:
-        ValueError: with the memory that is needed and free, in GiB, and what to do.
     """
-    frames, channels, height, width = source.shape
-    needed = working + source.element_size() * frames * 2 * (channels + 1) * height * width
-    free = comfy.model_management.get_free_memory(compute_device())
-    if needed > free:
-        raise ValueError(
-            f"{node} at {width}x{height} needs about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free. "
-            "Use a smaller picture or fewer frames at once."
-        )
+    maps = 3 * source[:, 0].numel() * torch.float32.itemsize
+    expect_memory(node, describe_size(source), 2 * source.nbytes + maps, working)
+
+
+def describe_size(pictures: Tensor) -> str:
+    """Say how many pictures (B, C, H, W) holds, and how large they are."""
+    count, _, height, width = pictures.shape
+    return f"a picture of {width}x{height}" if count == 1 else f"a clip of {count} frames of {width}x{height}"
 
 
 def each_frame(frames: int) -> Iterator[int]:

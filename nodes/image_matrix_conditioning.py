@@ -8,10 +8,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from .host import image_to_core, show_text
+from .host import describe_size, expect_memory, show_text
 from .matrix.conditioning import Conditioning, MatrixConditioning, Strip
-from .matrix.strip_encoding import encode_pictures
-from .matrix.strip_pictures import common_size, expect_one_latent_space, with_reference
+from .matrix.strip_encoding import encode_pictures, encoding_bytes
+from .matrix.strip_pictures import common_size, expect_one_latent_space, read_pictures, with_reference
 from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings, read_motion, read_orbit
 from .widgets.sockets import MATRIX_CONDITIONING
 
@@ -146,12 +146,14 @@ class ImageMatrixConditioning(io.ComfyNode):
         video_positive: Conditioning | None = None,
         reference: Tensor | None = None,
     ) -> io.NodeOutput:
-        orbit, video = image_to_core(view_strip, "view_strip"), image_to_core(frame_strip, "frame_strip")
+        orbit, video = read_pictures(view_strip, "view_strip"), read_pictures(frame_strip, "frame_strip")
         height, width = common_size(orbit, video)
         views, frames = len(orbit), len(video)
         azimuths, elevations = read_orbit(orbit_positive, views)
         motion, camera = read_motion(video_positive), orbit_settings(azimuths, elevations)
-        orbit = with_reference(orbit, video if reference is None else image_to_core(reference, "reference"))
+        orbit = with_reference(orbit, video if reference is None else read_pictures(reference, "reference"))
+        for strip in (orbit, video):
+            expect_memory("Image Matrix Conditioning", describe_size(strip), encoding_bytes(strip))
         rows = encode_pictures(orbit, video_clip_vision, video_vae, width, height, motion, augmentation_level, seed)
         models = (multiview_clip_vision, multiview_vae)
         columns = encode_pictures(video, *models, width, height, camera, ORBIT_AUGMENTATION, seed)

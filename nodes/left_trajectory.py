@@ -12,7 +12,8 @@ from torch import Tensor
 from ..stereo_core.schedules import expect_schedule
 from ..stereo_core.trajectory import Trajectory
 from .host import show_text
-from .sampling.latents import expect_latent
+from .sampling.latents import expect_memory_for_states, fit_samples
+from .sampling.prompts import expect_guider
 from .sampling.recording import RecordingSampler
 from .widgets.sockets import TRAJECTORY
 
@@ -89,7 +90,9 @@ class LeftTrajectory(io.ComfyNode):
         expect_schedule(sigmas)
         if before is not None:
             before.expect_continued(float(sigmas[0]))
-        expect_latent("latent_image", latent_image["samples"])
+        samples = fit_samples("latent_image", guider.model_patcher, latent_image)
+        expect_guider(guider)
+        expect_memory_for_states("Left Trajectory", samples, len(sigmas))
         # The host's uni_pc writes into the schedule that it is given.
         outputs = SamplerCustomAdvanced.execute(noise, guider, recorder, sigmas.clone(), latent_image)
         trajectory = recorder.trajectory

@@ -9,9 +9,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.image_matrix import parse_azimuths, spaced_azimuths
-from .host import image_to_core
+from .host import expect_memory
 from .matrix.conditioning import refuse_fixed_orbit
 from .matrix.strip_encoding import encode_pictures
+from .matrix.strip_pictures import read_pictures
 from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings
 
 
@@ -103,12 +104,14 @@ class OrbitConditioning(io.ComfyNode):
         # the model
         model: Any = None,
     ) -> io.NodeOutput:
-        picture = image_to_core(init_image, "init_image")
+        picture = read_pictures(init_image, "init_image")
         if len(picture) != 1:
             raise ValueError(f"init_image holds {len(picture)} pictures. Connect a single picture.")
         angles = parse_azimuths(azimuths, views) if azimuths.strip() else spaced_azimuths(views, spacing)
         if model is not None:
-            refuse_fixed_orbit(model, angles)
+            refuse_fixed_orbit("model", model, angles)
+        needed = (4 * 3 * height * width + views * 4 * (height // 8) * (width // 8)) * torch.float32.itemsize
+        expect_memory("Orbit Conditioning", f"{views} views of {width}x{height}", needed, fewer="views")
         camera = orbit_settings(angles, [elevation] * views)
         ((positive, negative),) = encode_pictures(picture, clip_vision, vae, width, height, camera, ORBIT_AUGMENTATION)
         latent = {"samples": torch.zeros([views, 4, height // 8, width // 8])}

@@ -6,8 +6,11 @@ from typing import Any
 
 import torch
 from comfy_api.latest import io
+from torch import Tensor
 
 from .matrix.conditioning import MatrixConditioning, Strip
+from .sampling.latents import expect_latent
+from .sampling.prompts import expect_prompt
 from .widgets.sockets import MATRIX_CONDITIONING
 
 
@@ -75,18 +78,33 @@ class StereoClipConditioning(io.ComfyNode):
         max_guidance: float,
     ) -> io.NodeOutput:
         samples = latent["samples"]
-        for name, given in (("left_positive", left_positive), ("right_positive", right_positive)):
-            picture = given[0][1].get("concat_latent_image") if given else None
-            if picture is None or picture.shape[1:] != samples.shape[1:]:
-                shape = "none" if picture is None else tuple(picture.shape)
-                raise ValueError(
-                    f"{name}: its picture's latent is {shape}, and the clip's is {tuple(samples.shape)}. "
-                    "Connect SVD_img2vid_Conditioning with the same width and height for both views."
-                )
+        expect_latent("latent", samples, pictures_only=True)
+        given = {
+            "left_positive": left_positive,
+            "left_negative": left_negative,
+            "right_positive": right_positive,
+            "right_negative": right_negative,
+        }
+        for name, prompt in given.items():
+            expect_prompt(name, prompt)
+        for name in ("left_positive", "right_positive"):
+            _expect_picture(name, given[name], samples)
         _expect_same_settings(left_positive[0][1], right_positive[0][1])
         guidance = tuple(torch.linspace(min_guidance, max_guidance, len(samples)).tolist())
         rows = (Strip(left_positive, left_negative, guidance), Strip(right_positive, right_negative, guidance))
         return io.NodeOutput(MatrixConditioning(rows, ()))
+
+
+def _expect_picture(name: str, positive: list[Any], samples: Tensor) -> None:
+    picture = positive[0][1].get("concat_latent_image")
+    if picture is None:
+        raise ValueError(f"{name}: holds no picture. Connect positive of SVD_img2vid_Conditioning.")
+    if picture.shape[1:] != samples.shape[1:]:
+        sizes = [f"{shape[-1]}x{shape[-2]} with {shape[1]} channels" for shape in (picture.shape, samples.shape)]
+        raise ValueError(
+            f"{name}: the latent of its picture is {sizes[0]}, and latent is {sizes[1]}. "
+            "Connect SVD_img2vid_Conditioning with the same width and height for both views."
+        )
 
 
 def _expect_same_settings(left: dict[str, Any], right: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..stereo_core.checks import expect_finite
 from ..stereo_core.color_matching import ColorMatch, fit_colors, steady
 from ..stereo_core.compositing import composite, resize_view
 from ..stereo_core.rendering import Quality, RenderedView, render_view, working_bytes
@@ -159,8 +158,6 @@ def _render(
     steps, fits = each_frame(2 * frames), []
     for frame, _ in zip(range(frames), steps, strict=False):
         one = slice(frame, frame + 1)
-        expect_finite("image", source[one])
-        expect_finite("diffusion", generated[one])
         rendered = render_view(source[one].to(device), disparity[one].to(device), quality)
         result = resize_view(generated[one].to(device), size)
         fits.append(fit_colors(result, rendered.image, ~rendered.hole, match))

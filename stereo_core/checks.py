@@ -34,4 +34,15 @@ def expect_finite(name: str, tensor: Tensor) -> None:
     """Raise ``ValueError`` if ``tensor``, which holds at least one value, holds NaN or infinity."""
     # The extremes are NaN where any value is; looking at them is ten times faster than at every value.
     if not all(extreme.isfinite() for extreme in tensor.aminmax()):
-        raise ValueError(f"{name}: holds NaN or infinite values; every value must be a finite number.")
+        raise ValueError(
+            f"{name}: holds NaN or infinite values. Make it anew without them; a model or VAE that runs in half "
+            "precision often gives them."
+        )
+
+
+def describe_latent(latent: Tensor) -> str:
+    """Say what a latent (B, C, H, W) or (B, C, T, H, W) holds, for a message."""
+    count, channels, *frames, height, width = latent.shape
+    clip = f", {frames[0]} frames long" if frames else ""
+    number = "one latent" if count == 1 else f"{count} latents"
+    return f"{number} of {width}x{height} with {channels} channels{clip}"

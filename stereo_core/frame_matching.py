@@ -57,8 +57,8 @@ def match_frames(depth: Tensor, frames: int) -> Tensor:
     ratio, rest = divmod(count - 1, frames - 1) if frames > 1 else (0, 1)
     if rest or ratio < 2:
         raise ValueError(
-            f"depth: {count} maps do not fit {frames} frames. Give one map, one for each frame, or, for a video "
-            f"latent of {frames} frames, one for each frame of the video."
+            f"depth: {count} maps do not fit {frames} frames. Give one map for all, one for each frame, or, for a "
+            f"video latent of {frames} frames, one for each frame of the video."
         )
     later = torch.arange(frames - 1, device=depth.device) * ratio + (ratio + 1) // 2
     return depth[torch.cat([later.new_zeros(1), later])]

@@ -176,7 +176,7 @@ def is_full_turn(azimuths: Sequence[float]) -> bool:
     return same_azimuths(azimuths, evenly) or same_azimuths(azimuths, [0.0, *full_turn(len(azimuths) - 1)])
 
 
-def spaced_azimuths(views: int, spacing: float) -> list[float]:
+def spaced_azimuths(views: int, spacing: float, name: str = "spacing") -> list[float]:
     """Azimuths of an arc that ends at the reference view.
 
     A stereo baseline is 2 to 4 degrees. 360 / ``views``, also in rounded degrees, makes the full turn.
@@ -184,6 +184,7 @@ def spaced_azimuths(views: int, spacing: float) -> list[float]:
     Args:
         views: how many, the last is the reference view.
         spacing: degrees from each view to the next.
+        name: of the input that it stands in, for the message.
 
     Returns:
         Degrees in (0, 360], the last is 360.
@@ -195,7 +196,7 @@ def spaced_azimuths(views: int, spacing: float) -> list[float]:
         raise ValueError(f"views is {views}. Give 1 or more.")
     if not 0 < spacing * views <= _TURN + _ROUNDED_TURN:
         raise ValueError(
-            f"spacing: {views} views {spacing:g} degrees apart do not fit into a full turn. "
+            f"{name}: {views} views {spacing:g} degrees apart do not fit into a full turn. "
             f"Choose more than 0 and at most {_TURN / views:.4g} degrees, or fewer views."
         )
     if spacing * views >= _TURN - _ROUNDED_TURN:
@@ -203,7 +204,7 @@ def spaced_azimuths(views: int, spacing: float) -> list[float]:
     return [_TURN - spacing * before for before in reversed(range(views))]
 
 
-def to_reference(azimuths: Sequence[float]) -> list[float]:
+def to_reference(azimuths: Sequence[float], name: str = "azimuths") -> list[float]:
     """Write azimuths as a model is told them: in [0, 360), but the reference view's, the last, as a full turn.
 
     A model embeds the number and not the direction. SV3D has seen 354 and never -6; and between 354 and 0 its
@@ -211,6 +212,7 @@ def to_reference(azimuths: Sequence[float]) -> list[float]:
 
     Args:
         azimuths: degrees from the reference view, growing counterclockwise as seen from above; the last may be 0.
+        name: of the input that they stand in, for the message.
 
     Raises:
         ValueError: a last one that is not the reference view's, or an angle that is not finite.
@@ -222,8 +224,8 @@ def to_reference(azimuths: Sequence[float]) -> list[float]:
     # Also false where an angle is not finite.
     if not min(turn, _TURN - turn) < _SAME_AZIMUTH or not all(abs(angle) < float("inf") for angle in azimuths):
         raise ValueError(
-            f"azimuths ends with {azimuths[-1]:g}. Angles count from the picture's own view, which is the last: "
-            "end with 0 or 360, and give finite numbers."
+            f"{name}: the last view is at {azimuths[-1]:g} degrees. Angles count from the picture's own view, which is "
+            "the last: end with 0 or 360, and give finite numbers."
         )
     return [*(angle % _TURN for angle in azimuths[:-1]), _TURN]
 
@@ -241,9 +243,11 @@ def parse_azimuths(text: str, views: int) -> list[float]:
     try:
         azimuths = [float(word) for word in words]
     except ValueError as error:
-        raise ValueError(f"azimuths: {text!r} holds what is no number. Write degrees such as -6, -3, 0.") from error
+        raise ValueError(
+            f"azimuths: {text!r} holds something that is no number. Write degrees such as -6, -3, 0."
+        ) from error
     if len(azimuths) == 1 and views > 1:
-        return spaced_azimuths(views, azimuths[0])
+        return spaced_azimuths(views, azimuths[0], "azimuths")
     if len(azimuths) != views:
         raise ValueError(
             f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view, or one number, the "
@@ -266,6 +270,7 @@ def position(name: str, number: int, count: int) -> int:
     """
     if not -count <= number < count:
         raise ValueError(
-            f"{name} is {number}, there are {count}. Choose 0 to {count - 1}, or -1 to -{count} from the end."
+            f"{name} is {number}, and there are {count} of them. Choose 0 to {count - 1}, or -1 to -{count} from "
+            "the end."
         )
     return number % count

@@ -111,8 +111,8 @@ def optimize_null_text(
     entries = len(trajectory.states[0])
     if embedding.ndim != 3 or len(embedding) not in (1, entries):
         raise ValueError(
-            f"negative: the embedding has the shape {tuple(embedding.shape)} for a trajectory of {entries} entries. "
-            "Give one embedding for each, or one for all."
+            f"negative: holds {len(embedding)} prompts for a trajectory of {entries} pictures. "
+            "Give one prompt for each, or one for all."
         )
     embedding = embedding.detach().expand(entries, -1, -1).clone()
     state = trajectory.states[0].to(embedding.device)

@@ -56,7 +56,8 @@ class StereoDepth:
 
         Args:
             latent: the latent's shape, (B, C, H, W) or (B, C, T, H, W). For a video latent there may also be a map
-                for each frame of the video that it was encoded from.
+                for each frame of the video that it was encoded from. With T = 1 it holds pictures: models of single
+                pictures may have latents of this form, too.
             time_ratio: frames of the video to one of its latent, as the model has it; 1 where that is not known.
             form: how it will be shifted; all but ``SUB_COLUMN`` give whole columns.
 
@@ -69,8 +70,9 @@ class StereoDepth:
         height, width = latent[-2:]
         self._expect_aspect(height, width)
         maps = resize_nearest(self.inverse_depth, (height, width))
-        if len(latent) == 4:
-            return self._in_form(one_for_each(maps, latent[0]), width, form)
+        if len(latent) == 4 or latent[2] == 1:
+            pictures = self._in_form(one_for_each(maps, latent[0]), width, form)
+            return pictures if len(latent) == 4 else pictures.unsqueeze(2)
         frames = (latent[2] - 1) * time_ratio + 1
         if time_ratio > 1 and len(maps) not in (1, latent[2], frames):
             raise ValueError(
@@ -88,8 +90,8 @@ class StereoDepth:
         if exact.any() and not whole.any():
             least = self.geometry.least_whole_percent(maps, width, truncated=form is ShiftForm.TRUNCATED)
             raise ValueError(
-                f"max_disparity: {self.geometry.max_disparity:g} % moves nothing in this latent, which is only {width} "
-                f"columns wide: set shift to sub_column, or it to {least:.1f} or more."
+                f"max_disparity: {self.geometry.max_disparity:g} % moves nothing here, where a latent is shifted by "
+                f"whole columns of its own. Set shift to sub_column, or max_disparity to {least:.1f} or more."
             )
         return whole
 
@@ -98,8 +100,8 @@ class StereoDepth:
         # One latent row or column either way is the autoencoder's rounding; more is another shape.
         if abs(rows * width / columns - height) > 1 and abs(columns * height / rows - width) > 1:
             raise ValueError(
-                f"depth is {columns}x{rows}, of another shape than the latent of {width} columns and {height} rows. "
-                "Make the depth map from the picture that was encoded."
+                f"depth is {columns}x{rows}, {columns / rows:.2f} times as wide as high, and the latent's picture is "
+                f"{width / height:.2f} times as wide as high. Make the depth map from the picture that was encoded."
             )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .checks import describe_latent
+
 # Levels that two nodes computed from the same settings differ by float rounding, and the first one of a flow model's
 # schedule by what inversion stays below 1.
 _RELATIVE = 2e-4
@@ -55,8 +57,8 @@ class Trajectory:
     def __post_init__(self) -> None:
         if len(self.sigmas) != len(self.states) or len(self.states) < 2:
             raise ValueError(
-                f"trajectory: {len(self.states)} states for {len(self.sigmas)} noise levels. "
-                "Give one for each level, at least two."
+                f"trajectory: holds {len(self.states)} states for {len(self.sigmas)} noise levels. "
+                "Record or invert it anew, in at least one step."
             )
         if not bool((self.sigmas[:-1] > self.sigmas[1:]).all()):
             raise ValueError("trajectory: noise levels do not descend. Record or invert it anew.")
@@ -125,7 +127,7 @@ class Trajectory:
         state = self.at(sigma)
         if state.shape != x.shape:
             raise ValueError(
-                f"trajectory: holds a latent of {tuple(state.shape)}, the one to sample has {tuple(x.shape)}. "
+                f"trajectory: is of {describe_latent(state)}, and what is to be sampled is {describe_latent(x)}. "
                 "Invert or record the same picture at the same size."
             )
         return state.to(x)
@@ -158,13 +160,13 @@ class Trajectory:
         last, first = self.states[-1], later.states[0]
         if last.shape != first.shape:
             raise ValueError(
-                f"before: holds a latent of {tuple(last.shape)}, this part one of {tuple(first.shape)}. "
-                "Go on with the output of that part."
+                f"before: is of {describe_latent(last)}, and this part of {describe_latent(first)}. "
+                "Connect the output of that part to latent_image."
             )
         if not same_latent(last, first):
             raise ValueError(
-                "before: ends in another state than the one this part begins with. "
-                "Go on with the output of that part, and without new noise (Disable Noise)."
+                "before: ends in another state than the one this part begins with. Connect the output of that part to "
+                "latent_image, and Disable Noise to noise."
             )
         steps = len(self.sigmas) - 1
         noise = (*self.noise, *(replace(record, first=record.first + steps) for record in later.noise))

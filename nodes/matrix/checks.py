@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...stereo_core.noise_forms import NoiseForm
 from ..host import noise_form
+from ..sampling.prompts import expect_prompt
 from .conditioning import MatrixConditioning, Strip, refuse_fixed_orbit
 
 # A level that lies no more than a hundredth below another is the same one, rounded.
@@ -46,8 +47,8 @@ def expect_models(video: ModelPatcher, multiview: ModelPatcher, expert: bool) ->
     for name, model, space in zip(("video_model", "multiview_model"), (video, multiview), spaces, strict=True):
         if space.latent_dimensions != 2 or noise_form(model.get_model_object("model_sampling")) is not NoiseForm.VE:
             raise ValueError(
-                f"{name}: {type(model.model).__name__} packs frames into one latent or samples by flow matching. "
-                "Connect a model whose frames are single latents with added noise, such as SVD and SV3D."
+                f"{name}: {type(model.model).__name__} is no model of the kind of SVD, whose frames are single latents "
+                "with added noise. Connect SVD or SV3D."
             )
 
 
@@ -86,7 +87,7 @@ def expect_strips(
         ValueError: strips that do not fit the matrix, or not their model.
     """
     if conditioning.azimuths is not None:
-        refuse_fixed_orbit(multiview, conditioning.azimuths)
+        refuse_fixed_orbit("multiview_model", multiview, conditioning.azimuths)
     views, frames = len(conditioning.rows), len(conditioning.rows[0].guidance)
     if expert and views != 2:
         raise ValueError(
@@ -112,6 +113,8 @@ def expect_strips(
 def _expect_each(kind: str, model: ModelPatcher, strips: tuple[Strip, ...], length: int) -> None:
     guided = "sampler_cfg_function" in model.model_options
     for index, strip in enumerate(strips):
+        for sign, prompt in (("positive", strip.positive), ("negative", strip.negative)):
+            expect_prompt(f"conditioning: {sign} of {kind} {index}", prompt, model)
         entries = [entry[1] for entry in (*strip.positive, *strip.negative)]
         lists = [entry[key] for entry in entries for key in ("azimuth", "elevation") if key in entry]
         for given in (strip.guidance, *lists):

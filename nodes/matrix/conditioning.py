@@ -64,9 +64,7 @@ class MatrixConditioning:
         return channels, height, width
 
 
-def refuse_fixed_orbit(model: Any, azimuths: Sequence[float]) -> None:
-    """Raise ``ValueError`` if ``model``, a MODEL, would ignore ``azimuths``: SV3D_u knows only its own full turn."""
+def refuse_fixed_orbit(name: str, model: Any, azimuths: Sequence[float]) -> None:
+    """Raise ``ValueError`` if the MODEL in an input would ignore ``azimuths``: SV3D_u knows only its own full turn."""
     if isinstance(model.model, comfy.model_base.SV3D_u) and not is_full_turn(azimuths):
-        raise ValueError(
-            "azimuths: this model is SV3D_u, which makes a full turn only. Load SV3D_p for other azimuths."
-        )
+        raise ValueError(f"{name}: is SV3D_u, which makes a full turn only. Load SV3D_p for other azimuths.")

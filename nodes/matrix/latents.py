@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...stereo_core.image_matrix import MatrixSize
+from ..host import expect_memory
+from ..sampling.latents import expect_latent
 
 _SIZE = "stereo_matrix"
+# Pixels to one of the latent, for the VAEs of SVD and SV3D.
+_PIXELS = 8
 
 
 def make_matrix_latent(matrix: Tensor) -> dict[str, Any]:
@@ -27,19 +32,38 @@ def read_matrix_size(matrix: dict[str, Any], views: int) -> MatrixSize:
         ValueError: a latent that does not hold such a matrix.
     """
     samples = matrix["samples"]
+    expect_latent("matrix", samples, pictures_only=True)
     if views:
-        if samples.ndim != 4 or len(samples) % views:
+        if len(samples) % views:
             raise ValueError(
-                f"views is {views} and matrix holds {tuple(samples.shape)}, which is not a whole number of frames for "
+                f"views is {views} and matrix holds {len(samples)} latents, which is not a whole number of frames for "
                 "each. Give the number of views that were sampled, or 0 for a matrix from Score Composition Sampler."
             )
         return MatrixSize(views, len(samples) // views)
     if _SIZE not in matrix:
         raise ValueError("matrix is not an image matrix. Connect Score Composition Sampler; for Load Latent set views.")
     size = MatrixSize(*matrix[_SIZE])
-    if samples.ndim != 4 or len(samples) != size.views * size.frames:
+    if len(samples) != size.views * size.frames:
         raise ValueError(
-            f"matrix holds {tuple(samples.shape)} but is marked as {size.views} views by {size.frames} frames. "
+            f"matrix holds {len(samples)} latents but is marked as {size.views} views by {size.frames} frames. "
             "Connect Score Composition Sampler directly, with no node in between that takes entries out of the batch."
         )
     return size
+
+
+def expect_memory_to_decode(matrix: Tensor, count: int, width: int = 0) -> None:
+    """Raise before anything is decoded unless the pictures fit into memory: decoded, put in order, and joined.
+
+    Args:
+        matrix: (V, F, C, h, w).
+        count: how many pictures are shown.
+        width: to which they are scaled, in pixels; 0 for their own.
+
+    Raises:
+        ValueError: with the memory that is needed and free.
+    """
+    rows, columns = matrix.shape[-2:]
+    width = width or _PIXELS * columns
+    height = max(1, width * rows // columns)
+    needed = 3 * count * 3 * height * width * torch.float32.itemsize
+    expect_memory("Image Matrix View", f"{count} pictures of {width}x{height}", needed, fewer="pictures")

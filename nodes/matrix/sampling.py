@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import comfy.model_management
@@ -19,10 +20,14 @@ from ...stereo_core.composition_weights import CompositionSettings
 from ...stereo_core.schedules import expect_schedule
 from ...stereo_core.score_composition import compose, count_evaluations
 from ...stereo_core.seeds import Stream, make_generator
+from ..host import expect_memory
 from .checks import expect_highest_noise, expect_models, expect_strips
 from .conditioning import MatrixConditioning
 from .strip_denoiser import StripDenoiser, Turns
 from .view_expert import PairDenoiser, find_expert
+
+# Matrices that are held at once: x, the noise, both models' estimates, their mean and the derivative.
+_KEPT = 6
 
 
 def sample_matrix(
@@ -61,6 +66,8 @@ def sample_matrix(
     views, frames = expect_strips(video, multiview, conditioning, expert is not None)
     latent_format = video.get_model_object("latent_format")
     cell = (latent_format.latent_channels, *conditioning.latent_size[1:])
+    needed = _KEPT * views * frames * math.prod(cell) * torch.float32.itemsize
+    expect_memory("Score Composition Sampler", f"{views} views of {frames} frames", needed, fewer="views and frames")
     known = _known(conditioning, latent_format) if keep_video else {}
     count = count_evaluations(views, frames, len(sigmas) - 1, settings, len(known))
     for name, model, strips in (("video_model", video, count.rows), ("multiview_model", multiview, count.columns)):

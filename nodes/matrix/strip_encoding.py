@@ -59,3 +59,8 @@ def encode_pictures(
         negative = [[torch.zeros_like(pooled), {**told, "concat_latent_image": torch.zeros_like(latent)}]]
         conditions.append((positive, negative))
     return conditions
+
+
+def encoding_bytes(pictures: Tensor) -> int:
+    """Return how much memory ``encode_pictures`` needs for pictures of the size that they are scaled to, in bytes."""
+    return 4 * pictures.nbytes  # scaled, their noise, its scaled copy, and the sum

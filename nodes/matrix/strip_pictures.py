@@ -6,7 +6,13 @@ import comfy.utils
 import torch
 from torch import Tensor
 
+from ..host import image_to_core
 from .conditioning import Conditioning
+
+
+def read_pictures(image: Tensor, name: str) -> Tensor:
+    """Return an IMAGE as (B, 3, H, W) float32, which the encoders of all models take."""
+    return image_to_core(image, name).float()
 
 
 def with_reference(orbit: Tensor, pictures: Tensor) -> Tensor:
@@ -37,9 +43,10 @@ def common_size(orbit: Tensor, video: Tensor) -> tuple[int, int]:
 
 
 def expect_one_latent_space(row: Conditioning, column: Conditioning) -> None:
-    video, multiview = (tuple(part[0][1]["concat_latent_image"].shape[1:]) for part in (row, column))
-    if video != multiview:
+    shapes = [part[0][1]["concat_latent_image"].shape[1:] for part in (row, column)]
+    if shapes[0] != shapes[1]:
+        video, multiview = (f"{width}x{height} with {channels} channels" for channels, height, width in shapes)
         raise ValueError(
-            f"video_vae makes latents of {video} (channels, height, width) and multiview_vae of {multiview}. Both "
-            "models must share one latent space, as SVD and SV3D do: connect the VAE of each."
+            f"video_vae makes latents of {video} and multiview_vae of {multiview}. Both models must share one latent "
+            "space, as SVD and SV3D do: connect the VAE of each."
         )

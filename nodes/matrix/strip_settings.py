@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,9 @@ def read_orbit(positive: Conditioning | None, views: int) -> tuple[list[float], 
             f"orbit_positive is for {len(azimuths)} views and view_strip has {views} pictures. "
             "Connect the conditioning with which view_strip was sampled, and all of the pictures."
         )
-    return to_reference(azimuths), list(elevations)
+    if not all(math.isfinite(angle) for angle in elevations):
+        raise ValueError("orbit_positive: an elevation is no finite number. Connect positive of Orbit Conditioning.")
+    return to_reference(azimuths, "orbit_positive"), list(elevations)
 
 
 def read_motion(positive: Conditioning | None) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management
-import comfy.sample
 import comfy.samplers
 import comfy.utils
 import latent_preview
@@ -19,7 +18,9 @@ from ...stereo_core.noise_forms import NoiseForm
 from ...stereo_core.schedules import expect_schedule
 from ...stereo_core.trajectory import Trajectory
 from ..host import noise_form
+from .latents import expect_memory_for_states, fit_samples
 from .pairs import mark_pair
+from .prompts import expect_prompt
 
 # At noise level 1 a flow model's x is noise alone. The host starts a sampler from a given x by passing it as a latent
 # divided by (1 - sigma), so sigma must stay below 1.
@@ -44,8 +45,12 @@ def invert_latent(
     Raises:
         ValueError: an empty latent, one of another model, or a schedule that this model cannot be inverted on.
     """
-    samples = _expect_latent_of(model, latent)
+    samples = fit_samples("latent", model, latent)
+    if not samples.count_nonzero():
+        raise ValueError("latent: is empty, so there is no picture to invert. Connect VAE Encode.")
+    expect_prompt("positive", positive, model)
     sigmas = _invertible_sigmas(model, sigmas)
+    expect_memory_for_states("DDIM Inversion", samples, len(sigmas))
     inversion = _Inversion(refine)
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": positive})
@@ -118,23 +123,6 @@ class _Inversion(comfy.samplers.Sampler):
             lambda step, x: callback(step, denoised, x, steps),
         )
         return sampling.inverse_noise_scaling(sigmas[0], self.trajectory.states[0].to(latent_image))
-
-
-def _expect_latent_of(model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
-    samples = latent["samples"]
-    form = model.get_model_object("latent_format")
-    axes = f"(B, {form.latent_channels}, {'T, ' if form.latent_dimensions == 3 else ''}H, W)"
-    # For a video model the host adds the time axis to a picture's latent.
-    sizes = (4, form.latent_dimensions + 2)
-    if samples.is_nested or samples.ndim not in sizes or samples.shape[1] != form.latent_channels:
-        raise ValueError(
-            f"latent: this model takes {axes}, got "
-            f"{'a latent with several parts' if samples.is_nested else tuple(samples.shape)}. "
-            "Encode the picture with the model's own VAE; separate audio from video first."
-        )
-    if not samples.count_nonzero():
-        raise ValueError("latent: is empty, so there is no picture to invert. Connect VAE Encode.")
-    return comfy.sample.fix_empty_latent_channels(model, samples)
 
 
 def _invertible_sigmas(model: ModelPatcher, sigmas: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_shift import ShiftForm
 from .latents import fit_to_model, latent_disparity
+from .prompts import expect_prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,14 @@ def plan_ksampler(
     """Return the run that KSampler would make of these inputs.
 
     Raises:
-        ValueError: a latent that cannot be shifted or already holds both views, or no step to take.
+        ValueError: a latent that cannot be shifted, is of another model or already holds both views, conditioning of
+            another model, or no step to take.
     """
     sampler = comfy.samplers.sampler_object(sampler_name)
     sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise).sigmas
     if len(sigmas) < 2:
         raise ValueError(f"denoise: {denoise} leaves no step to take. Set it above 0.")
-    return PlainRun(positive, negative, fit_to_model(model, latent_image), seed, cfg, sampler, sigmas)
+    latent = fit_to_model(model, latent_image)
+    for name, prompt in (("positive", positive), ("negative", negative)):
+        expect_prompt(name, prompt, model)
+    return PlainRun(positive, negative, latent, seed, cfg, sampler, sigmas)

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import comfy.sample
+import torch
 from comfy.latent_formats import LatentFormat
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...stereo_core.checks import expect_finite
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_shift import ShiftForm
+from ..host import expect_memory
 
 _PAIR = "stereo_pair"
+_RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")
+_FROM_A_PICTURE = "Connect VAE Encode with a picture."
 
 
 def expect_latent(name: str, samples: Tensor, pictures_only: bool = False) -> None:
@@ -25,30 +30,72 @@ def expect_latent(name: str, samples: Tensor, pictures_only: bool = False) -> No
         pictures_only: refuse video latents as well.
 
     Raises:
-        ValueError: another number of axes, or a nested tensor of several parts.
+        ValueError: another number of axes, a nested tensor of several parts, none at all, or values that are not
+            finite.
     """
-    if not samples.is_nested and samples.ndim in ((4,) if pictures_only else (4, 5)):
-        return
-    found = "a latent with several parts" if samples.is_nested else tuple(samples.shape)
-    video = "" if pictures_only else " or a video latent (B, C, T, H, W)"
-    raise ValueError(
-        f"{name}: expected a picture latent (B, C, H, W){video}, got {found}. "
-        "Connect the latent of VAE Encode, an empty latent or that of a sampler; separate audio from video first."
-    )
+    if samples.is_nested:
+        raise ValueError(
+            f"{name}: is a latent of several parts, such as video and sound. Connect the video alone, from Separate AV "
+            "Latent, and join the parts again afterwards."
+        )
+    if samples.ndim not in (4, 5):
+        raise ValueError(
+            f"{name}: is no latent of pictures or of a video. Connect that of VAE Encode, an empty one, or that of a "
+            "sampler."
+        )
+    if pictures_only and samples.ndim == 5:
+        raise ValueError(f"{name}: is a latent of a video, and this node takes pictures. {_FROM_A_PICTURE}")
+    if 0 in samples.shape:
+        raise ValueError(f"{name}: the batch is empty. Connect the latent of at least one picture.")
+    expect_finite(name, samples)
+
+
+def fit_samples(name: str, model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
+    """Return what a model makes of a LATENT's samples: an empty one gets its channels and size, as in the host.
+
+    Args:
+        name: of the input, for the message.
+        model: that will sample.
+        latent: LATENT; its mask is only looked at.
+
+    Raises:
+        ValueError: as ``expect_latent``, or a latent of another model.
+    """
+    expect_latent(name, latent["samples"])
+    if latent.get("noise_mask") is not None:
+        expect_finite(f"{name}: its noise mask", latent["noise_mask"])
+    ratios = (latent.get(ratio) for ratio in _RATIOS)
+    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios)
+    form = model.get_model_object("latent_format")
+    if samples.ndim == 5 and form.latent_dimensions != 3:
+        raise ValueError(
+            f"{name}: is a latent of a video, and the model makes single pictures. Connect a video model, or "
+            f"{_FROM_A_PICTURE[0].lower()}{_FROM_A_PICTURE[1:]}"
+        )
+    if samples.shape[1] != form.latent_channels:
+        raise ValueError(
+            f"{name}: is the latent of another model: it has {samples.shape[1]} channels, and this model's latents "
+            f"have {form.latent_channels}. Encode the picture with the model's own VAE."
+        )
+    return samples
+
+
+def expect_memory_for_states(node: str, samples: Tensor, levels: int) -> None:
+    """Raise ``ValueError`` before the work unless a trajectory fits into memory: x (B, ...) at so many noise levels."""
+    needed = levels * samples.numel() * torch.float32.itemsize
+    expect_memory(node, f"a trajectory of {levels} noise levels", needed, fewer="frames or steps")
 
 
 def fit_to_model(model: ModelPatcher, latent: dict[str, Any]) -> dict[str, Any]:
     """Give an empty LATENT the model's channels and size, as the host's samplers do.
 
     Raises:
-        ValueError: a latent that cannot be shifted, or that already holds both views.
+        ValueError: a latent that cannot be shifted, is of another model, or already holds both views.
     """
-    ratios = {name: latent.get(name) for name in ("downscale_ratio_spacial", "downscale_ratio_temporal")}
-    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios.values())
-    expect_latent("latent_image", samples)
+    samples = fit_samples("latent_image", model, latent)
     if is_pair(latent):
         raise ValueError(ALREADY_A_PAIR)
-    return {**{name: value for name, value in latent.items() if name not in ratios}, "samples": samples}
+    return {**{name: value for name, value in latent.items() if name not in _RATIOS}, "samples": samples}
 
 
 ALREADY_A_PAIR = (

@@ -13,12 +13,14 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...stereo_core.checks import expect_finite
 from ...stereo_core.null_text import NullText, NullTextSettings, StepLoss, optimize_null_text
 from ...stereo_core.schedules import step_ranges
 from ...stereo_core.trajectory import Trajectory
 from ..host import noise_form
 from .gradients import differentiable, explain_missing_gradients, normal_tensors
 from .null_text_model import embedding_of, guided_model
+from .prompts import expect_prompt
 
 Conditioning = list[list[Any]]
 
@@ -56,9 +58,10 @@ def optimize_negative(
         report: called after each step with its number, from 0, and its loss.
 
     Raises:
-        ValueError: a trajectory of another model, a negative of several entries, or a model without gradients.
+        ValueError: a trajectory or conditioning of another model, a negative of several entries, or a model without
+            gradients.
     """
-    _check(model, negative, trajectory)
+    _check(model, positive, negative, trajectory)
     ranges = step_ranges(trajectory.sigmas, model.get_model_object("model_sampling").percent_to_sigma)
     optimization = _Optimization(negative[0][0], trajectory, settings, report)
     with differentiable(model) as copy, explain_missing_gradients(model):
@@ -145,17 +148,23 @@ class _Optimization(comfy.samplers.Sampler):
         return latent_image
 
 
-def _check(model: ModelPatcher, negative: Conditioning, trajectory: Trajectory) -> None:
+def _check(model: ModelPatcher, positive: Conditioning, negative: Conditioning, trajectory: Trajectory) -> None:
     form = model.get_model_object("latent_format")
     shape = trajectory.states[0].shape
     if shape[1] != form.latent_channels or len(shape) != form.latent_dimensions + 2:
+        kinds = ["videos" if video else "pictures" for video in (len(shape) == 5, form.latent_dimensions == 3)]
         raise ValueError(
-            f"trajectory: holds a latent of {tuple(shape)}, which does not fit this model of {form.latent_channels} "
-            "channels. Use the model that the picture was inverted with."
+            f"trajectory: is of another model: its latents are of {kinds[0]} with {shape[1]} channels, and this "
+            f"model's of {kinds[1]} with {form.latent_channels}. Use the model that the picture was inverted with."
         )
-    if len(negative) != 1 or "start_percent" in negative[0][1] or negative[0][0] is None:
+    for state in trajectory.states:
+        expect_finite("trajectory", state)
+    for name, prompt in (("positive", positive), ("negative", negative)):
+        expect_prompt(name, prompt, model)
+    limited = any("start_percent" in entry[1] for entry in negative)
+    if len(negative) != 1 or limited or negative[0][0] is None:
         raise ValueError(
-            f"negative: expected one prompt for the whole schedule, got {len(negative)} entries"
-            f"{' limited to a part of it' if any('start_percent' in entry[1] for entry in negative) else ''}. "
+            f"negative: expected one prompt for the whole schedule, got {len(negative)} "
+            f"{'entry' if len(negative) == 1 else 'entries'}{' limited to a part of it' if limited else ''}. "
             "Connect a text encoder directly."
         )

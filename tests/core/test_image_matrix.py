@@ -81,7 +81,7 @@ def test_what_is_near_lies_farther_left_in_the_right_eye(azimuths: list[float]):
         (2, 0, "from 1 to 2"),
         (2, -1, "from 1 to 2"),
         (0, 1, "view 0 has no view before it"),
-        (3, 1, "view is 3, there are 3. Choose 0 to 2, or -1 to -3 from the end"),
+        (3, 1, "view is 3, and there are 3 of them. Choose 0 to 2, or -1 to -3 from the end"),
         (-4, 1, "view is -4"),
     ],
 )
@@ -189,7 +189,7 @@ def test_azimuths_are_read_from_text():
     [
         ("-6, x, 0", "no number"),
         ("-3, 0", "names 2 views for 3"),
-        ("-6, -3, 3", "ends with 3"),
+        ("-6, -3, 3", "azimuths: the last view is at 3 degrees"),
         ("0, inf, 0", "finite"),
         ("0, 3, nan", "finite"),
         ("0, nan, 0", "finite"),

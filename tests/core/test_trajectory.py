@@ -40,7 +40,7 @@ def test_levels_that_do_not_descend_are_refused(levels: list[float]):
 def test_every_level_has_one_state():
     with pytest.raises(ValueError, match="1 states for 2 noise levels"):
         Trajectory(torch.tensor([1.0, 0.0]), (torch.zeros(1, 1, 1, 1),))
-    with pytest.raises(ValueError, match="at least two"):
+    with pytest.raises(ValueError, match="at least one step"):
         trajectory([1.0])
 
 
@@ -106,7 +106,7 @@ def test_parts_that_do_not_meet_are_refused():
     with pytest.raises(ValueError, match="before: ends in another state"):
         earlier.followed_by(later)
     other = Trajectory(later.sigmas, tuple(state[..., :4] for state in later.states))
-    with pytest.raises(ValueError, match=r"before: holds a latent of \(1, 4, 3, 5\), this part one of \(1, 4, 3, 4\)"):
+    with pytest.raises(ValueError, match="before: is of one latent of 5x3 .* and this part of one latent of 4x3"):
         earlier.followed_by(other)
     lost = Trajectory(later.sigmas, tuple(state * torch.nan for state in later.states))
     with pytest.raises(ValueError, match="another state"):

@@ -331,7 +331,7 @@ def test_bad_input_is_named(host, models, arrange, message):
 
 def test_an_orbit_of_its_own_takes_no_azimuths(host, models):
     unposed = load("sv3d_u")
-    with pytest.raises(ValueError, match="azimuths: this model is SV3D_u"):
+    with pytest.raises(ValueError, match="multiview_model: is SV3D_u"):
         run(host, (models[0], unposed), replace(conditioning(), azimuths=(270.0, 360.0)))
 
 

@@ -154,11 +154,11 @@ def test_the_network_that_both_share_knows_which_of_them_is_at_work(host, svd):
         ),
         (
             lambda host, _: conditioning(host, right_positive=[[torch.zeros(1, 1, 1024), {}]]),
-            "right_positive: its picture's latent is none",
+            "right_positive: holds no picture",
         ),
         (
             lambda host, _: conditioning(host, latent={"samples": torch.zeros(FRAMES, 4, 4, 4)}),
-            "left_positive: its picture's latent is",
+            "left_positive: the latent of its picture is 8x4",
         ),
         (lambda host, svd: run(host, svd, expert(host, guided(svd))), "the expert's model brings its own guidance"),
         (

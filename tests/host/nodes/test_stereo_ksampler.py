@@ -89,7 +89,7 @@ def test_a_preset_replaces_the_settings(ksample: Any, preset: str, settings: dic
 def test_bad_input_is_refused_with_what_to_do(ksample: Any):
     with pytest.raises(ValueError, match="denoise: 0.0 leaves no step"):
         ksample(denoise=0.0)
-    with pytest.raises(ValueError, match="latent_image: expected a picture latent"):
+    with pytest.raises(ValueError, match="latent_image: is no latent of pictures"):
         ksample(latent={"samples": torch.ones(1, 4, 32)})
     with pytest.raises(ValueError, match="depth is 32x64"):
         ksample(depth=torch.zeros(1, 64, 32, 3))

@@ -41,5 +41,5 @@ def test_a_disparity_below_one_column_moves_the_right_view(name: str):
         sampler = tiny.stereo(max_disparity=percent, convergence=0.0, **DEFAULTS)
         pairs.append(tiny.sample(name, sampler)[0])
     assert torch.equal(pairs[0][:1], pairs[1][:1]) and tiny.error(pairs[0][1:], pairs[1][1:]) > 1e-2
-    with pytest.raises(ValueError, match="max_disparity: 5 % moves nothing in this latent"):
+    with pytest.raises(ValueError, match="max_disparity: 5 % moves nothing here"):
         tiny.sample(name, tiny.stereo(max_disparity=5.0, convergence=0.0, fill="background", shift="truncated"))

@@ -183,7 +183,7 @@ REFUSALS = {
         "latent_image: already holds both views",
     ),
     "no step": ({}, {"sigmas": torch.tensor([1.0])}, "sigmas: the schedule has no step"),
-    "sound": ({}, {"samples": torch.zeros(1, 4, 32)}, "latent_image: expected a picture latent"),
+    "sound": ({}, {"samples": torch.zeros(1, 4, 32)}, "latent_image: is no latent of pictures"),
 }
 
 
