@@ -85,7 +85,7 @@ class CrafterPlan(NamedTuple):
         """Say in lines for people what is done, and what it costs.
 
         Args:
-            besides: evaluations of one view beside those of the plan: for the left view and its estimates.
+            besides: steps of one view beside those of the plan: for the left view and its estimates.
         """
         lines = []
         if self.restarted:
@@ -95,7 +95,7 @@ class CrafterPlan(NamedTuple):
             times = ", ".join(str(each) for each in self.repeats.values())
             lines.append(f"warps after {places} of {self.whole} steps; the step that follows is taken {times} times")
         cost, steps = self.evaluations + besides, len(self.by_pair)
-        lines.append(f"{cost} evaluations of one view, {cost / steps:.1f} times a plain run of {steps} steps")
+        lines.append(f"{cost} steps of one view, {cost / steps:.1f} times a plain run of {steps} steps")
         return "\n".join(lines)
 
 

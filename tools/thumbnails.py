@@ -133,12 +133,12 @@ def main() -> None:
     blocks = to_picture(shifted).resize((left.shape[3], left.shape[2]), Image.Resampling.NEAREST)
 
     holes = to_picture(torch.where(rendered.hole, torch.ones_like(left), right))
-    noise = torch.rand(left.shape, generator=torch.Generator().manual_seed(1))
     red_cyan = combine(left, right, StereoFormat.ANAGLYPH_DUBOIS)
+    noise = torch.rand(red_cyan.shape, generator=torch.Generator().manual_seed(1))
     noisy = to_picture(0.4 * red_cyan + 0.6 * noise)
     width = left.shape[3]
     prompt = caption("a motorcycle in a workshop", width, left.shape[2] // 4)
-    views = [to_picture(render_view(left, screen * share).image) for share in (1.5, 1.0, 0.5)] + [to_picture(left)]
+    views = [to_picture(render_view(left, screen * share).image) for share in (-1.5, -1.0, -0.5)] + [to_picture(left)]
 
     thumbnails = {
         "image_depth_to_stereo": stack(beside(to_picture(left), to_picture(depth)), sbs),

@@ -116,10 +116,10 @@ def test_a_plan_says_what_is_done_and_what_it_costs():
     assert made.describe(50) == (
         "restart: 5 of 50 steps, 7 times\n"
         "warps after 9, 14, 19, 24, 29, 34 of 50 steps; the step that follows is taken 8, 7, 6, 5, 4, 3 times\n"
-        "157 evaluations of one view, 3.1 times a plain run of 50 steps"
+        "157 steps of one view, 3.1 times a plain run of 50 steps"
     )
     both = plan_crafter(CrafterSettings(RestartSettings(3, 0.5)), karras(4), 0, [True, True, False, False])
     assert both.evaluations == 2 + 2 + 1 + 1 + 2 * 4
     assert both.describe() == (
-        "restart: 2 of 4 steps, 3 times\n14 evaluations of one view, 3.5 times a plain run of 4 steps"
+        "restart: 2 of 4 steps, 3 times\n14 steps of one view, 3.5 times a plain run of 4 steps"
     )

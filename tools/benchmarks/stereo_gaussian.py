@@ -11,9 +11,12 @@ from torch import Tensor
 
 from stereo_core.geometry import StereoGeometry
 from stereo_core.inversion import invert
+from stereo_core.iterative_refinement import RefineSettings
 from stereo_core.noise_forms import NoiseForm
+from stereo_core.noisy_restart import RestartSettings
 from stereo_core.stereo_depth import StereoDepth
 from stereo_core.trajectory import Trajectory
+from stereo_core.video_presets import VideoPreset
 
 from .exact_denoisers import ObjectPrior, cosines_at, from_modes, object_rows, one_over_f
 from .exact_stepper import ExactStepper, karras
@@ -21,6 +24,7 @@ from .stereo_variants import Variant, by_fill, by_form, crafted, make_right, ren
 from .table import print_table
 
 SIZE, FRAMES, STEPS, PICTURES, CLIPS = (16, 64), 5, 30, 48, 12
+SVD_STEPS, SVD_LEVELS = 20, (700.0, 0.002)  # of the host's workflow for SVD, Karras
 TEXTURE = 0.25  # its std; object and background are 2 apart
 GEOMETRY = StereoGeometry(max_disparity=350 / 64, convergence=0.5)  # 1.75 columns before and behind the screen
 HEADER = ["hole", "left edge", "right edge", "visible"]
@@ -64,7 +68,11 @@ def submit(pool: Executor) -> Callable[[], None]:
             "asked they moved, in columns; the hole lies beside the right one. Visible: root mean square error.\n"
         )
         print_table(["shift, fill", "renewals", *HEADER], found[0].result())
-        print(f"StereoCrafter-Zero, {CLIPS} clips of {FRAMES} frames:\n")
+        highest, lowest = SVD_LEVELS
+        print(
+            f"StereoCrafter-Zero, {CLIPS} clips of {FRAMES} frames. SVD's schedule: {SVD_STEPS} steps from noise "
+            f"{highest:g} to {lowest:g} (Karras).\n"
+        )
         print_table(["shift, fill", "", *HEADER], found[1].result())
 
     return show
@@ -92,7 +100,19 @@ def clip_rows() -> list[list[str]]:
     prior = ObjectPrior(one_over_f((FRAMES, *SIZE), TEXTURE))
     left = inverted_left(prior, CLIPS, (FRAMES, *SIZE))
     ways = ((base.name, name, way) for base in [*by_form(), *by_fill()] for name, way in crafted(base).items())
-    return [[*names, *measure(prior, left, way)] for *names, way in ways]
+    sigmas = karras(SVD_STEPS, *SVD_LEVELS)
+    svd = inverted_left(prior, CLIPS, (FRAMES, *SIZE), sigmas=sigmas)
+    return [
+        *([*names, *measure(prior, left, way)] for *names, way in ways),
+        *([f"{Variant().name}, SVD's schedule", name, *measure(prior, svd, way)] for name, way in at_svd().items()),
+    ]
+
+
+def at_svd() -> dict[str, Variant]:
+    """Both stages where a preset puts them by the noise, and where the paper's step numbers would."""
+    refine = RefineSettings(preset=VideoPreset.LARGE)
+    restarts = {"by the noise": RestartSettings(preset=VideoPreset.LARGE), "by step numbers": RestartSettings()}
+    return {f"both, restart {name}": Variant(restart=restart, refine=refine) for name, restart in restarts.items()}
 
 
 def measure(
@@ -110,14 +130,20 @@ def measure(
     return [f"{right[truth.hole].mean():+.2f}", f"{begin:+.2f}", f"{end:+.2f}", f"{error:.3f}"]
 
 
-def inverted_left(prior: ObjectPrior, entries: int, size: tuple[int, ...], form: NoiseForm = NoiseForm.VE) -> Left:
+def inverted_left(
+    prior: ObjectPrior,
+    entries: int,
+    size: tuple[int, ...],
+    form: NoiseForm = NoiseForm.VE,
+    sigmas: Tensor | None = None,
+) -> Left:
     """Draw left views from the prior, objects in the middle, and walk Euler's way back to their noise."""
     width, entry = size[-1], torch.arange(entries, dtype=torch.float64)
     begin = width // 4 + entry * 2.75 % (width // 8)  # at every fraction of a column that the prior knows
     edges = torch.stack([begin, begin + width // 4 + entry * 1.25 % (width // 8)], dim=1)
     picture = from_modes(_noise(entries, size) * prior.power.sqrt())
     picture += object_rows(edges, width).view(entries, *[1] * len(size), width)
-    sigmas = karras(STEPS)
+    sigmas = karras(STEPS) if sigmas is None else sigmas
     if form is NoiseForm.FLOW:
         sigmas = sigmas / (1 + sigmas)  # as much noise to the picture
     path = invert(lambda x, sigma: prior.denoise(x, sigma, form), picture, sigmas, float(sigmas[-2]), refine=8)

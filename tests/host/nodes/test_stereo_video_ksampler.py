@@ -175,7 +175,7 @@ def test_nothing_done_is_the_plain_run(host: dict[str, type], ksample: Any, atte
 
 BAD = {
     "denoise: 0.0 leaves no step": {"denoise": 0.0},
-    "latent_image: expected a picture latent": {"latent": {"samples": torch.ones(1, 4, 32)}},
+    "latent_image: is no latent of pictures": {"latent": {"samples": torch.ones(1, 4, 32)}},
     "depth is 32x64": {"depth": torch.zeros(1, 64, 32, 3)},
     "depth holds 2 maps for 1 pictures": {"depth": torch.zeros(2, 32, 64, 3)},
     "dpm_fast chooses its own steps": {"sampler_name": "dpm_fast"},
@@ -255,11 +255,11 @@ def test_attention_over_time_is_coupled_on_request(ksample: Any, name: str):
     ("widgets", "expected"),
     [
         # 5 steps for each view, one restarted once more, and warps before steps 2 to 4 taken 3, 3 and 2 times.
-        ({}, "16 evaluations of one view, 3.2 times a plain run of 5 steps"),
-        ({"attention": "left_query"}, "27 evaluations of one view, 5.4 times a plain run of 5 steps"),
+        ({}, "16 steps of one view, 3.2 times a plain run of 5 steps"),
+        ({"attention": "left_query"}, "27 steps of one view, 5.4 times a plain run of 5 steps"),
         # The estimate of the left view before each warp.
-        ({"shift": "sub_column"}, "20 evaluations of one view, 4.0 times a plain run of 5 steps"),
-        ({"shift": "sub_column", "sampler_name": "euler"}, "16 evaluations of one view, 3.2 times"),
+        ({"shift": "sub_column"}, "20 steps of one view, 4.0 times a plain run of 5 steps"),
+        ({"shift": "sub_column", "sampler_name": "euler"}, "16 steps of one view, 3.2 times"),
     ],
 )
 def test_the_cost_is_said_before_the_run_and_is_the_models(
