@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch.nn import functional
 from ..stereo_core.frame_matching import resize_nearest
 from ..stereo_core.rendering import Quality, render_view
 from ..stereo_core.stereo_depth import one_for_each
-from .sampling.control_hints import PairedHint
+from .sampling.attached_hints import attach_hint, for_pictures
 from .sampling.latents import expect_latent, is_pair
 from .widgets.geometry import geometry_inputs, read_geometry, tell_disparity
 
@@ -131,34 +130,26 @@ class DepthConditioning(io.ComfyNode):
         # Both views' in either case, or the samplers would move the left one's for the right view.
         views = [left, _warp(left, disparity) if RightDepth(right_depth) is RightDepth.WARPED else left]
         if control_net is None:
+            if shape[1] != 4 or latent["samples"].ndim == 5:
+                raise ValueError(
+                    "control_net: the latent is not of SD2-depth, the only model that takes depth without a "
+                    "ControlNet. Connect a depth ControlNet for your model."
+                )
             values = {"noise_concat": _fifth_channel(views, (shape[-2], shape[-1]))}
             return io.NodeOutput(*(conditioning_set_values(entries, values) for entries in (positive, negative)))
         if strength == 0:
             return io.NodeOutput(positive, negative)
         hint = torch.cat(views).expand(-1, 3, -1, -1)
-        control = control_net.copy().set_cond_hint(hint, strength, (start_percent, end_percent), vae=vae)
-        return io.NodeOutput(*_attach(control, positive, negative))
-
-
-def _attach(control: Any, *conditionings: Conditioning) -> Iterator[Conditioning]:
-    """Add a ControlNet to every entry; entries that share an earlier ControlNet share the copy that follows it."""
-    continued = {}
-    for conditioning in conditionings:
-        before = [values.get("control") for _, values in conditioning]
-        for earlier in before:
-            if earlier not in continued:
-                chained = control.copy().set_previous_controlnet(earlier)
-                continued[earlier] = PairedHint(chained.cond_hint_original).set_previous_controlnet(chained)
-        yield [
-            [embedding, {**values, "control": continued[earlier], "control_apply_to_uncond": False}]
-            for (embedding, values), earlier in zip(conditioning, before, strict=True)
-        ]
+        control = control_net.copy().set_cond_hint(hint, strength, (start_percent, end_percent), vae=for_pictures(vae))
+        return io.NodeOutput(*attach_hint(control, positive, negative))
 
 
 def _left_shape(latent: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Return the shape of the left views' latent, (B, C, H, W)."""
-    expect_latent("latent", latent["samples"], pictures_only=True)
-    batch, channels, height, width = latent["samples"].shape
+    """Return the shape of the left views' latent, (B, C, H, W); that of Qwen-Image is (B, C, 1, H, W)."""
+    samples = latent["samples"]
+    one_frame = not samples.is_nested and samples.ndim == 5 and samples.shape[2] == 1
+    expect_latent("latent", samples, pictures_only=not one_frame)
+    batch, channels, *_, height, width = samples.shape
     return batch // 2 if is_pair(latent, guess=True) else batch, channels, height, width
 
 

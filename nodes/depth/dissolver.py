@@ -19,7 +19,7 @@ from ...stereo_core.windows import blend_windows, plan_windows
 from .dissolving_step import Conditioning, DissolvingStep, cut_conditioning
 
 # Models of single pictures whose latents have a time axis nevertheless.
-_PICTURES_IN_TIME = (comfy.model_base.QwenImage, comfy.model_base.Anima)
+_PICTURES_IN_TIME = (comfy.model_base.QwenImage, comfy.model_base.Anima, comfy.model_base.Krea2)
 
 
 @dataclass(frozen=True, slots=True)

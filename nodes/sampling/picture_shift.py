@@ -72,8 +72,13 @@ class PictureShift:
             ValueError: the VAE is not the model's, or the depth is of another number of pictures or frames.
         """
         latent = self._latent_format.process_out(denoised)
+        maps = self._depth.inverse_depth
         # The VAE of a model that keeps frames in the batch sees them together; that of a clip takes one at a time.
-        views = [self._shifted(part) for part in (latent.split(1) if latent.ndim == 5 else [latent])]
+        if latent.ndim == 5:
+            each = one_for_each(maps, len(latent)).split(1) if latent.shape[2] == 1 else [maps] * len(latent)
+            views = [self._shifted(*part) for part in zip(latent.split(1), each, strict=True)]
+        else:
+            views = [self._shifted(latent, maps)]
         self._afterwards()
         moved = torch.cat(views).to(denoised.device)
         if moved.shape != denoised.shape:
@@ -83,11 +88,10 @@ class PictureShift:
             )
         return self._latent_format.process_in(moved).to(denoised)
 
-    def _shifted(self, latent: Tensor) -> Tensor:
+    def _shifted(self, latent: Tensor, maps: Tensor) -> Tensor:
         comfy.model_management.throw_exception_if_processing_interrupted()
         pixels = self._vae.decode(latent)
         frames = pixels.reshape(-1, *pixels.shape[-3:])[..., :3].movedim(-1, 1)  # (T, 3, h, w)
-        maps = self._depth.inverse_depth
         if latent.ndim == 5:
             maps = match_frames(maps, len(frames)) if len(maps) >= len(frames) else _spread(maps, len(frames))
         else:

@@ -87,3 +87,14 @@ def test_maps_are_shared_out_without_a_copy():
     assert one_for_each(maps, 3).data_ptr() == maps.data_ptr()
     with pytest.raises(ValueError, match=r"inverse_depth: expected \(N, 1, H, W\)"):
         StereoDepth(torch.zeros(2, 3), StereoGeometry())
+    with pytest.raises(ValueError, match=r"inverse_depth: expected \(N, 1, H, W\)"):
+        StereoDepth(torch.zeros(2, 3), StereoGeometry())
+
+
+def test_pictures_with_a_time_axis_of_one_frame_have_a_map_each():
+    maps = torch.rand(3, 1, 8, 16, generator=torch.Generator().manual_seed(1))
+    depth = StereoDepth(maps, StereoGeometry(25.0))
+    pictures = depth.for_latent((3, 16, 8, 16), time_ratio=4)
+    assert torch.equal(depth.for_latent((3, 16, 1, 8, 16), time_ratio=4), pictures.unsqueeze(2))
+    with pytest.raises(ValueError, match="3 maps for 2 pictures"):
+        depth.for_latent((2, 16, 1, 8, 16), time_ratio=4)

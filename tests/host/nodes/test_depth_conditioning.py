@@ -316,3 +316,32 @@ def test_qwen_sees_each_eyes_own_depth(host: dict[str, type], batch: int):
 def test_other_models_need_a_control_net(host: dict[str, type]):
     with pytest.raises(ValueError, match="control_net: the latent is not of SD2-depth"):
         prepare(host, block(), 64, {"samples": torch.zeros(1, 16, 1, HEIGHT // 8, WIDTH // 8)})
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_qwen_sees_each_eyes_own_depth(host: dict[str, type], batch: int):
+    """Its latents have a time axis of one frame, and its VAE is that of a video model."""
+    import comfy.samplers
+    from comfy_extras.nodes_custom_sampler import SamplerCustom
+
+    depth = torch.cat([block(), block(left=16)])[:batch]
+    model, control, vae = load("qwen_image"), load_qwen_control_net(), load_vae("video")
+    empty = {"samples": torch.zeros(batch, 16, 1, HEIGHT // 8, WIDTH // 8)}
+    prompts = (FAMILIES["qwen_image"].conditioning(seed) for seed in (1, 2))
+    node = host["Stereo_DepthConditioning"]
+    conditions = node.execute(*prompts, depth, empty, **WIDGETS, control_net=control, vae=vae).args
+    hint = conditions[0][0][1]["control"].hint
+    scale = comfy.latent_formats.Wan21().process_in
+    views = [torch.cat([scale(vae.encode(one[None].movedim(1, -1))) for one in view]) for view in hint.chunk(2)]
+    sampler = host["Stereo_StereoShiftSampler"].execute(depth, **SHIFT).args[0]
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 4)
+    with Hints(control) as hints:
+        pair = SamplerCustom.execute(model, True, 7, 1.0, *conditions, sampler, sigmas, empty).args[0]["samples"]
+    assert pair.shape == (2 * batch, *empty["samples"].shape[1:]) and pair.isfinite().all()
+    for seen, wanted in zip(hints.seen, [views[0], views[0], torch.cat(views), torch.cat(views)], strict=True):
+        torch.testing.assert_close(seen.float(), wanted, rtol=0, atol=0.02)
+
+
+def test_other_models_need_a_control_net(host: dict[str, type]):
+    with pytest.raises(ValueError, match="control_net: the latent is not of SD2-depth"):
+        prepare(host, block(), 64, {"samples": torch.zeros(1, 16, 1, HEIGHT // 8, WIDTH // 8)})

@@ -151,33 +151,33 @@ def load(name: str, smoothness: float = 1.0) -> Any:
 
     admit_narrow()
     tiny = FAMILIES[name]
-    with _told(tiny):
+    with told(tiny):
         weights, metadata = tiny.build()
     for layer in _LAST_LAYERS & weights.keys():
         weights[layer] = weights[layer] * smoothness
     folder = Path(folder_paths.get_folder_paths("checkpoints" if tiny.checkpoint else "diffusion_models")[0])
     file = folder / f"{name}_{smoothness:g}.safetensors"
     save(weights, file, "model.diffusion_model." if tiny.checkpoint else "", metadata)
-    with torch.inference_mode(), _told(tiny):
+    with torch.inference_mode(), told(tiny):
         if tiny.checkpoint:
             return nodes.CheckpointLoaderSimple().load_checkpoint(file.name)[0]
         return nodes.UNETLoader().load_unet(file.name, "default")[0]
 
 
 @contextmanager
-def _told(tiny: Tiny) -> Iterator[None]:
+def told(tiny: Tiny) -> Iterator[None]:
     """Let the host's detection know what it takes for fixed."""
     import comfy.ldm.anima.model
     import comfy.model_detection
 
     find, adapter = comfy.model_detection.model_config_from_unet_config, comfy.ldm.anima.model.LLMAdapter
 
-    def told(config: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def find_told(config: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         found = find({**config, **tiny.known_by}, *args, **kwargs)
         found.unet_config = {**config, **tiny.told}
         return found
 
-    comfy.model_detection.model_config_from_unet_config = told if tiny.told else find
+    comfy.model_detection.model_config_from_unet_config = find_told if tiny.told else find
     comfy.ldm.anima.model.LLMAdapter = functools.partial(adapter, **transformers.ADAPTER)
     try:
         yield

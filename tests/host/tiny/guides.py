@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from tests.host.tiny.families import FAMILIES, told
+from tests.host.tiny.transformers import QWEN
 from tests.host.tiny.unets import FULL, NARROW
 from tests.host.tiny.weights import Weights, fill, random_weights, save
 
@@ -36,6 +38,25 @@ def control_net(seed: int = 12, width: int = NARROW) -> Weights:
 def make_control_net(file: Path, width: int = FULL) -> None:
     """A ControlNet in the form of its authors' files."""
     save(control_net(width=width), file, "control_model.")
+
+
+def qwen_control_net() -> Weights:
+    """A ControlNet to go with Qwen-Image, of the kind that takes an encoded hint."""
+    from comfy.ldm.qwen_image.controlnet import QwenImageControlNetModel
+
+    return fill(QwenImageControlNetModel, 39, num_layers=2, in_channels=64, **QWEN)
+
+
+def load_qwen_control_net() -> Any:
+    """Load it as a user would."""
+    import folder_paths
+
+    import nodes
+
+    file = Path(folder_paths.get_folder_paths("controlnet")[0], "qwen.safetensors")
+    save(qwen_control_net(), file)
+    with torch.inference_mode(), told(FAMILIES["qwen_image"]):
+        return nodes.ControlNetLoader().load_controlnet(file.name)[0]
 
 
 def clip_vision(seed: int = 32) -> Any:
