@@ -7,9 +7,9 @@ from enum import Enum
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..stereo_core.formats import StereoFormat, combine
+from ..stereo_core.formats import StereoFormat, combine, packed_views
 from ..stereo_core.stereo_depth import one_for_each
-from .host import core_to_image, depth_to_core, image_to_core
+from .host import core_to_image, depth_to_core, describe_size, expect_memory, image_to_core, show_text
 
 
 class FrameDrop(str, Enum):
@@ -62,7 +62,14 @@ class SBSCombine(io.ComfyNode):
                     "loops, is fixed and shows no stereo: drop it.",
                 ),
             ],
-            outputs=[io.Image.Output(display_name="image")],
+            outputs=[
+                io.Image.Output(
+                    display_name="image",
+                    tooltip="Always of even width and height, as video needs them: the last column or row of views of "
+                    "odd size is there twice.",
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -78,10 +85,14 @@ class SBSCombine(io.ComfyNode):
         form, drop = StereoFormat(format), FrameDrop(drop_frames)
         first = image_to_core(left, "left")
         if form is StereoFormat.RGB_DEPTH:
-            image = combine(_drop(first, drop), None, form, _drop(_depth_beside(first, depth), drop))
+            view, beside = _drop(first, drop), _drop(_depth_beside(first, depth), drop)
+            _expect_memory(view, form)
+            image = combine(view, None, form, beside)
         else:
-            views = _both_views(first, right, swap)
-            image = combine(*(_drop(view, drop) for view in views), form)
+            view, other = (_drop(each, drop) for each in _both_views(first, right, swap))
+            _expect_memory(view, form)
+            image = combine(view, other, form)
+        _tell_size(cls, view, image)
         return io.NodeOutput(core_to_image(image), ui=ui.PreviewImage(core_to_image(image[:2]), cls=cls))
 
 
@@ -97,6 +108,27 @@ def _both_views(left: Tensor, right: Tensor | None, swap: bool) -> tuple[Tensor,
             "all left pictures first, then all right ones."
         )
     return views[::-1] if swap else views
+
+
+def _expect_memory(view: Tensor, form: StereoFormat) -> None:
+    """Raise ``ValueError`` unless there is memory for both views (B, 3, H, W) in one picture, and for even ones."""
+    odd = any(side % 2 for side in view.shape[-2:])
+    expect_memory("Stereo Combine", describe_size(view), (packed_views(form) + (2 if odd else 0)) * view.nbytes)
+
+
+def _tell_size(node: type[io.ComfyNode], view: Tensor, image: Tensor) -> None:
+    height, width = view.shape[-2:]
+    if width % 2 or height % 2:
+        even = f"{width + width % 2}x{height + height % 2}"
+        show_text(
+            node,
+            f"{image.shape[-1]}x{image.shape[-2]}: video needs even sizes, so the views are {even} instead of "
+            f"{width}x{height}, their last {' and '.join(_odd(width, height))} twice",
+        )
+
+
+def _odd(width: int, height: int) -> list[str]:
+    return [name for name, side in (("column", width), ("row", height)) if side % 2]
 
 
 def _drop(frames: Tensor, drop: FrameDrop) -> Tensor:

@@ -62,13 +62,15 @@ def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Ten
     """Pack both views into one picture.
 
     - ``full_sbs`` left | right, ``cross_eyed`` right | left, both 2W wide; ``full_tb`` left above right, 2H high.
-    - ``half_sbs`` and ``half_tb``: each view squeezed to half its width or height by area averaging. An odd size is
-      rounded up, so that the picture becomes one column wider or one row higher.
+    - ``half_sbs`` and ``half_tb``: each view squeezed to half its width or height by area averaging.
     - ``anaglyph_*``: see :mod:`anaglyph`; the left eye looks through red, green or amber.
     - ``interlaced_rows``, ``interlaced_columns``: the left view on even lines, the right view on odd ones, counted
       from 0; ``checkerboard``: the left view where row + column is even. Pixels are copied, not filtered.
     - ``rgb_depth``: the left view | its depth as grey.
     - ``wiggle``: left and right as alternating frames.
+
+    Width and height come out even in every format, as video needs them: the last column or row of views of odd size is
+    repeated first, so that nothing is stretched. :func:`trimmed` takes it away again. H and W below are those after it.
 
     Args:
         left: (B, C, H, W) in [0, 1], any floating dtype; anaglyphs need C = 3.
@@ -85,14 +87,15 @@ def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Ten
     format = StereoFormat(format)
     expect_shape("left", left, "B C H W")
     if format is StereoFormat.RGB_DEPTH:
-        return torch.cat([left, _grey(left, depth)], _COLUMNS)
+        return torch.cat([_even(left), _even(_grey(left, depth))], _COLUMNS)
     if right is None:
         raise ValueError(f"right: got None for format {format.value}. Give both views.")
     if right.shape != left.shape:
         raise ValueError(
-            f"left is {tuple(left.shape)} and right is {tuple(right.shape)}. "
-            "Both views must have the same number of frames, channels, rows and columns."
+            f"left is {_words(left)} and right is {_words(right)}. "
+            "Both views must have the same size and the same number of frames."
         )
+    left, right = _even(left), _even(right)
     if format in _ANAGLYPHS:
         return mix_anaglyph(left, right, _ANAGLYPHS[format])
     match format:
@@ -112,7 +115,13 @@ def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Ten
             return torch.where(_is_left(format, left), left, right)
 
 
-def split(image: Tensor, layout: StereoFormat) -> tuple[Tensor, Tensor]:
+def packed_views(format: StereoFormat) -> int:
+    """Return how many views' pixels a picture of this format has: 2, or 1 where they share the place of one."""
+    whole = (StereoFormat.FULL_SBS, StereoFormat.CROSS_EYED, StereoFormat.FULL_TB)
+    return 2 if format in (*whole, StereoFormat.RGB_DEPTH, StereoFormat.WIGGLE) else 1
+
+
+def split(image: Tensor, format: StereoFormat) -> tuple[Tensor, Tensor]:
     """Take both views out of a packed picture, the inverse of :func:`combine`.
 
     From ``full_sbs``, ``cross_eyed``, ``full_tb`` and ``wiggle`` they come back bit for bit. Half formats are scaled
@@ -121,7 +130,7 @@ def split(image: Tensor, layout: StereoFormat) -> tuple[Tensor, Tensor]:
 
     Args:
         image: (B, C, H, W) in [0, 1], any floating dtype.
-        layout: one of :data:`SPLITTABLE`.
+        format: one of :data:`SPLITTABLE`.
 
     Returns:
         The left and the right view, in the dtype of ``image``.
@@ -129,32 +138,55 @@ def split(image: Tensor, layout: StereoFormat) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: the format does not keep both views, or the size cannot hold two views of equal size.
     """
-    layout = StereoFormat(layout)
+    format = StereoFormat(format)
     expect_shape("image", image, "B C H W")
-    if layout not in SPLITTABLE:
+    if format not in SPLITTABLE:
         raise ValueError(
-            f"layout: {layout.value} does not keep both views. "
+            f"format: {format.value} does not keep both views. "
             f"Choose one of {', '.join(form.value for form in SPLITTABLE)}."
         )
-    if layout in _SIDE_BY_SIDE:
-        first, second = _halves(image, _COLUMNS, "columns", layout)
-        if layout is StereoFormat.HALF_SBS:
+    if format in _SIDE_BY_SIDE:
+        first, second = _halves(image, _COLUMNS, "columns", format)
+        if format is StereoFormat.HALF_SBS:
             return _double(first, _COLUMNS), _double(second, _COLUMNS)
-        return (second, first) if layout is StereoFormat.CROSS_EYED else (first, second)
-    if layout in _TOP_BOTTOM:
-        first, second = _halves(image, _ROWS, "rows", layout)
-        if layout is StereoFormat.HALF_TB:
+        return (second, first) if format is StereoFormat.CROSS_EYED else (first, second)
+    if format in _TOP_BOTTOM:
+        first, second = _halves(image, _ROWS, "rows", format)
+        if format is StereoFormat.HALF_TB:
             return _double(first, _ROWS), _double(second, _ROWS)
         return first, second
-    if layout is StereoFormat.WIGGLE:
-        _expect_even(image.shape[0], "frames", layout)
+    if format is StereoFormat.WIGGLE:
+        _expect_even(image.shape[0], "frames", format)
         return image[0::2], image[1::2]
-    is_left = _is_left(layout, image)
+    is_left = _is_left(format, image)
     if is_left.all():
         raise ValueError(
-            f"image: {tuple(image.shape)} has no room for a right view in {layout.value}. Give more lines."
+            f"image: {_words(image)} has no room for a right view in {format.value}. Choose the format that it has."
         )
     return _interpolate(image, is_left), _interpolate(image, ~is_left)
+
+
+class Trim(str, Enum):
+    """What :func:`combine` repeated of a view of odd size."""
+
+    NONE = "none"
+    COLUMN = "column"
+    ROW = "row"
+    COLUMN_AND_ROW = "column_and_row"
+
+
+def trimmed(view: Tensor, what: Trim) -> Tensor:
+    """Take the last column, the last row or both away from a view (B, C, H, W), which stays as it is but for them.
+
+    Raises:
+        ValueError: nothing would be left.
+    """
+    what, (height, width) = Trim(what), view.shape[-2:]
+    columns = width - (what in (Trim.COLUMN, Trim.COLUMN_AND_ROW))
+    rows = height - (what in (Trim.ROW, Trim.COLUMN_AND_ROW))
+    if not columns or not rows:
+        raise ValueError(f"trim: {what.value} would leave nothing of a view of {width}x{height}. Set it to none.")
+    return view[..., :rows, :columns]
 
 
 def _grey(left: Tensor, depth: Tensor | None) -> Tensor:
@@ -165,9 +197,15 @@ def _grey(left: Tensor, depth: Tensor | None) -> Tensor:
     return depth.to(left.dtype).expand(-1, channels, -1, -1)
 
 
+def _even(view: Tensor) -> Tensor:
+    height, width = view.shape[-2:]
+    odd = (0, width % 2, 0, height % 2)
+    return functional.pad(view, odd, mode="replicate") if any(odd) else view
+
+
 def _halve(view: Tensor, axis: int) -> Tensor:
     size = list(view.shape[-2:])
-    size[axis] = (size[axis] + 1) // 2
+    size[axis] //= 2
     return functional.interpolate(view.float(), size=size, mode="area").to(view.dtype)
 
 
@@ -178,17 +216,23 @@ def _double(view: Tensor, axis: int) -> Tensor:
     return functional.interpolate(view.float(), size=size, mode="bicubic").clamp_(0, 1).to(view.dtype)
 
 
-def _halves(image: Tensor, axis: int, what: str, layout: StereoFormat) -> tuple[Tensor, Tensor]:
-    _expect_even(image.shape[axis], what, layout)
+def _halves(image: Tensor, axis: int, what: str, format: StereoFormat) -> tuple[Tensor, Tensor]:
+    _expect_even(image.shape[axis], what, format)
     first, second = image.chunk(2, axis)
     return first, second
 
 
-def _expect_even(count: int, what: str, layout: StereoFormat) -> None:
+def _expect_even(count: int, what: str, format: StereoFormat) -> None:
     if count % 2:
         raise ValueError(
-            f"image: {count} {what} cannot hold two equal views in {layout.value}. Crop it, or choose another layout."
+            f"image: {count} {what} cannot hold two equal views in {format.value}. Choose the format that it has, or "
+            f"leave out {'a frame' if what == 'frames' else f'one of the {what}'}."
         )
+
+
+def _words(views: Tensor) -> str:
+    count, _, height, width = views.shape
+    return f"{'one picture' if count == 1 else f'{count} pictures'} of {width}x{height}"
 
 
 def _is_left(format: StereoFormat, like: Tensor) -> Tensor:
