@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.utils
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -46,7 +47,8 @@ class LatentStereoShift(io.ComfyNode):
             outputs=[
                 io.Latent.Output(
                     display_name="stereo",
-                    tooltip="All left entries, then all right ones, with a noise mask over the holes.",
+                    tooltip="All left entries, then all right ones, with a noise mask over the holes and what the "
+                    "latent's own noise mask repaints.",
                 ),
                 io.Mask.Output(display_name="holes", tooltip="The right view's holes at latent size, 1 = paint."),
             ],
@@ -73,8 +75,21 @@ class LatentStereoShift(io.ComfyNode):
         shown = show_disparity(cls, disparity, geometry.width)
         view_shift = ViewShift(disparity.to(latent.device), form)
         pair = shift_latent(latent, view_shift, HoleFill(fill), torch.Generator().manual_seed(seed))
-        mask = pair.holes.float()
+        holes = pair.holes.float()
         stereo = make_pair_latent(samples, pair.samples)
-        return io.NodeOutput(
-            {**stereo, "noise_mask": torch.cat([torch.zeros_like(mask), mask])}, mask.flatten(0, -3), ui=shown
-        )
+        mask = _both_masks(samples.get("noise_mask"), view_shift, holes)
+        return io.NodeOutput({**stereo, "noise_mask": mask}, holes.flatten(0, -3), ui=shown)
+
+
+def _both_masks(own: Tensor | None, shift: ViewShift, holes: Tensor) -> Tensor:
+    """Return the pair's noise mask, (2B, 1, ...): what the left view's own mask repaints, and the right one's holes.
+
+    Args:
+        own: the latent's noise mask at any size, or ``None`` where the left view stays as it is.
+        shift: of the latent.
+        holes: (B, 1, ...), 1 or 0.
+    """
+    if own is None:
+        return torch.cat([torch.zeros_like(holes), holes])
+    left = comfy.utils.reshape_mask(own.to(holes), holes.shape)
+    return torch.cat([left, torch.where(shift.filled, shift.difference(left), holes)])

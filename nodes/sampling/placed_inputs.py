@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import comfy.model_base as models
 import torch
+from comfy.samplers import CFGGuider
 from torch import Tensor
 
 from .placed import Placed
@@ -50,24 +51,37 @@ _ELSEWHERE = {
     "time_dim_concat",
     "time_dim_replace",
 }
+# Patches of the host's that hold a picture, by their class, and the nodes that make them.
+_PICTURE_PATCHES = {
+    "AnimaLLLitePatch": "Anima LLLite",
+    "DiffSynthCnetPatch": "the DiffSynth ControlNet of Qwen-Image",
+    "WanUni3CCnetPatch": "the Uni3C ControlNet of Wan",
+    "ZImageControlPatch": "the Fun ControlNet of Z-Image",
+}
 _NOT_MOVED = {"driving_mask_28ch": "masks of the people that SCAIL-2 animates"}
 
 
-def expect_known(
-    conds: Mapping[str, Iterable[Mapping[str, Any]]], model: models.BaseModel, shape: Sequence[int]
-) -> None:
-    """Raise where a condition lies in the picture and cannot be moved for the right eye.
+def expect_known(guider: CFGGuider, model_options: Mapping[str, Any], shape: Sequence[int]) -> None:
+    """Raise where what guides a run lies in the picture and cannot be moved for the right eye.
 
     Args:
-        conds: a guider's processed conditions by name.
-        model: of the run.
+        guider: with its conditions processed.
+        model_options: of the run.
         shape: (B, C, H, W) or (B, C, T, H, W) of x.
 
     Raises:
-        ValueError: a model whose extra channels are not known, a condition of the picture's size that is not, or a
-            ControlNet for a clip in one latent.
+        ValueError: a model whose extra channels are not known, a condition of the picture's size that is not, a
+            ControlNet for a clip in one latent, or a picture that patches of the model hold.
     """
-    for name, entry in ((name, entry) for name, entries in conds.items() for entry in entries):
+    patches = model_options.get("transformer_options", {}).get("patches", {})
+    for kind in (type(patch).__name__ for group in patches.values() for patch in group):
+        if kind in _PICTURE_PATCHES:
+            raise ValueError(
+                f"model: is guided by a picture through {_PICTURE_PATCHES[kind]}, which cannot be moved for the right "
+                "eye. Disconnect that node; the picture of Apply ControlNet is moved."
+            )
+    model = guider.inner_model
+    for name, entry in ((name, entry) for name, entries in guider.conds.items() for entry in entries):
         for key, what in _NOT_MOVED.items():
             if key in entry:
                 raise ValueError(
@@ -81,8 +95,9 @@ def expect_known(
             )
         for key, value in entry["model_conds"].items():
             if key == "c_concat" and "noise_concat" not in entry and not _knows_extra_channels(model):
+                kind = type(model.model_config).__name__
                 raise ValueError(
-                    f"{name}: gives {type(model).__name__} extra channels of the picture, and what they show is not "
+                    f"{name}: gives {kind} extra channels of the picture, and what they show is not "
                     "known here. Remove the node that adds them, or use another model."
                 )
             if key not in _ELSEWHERE and key not in ENCODED and _lies_in_the_picture(value.cond, shape):

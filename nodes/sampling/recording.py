@@ -17,6 +17,7 @@ from ...stereo_core.trajectory import NoiseRecord, Trajectory
 from .host_samplers import brings_noise, expect_steppable, function_name, takes_noise
 from .noise_streams import NoiseStream
 from .pairs import mark_pair
+from .placed_inputs import expect_known
 
 # How far below a flow model's first noise level SDE samplers begin, at most; relative to that level.
 _NEAR = 1e-3
@@ -60,10 +61,13 @@ class RecordingSampler(comfy.samplers.Sampler):
             (B, ...), what the wrapped sampler returns.
 
         Raises:
-            ValueError: a schedule that does not descend, or a sampler whose x cannot be told by noise level.
+            ValueError: a schedule that does not descend, a sampler whose x cannot be told by noise level, or conditions
+                that cannot be moved into a right view.
         """
         self.trajectory = None
         expect_schedule(sigmas)
+        # What a left view is recorded for is a right one; better refused before its time than after.
+        expect_known(model_wrap, extra_args["model_options"], noise.shape)
         kept_sigmas = sigmas.detach().to(device="cpu", copy=True).float()
         record = _Record(kept_sigmas, noise.shape)
         inner = copy.copy(self.inner)

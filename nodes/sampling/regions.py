@@ -15,6 +15,8 @@ Entry = dict[str, Any]
 
 _OF_REGIONS = ("area", "mask", "strength", "mask_strength")
 _REGIONS = ("area", "mask", "gligen")
+# Of the largest weight; the least that the host's soft edges have is an eighth.
+_NOTHING = 1e-3
 
 
 class Region(NamedTuple):
@@ -74,7 +76,7 @@ def move_region(region: Region, placed: Placed) -> Region | None:
     weights = placed.maps(region.weights)
     if region.area is None:
         return Region(weights, None)
-    columns = _columns(weights > 0)
+    columns = _columns(weights > _NOTHING * weights.max())
     if columns is None:
         return None
     area, axes = list(region.area), len(region.area) // 2

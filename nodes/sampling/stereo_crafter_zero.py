@@ -105,7 +105,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         """
         seed = extra_args.get("seed")
         given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
-        expect_known(model_wrap.conds, model_wrap.inner_model, given.noise.shape)
+        expect_known(model_wrap, extra_args["model_options"], given.noise.shape)
         disparity = latent_disparity(
             self.depth, given.noise.shape, model_wrap.inner_model.latent_format, self.settings.shift
         )
