@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP, get_wrappers_with_key
 from torch import Tensor
@@ -14,10 +16,14 @@ from torch import Tensor
 from ...stereo_core.attention import AttentionMode, schedule_position, select_blocks
 from .evaluation import Evaluation
 from .families import Family, find_family
+from .pairing import prepare_run, refuse_unpaired
 from .transformer import mark_transformer, seen_size
 from .unet import mark_unet
 
 _KEY = "stereo_cross_view_attention"
+
+# Since PyTorch 2.6, as a context; the host takes 2.5 as well.
+_stance = getattr(torch.compiler, "set_stance", nullcontext)
 
 # Doubled keys and values add 4 to 11 percent to the memory that the host estimates for these models' activations.
 _WIDER = 1.1
@@ -56,6 +62,7 @@ def couple_views(
         raise ValueError(f"temporal: {kind} has no separate attention over time. Switch temporal off.")
     coupling = Coupling(family, AttentionMode(mode), start, end, select_blocks(blocks, family.blocks), temporal)
     coupled = model.clone()
+    coupled.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, _KEY, prepare_run)
     coupled.add_wrapper_with_key(WrappersMP.APPLY_MODEL, _KEY, coupling.apply_model)
     if coupling.mode.widens:
         coupled.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, _KEY, coupling.prepare_sampling)
@@ -128,9 +135,12 @@ class Coupling:
         if options.get("stereo_pair") is not False:
             chunks = len(options.get("cond_or_uncond", (0,)))
             frames = conds.get("num_video_frames", x.shape[0] // chunks) if self.family.temporal else 0
-            self._refuse_unpaired(x.shape[0] // chunks, frames, options)
+            refuse_unpaired(x.shape[0] // chunks, frames, options)
             if self.active(options):
                 self._install(options, chunks, frames, seen_size(x, conds))
+                # A network that is compiled does not look at its options again.
+                with _stance("force_eager"):
+                    return executor(x, t, c_concat, c_crossattn, control, options, **conds)
         return executor(x, t, c_concat, c_crossattn, control, options, **conds)
 
     @staticmethod
@@ -140,24 +150,6 @@ class Coupling:
         """Allow for the memory of wider keys and values (wrapper ``PREPARE_SAMPLING``)."""
         wider = [*noise_shape[:-1], math.ceil(noise_shape[-1] * _WIDER)]
         return executor(model, wider, conds, *args, **kwargs)
-
-    def _refuse_unpaired(self, entries: int, frames: int, options: dict[str, Any]) -> None:
-        window = options.get("context_window")
-        if window is not None and window.dim == 0:
-            raise ValueError(
-                "Cross-View Attention: context windows cut through the batch, which holds the two views of each pair. "
-                "Remove the context windows from this model."
-            )
-        if frames and entries % (2 * frames):
-            raise ValueError(
-                f"Cross-View Attention: a batch of {entries} latents does not hold a left and a right clip of {frames} "
-                "frames each. Sample with Stereo Shift Sampler, which makes the pair for models like this one."
-            )
-        if not frames and entries % 2:
-            raise ValueError(
-                f"Cross-View Attention: a batch of {entries} cannot be split into left and right views. Connect the "
-                "latent of Latent Stereo Shift, or sample with Stereo Shift Sampler."
-            )
 
     def active(self, options: Mapping[str, Any]) -> bool:
         """Tell whether coupling is active at an evaluation.

@@ -29,11 +29,16 @@ def mark_pair(model_options: dict[str, Any], paired: bool, plain: bool = False) 
     return {**options, "transformer_options": marked}
 
 
+# Functions of the host's guidance nodes that take a batch for one picture or one clip: VideoLinearCFGGuidance and
+# VideoTriangleCFGGuidance, RenormCFG, Mahiro, TemporalScoreRescaling. None of them evaluates the model.
+_ONE_VIEW_AT_A_TIME = ("linear_cfg", "renorm_cfg_func", "mahiro_normd", "temporal_score_rescaling")
+
+
 def each_view(guide: Callable[[dict[str, Any]], Tensor], batch: int) -> Callable[[dict[str, Any]], Tensor]:
     """Return a guidance function that calls ``guide`` with one view at a time.
 
     Args:
-        guide: the host's ``sampler_cfg_function``.
+        guide: the host's ``sampler_cfg_function``, or one of its ``sampler_post_cfg_function``.
         batch: 2B; tensors of that length are split into the left view's entries and the right's.
     """
 
@@ -59,10 +64,19 @@ def options_of_batch(
         paired: whether they are a pair of views.
     """
     options = mark_pair(model_options, paired)
+    if not paired:
+        return options
     # Where the batch axis holds frames, guidance that varies over the frames must do so within each view.
     by_frames = isinstance(model, comfy.model_base.SVD_img2vid)
-    if paired and by_frames and "sampler_cfg_function" in options:
-        options["sampler_cfg_function"] = each_view(options["sampler_cfg_function"], batch)
+
+    def apart(guide: Callable[[dict[str, Any]], Tensor], always: bool = False) -> Callable[[dict[str, Any]], Tensor]:
+        one_at_a_time = always or getattr(guide, "__name__", "") in _ONE_VIEW_AT_A_TIME
+        return each_view(guide, batch) if one_at_a_time else guide
+
+    if "sampler_cfg_function" in options:
+        options["sampler_cfg_function"] = apart(options["sampler_cfg_function"], by_frames)
+    if "sampler_post_cfg_function" in options:
+        options["sampler_post_cfg_function"] = [apart(guide) for guide in options["sampler_post_cfg_function"]]
     return options
 
 
