@@ -6,6 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ..stereo_core.attention import AttentionMode
+from .attention.families import DOUBLE_SINGLE, KNOWN
 from .attention.model_patch import couple_views
 from .widgets.attention import attention_input
 
@@ -28,11 +29,7 @@ class CrossViewAttentionPatch(io.ComfyNode):
                 "stereo attention",
             ],
             inputs=[
-                io.Model.Input(
-                    "model",
-                    tooltip="SD 1.x, SD 2.x, SDXL, SVD, SD3, Flux, Qwen-Image, Wan, LTXV or HunyuanVideo.\n"
-                    "LoRAs and other patches stay.",
-                ),
+                io.Model.Input("model", tooltip=f"One of {KNOWN}.\nLoRAs and other patches stay."),
                 attention_input(
                     "mode", "How the views of a pair read each other.", AttentionMode.LEFT_KV, optional=False
                 ),
@@ -57,7 +54,7 @@ class CrossViewAttentionPatch(io.ComfyNode):
                     default="",
                     advanced=True,
                     tooltip="Blocks that are coupled, separated by commas; all when empty.\n"
-                    "U-Nets: middle, output.3-5. Flux and HunyuanVideo: double, single.0-9. Others: block.0-9.",
+                    f"U-Nets: middle, output.3-5. {DOUBLE_SINGLE}: double, single.0-9. Others: block.0-9.",
                 ),
                 io.Boolean.Input(
                     "temporal",

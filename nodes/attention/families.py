@@ -17,8 +17,11 @@ from comfy.ldm.hidream.model import HiDreamImageTransformer2DModel
 from comfy.ldm.hunyuan_video.model import HunyuanVideo
 from comfy.ldm.kandinsky5.model import Kandinsky5
 from comfy.ldm.krea2.model import SingleStreamDiT
+from comfy.ldm.lens.model import LensTransformer2DModel
+from comfy.ldm.lightricks.av_model import LTXAVModel
 from comfy.ldm.lightricks.model import LTXVModel
 from comfy.ldm.lumina.model import NextDiT, NextDiTPixelSpace
+from comfy.ldm.mage_flow.model import MageFlowTransformer2DModel
 from comfy.ldm.modules.attention import SpatialTransformer, SpatialVideoTransformer
 from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
@@ -104,9 +107,11 @@ _TRANSFORMERS = {
         Text.AFTER,
         Blocks.COUNTED,
     ),
-    NextDiT: _Network("Lumina 2, Z-Image", {"block": "layers"}, found=Blocks.INDEXED),
-    NextDiTPixelSpace: _Network("Z-Image (pixels)", {"block": "layers"}, found=Blocks.INDEXED),
+    NextDiT: _Network("Lumina 2", {"block": "layers"}, found=Blocks.INDEXED),
+    NextDiTPixelSpace: _Network("Z-Image", {"block": "layers"}, found=Blocks.INDEXED),  # in latents it is a NextDiT
     QwenImageTransformer2DModel: _Network("Qwen-Image", {"block": "transformer_blocks"}),
+    MageFlowTransformer2DModel: _Network("Mage-Flow", {"block": "transformer_blocks"}),
+    LensTransformer2DModel: _Network("Lens", {"block": "transformer_blocks"}, Text.AFTER),
     SingleStreamDiT: _Network("Krea 2", {"block": "blocks"}, found=Blocks.INDEXED),
     Anima: _Network("Anima", {"block": "blocks"}, Text.APART, Blocks.INDEXED),
     MiniTrainDIT: _Network("Cosmos-Predict2", {"block": "blocks"}, Text.APART, Blocks.INDEXED),
@@ -116,11 +121,14 @@ _TRANSFORMERS = {
     VaceWanModel: _Network("Wan VACE", {"block": "blocks"}, Text.APART),
     CameraWanModel: _Network("Wan camera control", {"block": "blocks"}, Text.APART),
     LTXVModel: _Network("LTXV", {"block": "transformer_blocks"}, Text.APART),
+    LTXAVModel: _Network("LTX-2 without sound", {"block": "transformer_blocks"}, Text.APART),
     HunyuanVideo: _Network("HunyuanVideo, HunyuanVideo 1.5, HunyuanImage 2.1", _DOUBLE_SINGLE),
     AsymmDiTJoint: _Network("Mochi", {"block": "blocks"}, Text.AFTER),
 }
 KNOWN = ", ".join([_UNETS, *(network.names for network in _TRANSFORMERS.values())])
 """The models that Cross-View Attention supports, for people."""
+DOUBLE_SINGLE = ", ".join(network.names for network in _TRANSFORMERS.values() if "single" in network.lists)
+"""Those of them whose blocks are of two kinds."""
 
 
 def find_family(model: ModelPatcher) -> Family:
@@ -137,8 +145,8 @@ def find_family(model: ModelPatcher) -> Family:
         return _transformer(network, _TRANSFORMERS[kind])
     family = type(model.model.model_config).__name__
     raise ValueError(
-        f"model: {family} ({kind.__name__}) is a family that Cross-View Attention does not support. "
-        f"Use a model of {KNOWN}, or sample without this node."
+        f"model: {family} ({kind.__name__}) is a family that Cross-View Attention does not support. Set attention to "
+        f"none, or remove Cross-View Attention. It supports {KNOWN}."
     )
 
 

@@ -76,7 +76,10 @@ class _Marker:
         """Stand in for a block, and for the patch that stood there before."""
 
         def block(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-            options, picture = args["transformer_options"], args["img"].shape[1]
+            options, images = args["transformer_options"], args["img"]
+            picture = (images[0] if isinstance(images, tuple) else images).shape[
+                1
+            ]  # with LTX-2 come those of the sound
             if single:
                 picture = picture - options["img_slice"][0] if "img_slice" in options else self.tokens
             self.evaluation.layer = self._layer(options, picture)

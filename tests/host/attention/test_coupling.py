@@ -276,7 +276,7 @@ def test_an_unknown_family_is_named(loaded, couple):
 
     model = loaded("sd15_two_levels").clone()
     model.add_object_patch("diffusion_model", PixArtMS.__new__(PixArtMS))
-    with pytest.raises(ValueError, match=r"model: SD15 \(PixArtMS\) is a family .* Use a model of SD 1.x"):
+    with pytest.raises(ValueError, match=r"model: SD15 \(PixArtMS\) is a family .* It supports SD 1.x"):
         couple(model, "left_kv")
 
 

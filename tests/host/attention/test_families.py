@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from importlib import import_module
+from itertools import count
 from types import MethodType
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from tests.host.attention.runs import Run
 from tests.host.tiny.families import FAMILIES, Tiny, clip_vision
+from tools.setup.environment import ROOT
 
 MODES = ("left_kv", "joint", "right_joint", "left_query")
 UNETS = ("sd15_two_levels", "sd2", "sdxl", "svd")
@@ -48,6 +51,8 @@ TOKENS = {
     "hidream_e1": Tokens(48, 3 * TEXT, first=True),  # the picture to edit beside the new one
     "qwen_image": Tokens(24),
     "krea": Tokens(24),
+    "mage": Tokens(24),
+    "lens": Tokens(24, first=True),
     "anima": Tokens(24, 0),
     "cosmos": Tokens(48, 0),
     "kandinsky": Tokens(48, 0),
@@ -56,6 +61,7 @@ TOKENS = {
     "wan_i2v": Tokens(72, 0),
     "wan22_5b": Tokens(48, 0),
     "ltxv": Tokens(48, 0),
+    "ltx2": Tokens(48, 0),
     "hunyuan_video": Tokens(48),
     "hunyuan_video15": Tokens(48),
     "hunyuan_image": Tokens(24),
@@ -129,7 +135,7 @@ def transcribe_unet(
         monkeypatch.setattr(block.attn1, "forward", MethodType(forward, block.attn1))
 
 
-def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str, int] | None = None) -> Any:
+def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str | None, int] | None = None) -> Any:
     """A clone whose attention computes by hand, told by the number of tokens which call is self-attention."""
     layer = TOKENS[name]
 
@@ -149,7 +155,7 @@ def transcribed_transformer(model: Any, name: str, mode: str, only: tuple[str, i
         bias = torch.zeros(1) if mask is None else (mask if mask.ndim == 4 else mask.unsqueeze(-3))
         bias = bias.expand(q.shape[0], 1, -1 if bias.ndim > 1 else 1, tokens)
         text = tokens - layer.picture if layer.first else 0
-        q, k, v = (t.roll(text, 2) for t in (q, k, v))
+        q, k, v, bias = (*(t.roll(text, 2) for t in (q, k, v)), bias.roll(text, -1))
         out = by_hand(mode, q, k, v, len(options["cond_or_uncond"]), layer.picture, bias).roll(-text, 2)
         return out if kwargs.get("skip_output_reshape") else merge_heads(out)
 
@@ -306,9 +312,55 @@ def test_chosen_blocks_of_a_unet(loaded, couple, name: str, blocks: str, only: s
         ("hunyuan_video", "double.0", ("double", 0)),
         ("wan", "block.1-1", ("double", 1)),
         ("qwen_image", "block.0", ("double", 0)),
+        ("z_image", "block.1", ("double", 1)),
+        ("krea", "block.0", ("single", 0)),
+        ("anima", "block.1", (None, 1)),
     ],
 )
-def test_chosen_blocks_of_a_transformer(loaded, couple, name: str, blocks: str, only: tuple[str, int]):
+def test_chosen_blocks_of_a_transformer(loaded, couple, name: str, blocks: str, only: tuple[str | None, int]):
     run, model = Run(family(name)), loaded(name)
     ours = run(couple(model, "joint", blocks=blocks))
     assert_same(ours, run(transcribed_transformer(model, name, "joint", only)))
+
+
+@pytest.mark.parametrize("part", ["double.0", "single.0", "single.1"])
+def test_chosen_blocks_of_a_network_whose_calls_are_counted(loaded, couple, part: str):
+    """HiDream tells nobody which block runs: one call of each, 3 in an evaluation."""
+    run, model, calls = Run(family("hidream")), loaded("hidream"), count()
+    by_hand = transcribed_transformer(model, "hidream", "left_kv")
+    attention = by_hand.model_options["transformer_options"]["optimized_attention_override"]
+
+    def only(func: Any, *args: Any, **kwargs: Any) -> Tensor:
+        chosen = next(calls) % 3 == ["double.0", "single.0", "single.1"].index(part)
+        return attention(func, *args, **kwargs) if chosen else func(*args, **kwargs)
+
+    by_hand.model_options["transformer_options"]["optimized_attention_override"] = only
+    assert_same(run(couple(model, "left_kv", blocks=part)), run(by_hand))
+
+
+OTHERS = """
+ldm.cascade.stage_c.StageC ldm.hydit.models.HunYuanDiT ldm.pixart.pixartms.PixArtMS ldm.ernie.model.ErnieImageModel
+ldm.omnigen.omnigen2.OmniGen2Transformer2DModel ldm.boogu.model.BooguTransformer2DModel
+ldm.joyimage.model.JoyImageTransformer3DModel ldm.ideogram4.model.Ideogram4Transformer2DModel
+ldm.hidream_o1.model.HiDreamO1Transformer ldm.pixeldit.model.PixDiT_T2I ldm.pixeldit.pid.PidNet
+ldm.cosmos.model.GeneralDIT ldm.cogvideo.model.CogVideoXTransformer3DModel ldm.minimax.model.MiniMaxH3Model
+ldm.seedvr.model.NaDiT ldm.wan.model.WanModel_S2V ldm.wan.model.HumoWanModel ldm.wan.model_animate.AnimateWanModel
+ldm.wan.model.SCAILWanModel ldm.wan.model.SCAIL2WanModel ldm.wan.model_wandancer.WanDancerModel
+ldm.wan.ar_model.CausalWanModel ldm.ace.model.ACEStepTransformer2DModel
+""".split()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_families_are_refused_by_name_before_anything_runs(loaded, couple, name: str):
+    module, kind = f"comfy.{name}".rsplit(".", 1)
+    network = getattr(import_module(module), kind)
+    model = loaded("sd15_two_levels").clone()
+    model.add_object_patch("diffusion_model", network.__new__(network))
+    with pytest.raises(ValueError, match=rf"model: SD15 \({kind}\) is a family .* Set attention to none"):
+        couple(model, "left_kv")
+
+
+@pytest.mark.parametrize("page", ["README.md", "nodes/help/docs/Stereo_CrossViewAttentionPatch.md"])
+def test_help_and_readme_name_every_family(pack, page: str):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [name for name in pack("nodes.attention.families").KNOWN.split(", ") if name not in text] == []

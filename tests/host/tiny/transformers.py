@@ -318,3 +318,42 @@ def mochi() -> tuple[Weights, Metadata]:
     shape = {"in_channels": 12, "learn_sigma": False, "timestep_scale": 1000.0, "use_t5": True}
     blocks = {"qk_norm": True, "qkv_bias": False, "out_bias": True, "attn_drop": 0.0}
     return fill(AsymmDiTJoint, 38, **shape, **blocks, **MOCHI), {}
+
+
+def ltx2() -> tuple[Weights, Metadata]:
+    from comfy.ldm.lightricks.av_model import LTXAVModel
+
+    shape = {
+        "num_attention_heads": 2,
+        "attention_head_dim": 32,
+        "cross_attention_dim": TEXT,
+        "caption_channels": TEXT,
+        "num_layers": 2,
+        "in_channels": 128,
+        "audio_num_attention_heads": 2,
+        "audio_attention_head_dim": 32,
+        "audio_cross_attention_dim": TEXT,
+        "connector_attention_head_dim": 32,
+        "connector_num_attention_heads": 2,
+        "connector_num_layers": 1,
+    }
+    return fill(LTXAVModel, 40, **shape), shape
+
+
+def lens() -> tuple[Weights, Metadata]:
+    from comfy.ldm.lens.model import LensTransformer2DModel
+
+    text = {"enc_hidden_dim": TEXT // 2, "selected_layer_index": (0, 1)}
+    return fill(LensTransformer2DModel, 41, num_layers=2, num_attention_heads=2, **text), {}
+
+
+MAGE = {"attention_head_dim": 32, "num_attention_heads": 2, "axes_dims_rope": (8, 12, 12)}
+"""As ``QWEN``."""
+MAGE_TEXT = 2560
+"""Width of its text tokens, by which the host knows it."""
+
+
+def mage() -> tuple[Weights, Metadata]:
+    from comfy.ldm.mage_flow.model import MageFlowTransformer2DModel
+
+    return fill(MageFlowTransformer2DModel, 42, num_layers=2, joint_attention_dim=MAGE_TEXT, **MAGE), {}
