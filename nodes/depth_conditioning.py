@@ -14,8 +14,10 @@ from torch.nn import functional
 from ..stereo_core.frame_matching import resize_nearest
 from ..stereo_core.rendering import Quality, render_view
 from ..stereo_core.stereo_depth import one_for_each
-from .sampling.attached_hints import attach_hint, for_pictures
+from .sampling.attached_hints import attach_hint
 from .sampling.latents import expect_latent, is_pair
+from .sampling.picture_vae import for_pictures
+from .sampling.prompts import expect_prompts
 from .widgets.geometry import geometry_inputs, read_geometry, tell_disparity
 
 Conditioning = list[list[Any]]
@@ -122,6 +124,7 @@ class DepthConditioning(io.ComfyNode):
     ) -> io.NodeOutput:
         if control_net is not None and start_percent > end_percent:
             raise ValueError(f"start_percent is {start_percent} and end_percent {end_percent}. Let start come first.")
+        expect_prompts(None, positive=positive, negative=negative)
         shape = _left_shape(latent)
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         disparity = geometry.for_latent(shape)

@@ -11,6 +11,7 @@ import torch
 from comfy.controlnet import ControlBase
 from torch import Tensor
 
+from .picture_vae import for_pictures
 from .placed import Placed
 
 State = dict[str, Any]
@@ -119,7 +120,8 @@ def _state(control: ControlBase, views: Sequence[Placed], moved: bool, given: Te
         torch.cat([1 - view.masks(1 - mask) for view in views]) if moved and mask.shape[-2:] != (1, 1) else mask
         for mask in control.extra_concat_orig
     ]
-    return {**state, "cond_hint_original": hint, "extra_concat_orig": masks}
+    vae = for_pictures(control.vae) if given is None else control.vae
+    return {**state, "cond_hint_original": hint, "extra_concat_orig": masks, "vae": vae}
 
 
 def _in_shape(hint: Tensor, control: ControlBase, placed: Placed) -> Tensor:

@@ -198,6 +198,30 @@ def test_a_t2i_adapter_gets_each_eyes_own_hint(host: dict[str, type]):  # noqa: 
         torch.testing.assert_close(right[..., :-PIXELS], tiny.moved(left, PIXELS))
 
 
+def test_a_video_vae_takes_both_views_for_pictures(host: dict[str, type]):  # noqa: ARG001
+    """Qwen-Image's ControlNets encode their hints with it; two pictures at once would be the frames of a clip."""
+    from comfy_extras.nodes_custom_sampler import SamplerCustom
+
+    from tests.host.tiny.autoencoders import load_vae
+    from tests.host.tiny.families import FAMILIES, load
+    from tests.host.tiny.guides import load_qwen_control_net
+
+    control, vae, seen = load_qwen_control_net(), load_vae("video"), []
+    handle = control.control_model.register_forward_pre_hook(
+        lambda _network, _args, kwargs: seen.append(kwargs["hint"]), with_kwargs=True
+    )
+    prompts = applied(control, picture(), *(FAMILIES["qwen_image"].conditioning(seed) for seed in (1, 2)), vae=vae)
+    samples = torch.zeros(1, 16, 1, HEIGHT, WIDTH)
+    model = load("qwen_image")
+    sigmas = torch.tensor([1.0, 0.6, 0.0])
+    out = SamplerCustom.execute(model, True, 5, 1.0, *prompts, stereo(shift_at=0.0), sigmas, {"samples": samples})
+    handle.remove()
+    assert out.args[0]["samples"].shape == (2, 16, 1, HEIGHT, WIDTH)
+    scale = model.get_model_object("latent_format").process_in
+    assert [len(hint) for hint in seen] == [1, 2, 2], "the left view's estimate, and two steps of the pair"
+    torch.testing.assert_close(seen[-1][:1].float(), scale(vae.encode(picture())), atol=0.02, rtol=0)
+
+
 def test_the_inpainting_mask_of_a_control_net_moves_and_opens_at_the_holes(pack: Any):
     from comfy.controlnet import ControlBase
 
