@@ -11,8 +11,8 @@ from ..stereo_core.depth_range import DepthRange, normalize_inverse_depth
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stabilization import stabilize as stabilize_depth
 from .depth.networks import resize_depth
-from .depth.sources import Source, raw_inverse_depth
-from .host import image_to_core
+from .depth.sources import Source, memory_needed, raw_inverse_depth
+from .host import describe_size, expect_memory, image_to_core
 from .widgets.sockets import DEPTH_MODEL
 
 _SOURCES = [DEPTH_MODEL, *(io.Custom(n) for n in ("DA3_MODEL", "MOGE_MODEL", "DA3_GEOMETRY", "MOGE_GEOMETRY"))]
@@ -101,6 +101,7 @@ class DepthEstimate(io.ComfyNode):
         percentile: float,
     ) -> io.NodeOutput:
         frames = image_to_core(image, "image")
+        expect_memory("Depth Estimate", describe_size(frames), *memory_needed(frames, source, resolution, batch_size))
         raw = raw_inverse_depth(frames, source, resolution, batch_size)
         cuts = find_scene_starts(frames) if range == DepthRange.SCENE or stabilize else None
         if stabilize and len(raw) > 1:

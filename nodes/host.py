@@ -58,7 +58,8 @@ def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
     Raises:
         ValueError: an empty batch, or values that are not finite or lie outside [0, 1].
     """
-    grey = image_to_core(depth, name).float().mean(dim=1, keepdim=True)
+    first, *others = image_to_core(depth, name).float().split(1, dim=1)
+    grey = first + sum(other - first for other in others) / 3  # the mean; of equal channels, their value to the bit
     low, high = grey.min().item(), grey.max().item()
     if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
         raise ValueError(
@@ -87,7 +88,9 @@ def compute_device() -> torch.device:
     return comfy.model_management.get_torch_device()
 
 
-def expect_memory(node: str, what: str, kept: int, working: int = 0, fewer: str = "frames at once") -> None:
+def expect_memory(
+    node: str, what: str, kept: int, working: int = 0, fewer: str = "frames at once", advice: str = ""
+) -> None:
     """Raise before the work starts unless there is memory for it.
 
     Args:
@@ -96,6 +99,7 @@ def expect_memory(node: str, what: str, kept: int, working: int = 0, fewer: str 
         kept: bytes of whole clips that it holds at once, where the host keeps values between nodes.
         working: bytes that it needs besides, where it computes.
         fewer: what takes less memory when there are fewer of it, for the message.
+        advice: what to do, where neither size nor number of pictures matters.
 
     Raises:
         ValueError: with the memory that is needed and free, in GiB, and what to do.
@@ -104,12 +108,14 @@ def expect_memory(node: str, what: str, kept: int, working: int = 0, fewer: str 
     needed = {home: kept}
     needed[device] = needed.get(device, 0) + working
     for place, amount in needed.items():
+        if place.type != "cpu" and amount:
+            comfy.model_management.free_memory(amount, place)  # models that are not in use move out
         free = comfy.model_management.get_free_memory(place)
         if amount > free:
             kind = "memory" if place.type == "cpu" else "the graphics card's memory"
             raise ValueError(
                 f"{node}: {what} needs about {amount / 2**30:.1f} GiB of {kind}, and {free / 2**30:.1f} GiB are free. "
-                f"Use smaller pictures or fewer {fewer}."
+                + (advice or f"Use smaller pictures or fewer {fewer}.")
             )
 
 

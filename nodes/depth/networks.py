@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import comfy.model_management
@@ -10,32 +13,34 @@ import huggingface_hub.errors
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModelForDepthEstimation
 
 from ...stereo_core.depth_range import inverse_depth_from_metric
-from .folders import MODEL_FILES, MODEL_FOLDER, find_depth_model, read_json
-from .preprocessing import Preprocessing, read_preprocessing
+from ..host import compute_device, expect_memory
+from .building import build, rehearse
+from .configs import is_metric, works_in_half
+from .folders import MODEL_FILES, find_depth_model
+from .preprocessing import Preprocessing
 
 WEIGHT_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
-# Families that work in half precision; the depth bins of the others do not, nor do two of the backbones of DPT.
-_HALF = ("dpt", "depth_anything", "depth_pro")
-_NOT_HALF = ("swinv2", "bit")
-
-# What reading the files of a folder can raise. The oldest transformers that the host accepts lacks the last one.
+# What transformers and safetensors raise on files that they do not expect. The oldest transformers that the host
+# accepts lacks the last one.
 _LOADING_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    RuntimeError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
     ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
     SafetensorError,
     getattr(huggingface_hub.errors, "StrictDataclassError", ValueError),
 )
 
-# Bytes of activations for each pixel of the network's input, times the bytes of one weight.
-_ACTIVATIONS = 768
+# (H, W) of the picture for which the memory of a network is foreseen.
+_REHEARSED = (384, 512)
 
 
 class DepthNetwork(nn.Module):
@@ -61,11 +66,25 @@ class DepthModel:
         patcher: the network, which the host moves between devices.
         preprocessing: what the network's input must be.
         dtype: of the weights and of the input.
+        activations: numbers that a run holds at once, for each pixel of its input.
     """
 
     patcher: comfy.model_patcher.ModelPatcher
     preprocessing: Preprocessing
     dtype: torch.dtype
+    activations: float
+
+    def map_size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
+        """Return the (H, W) of the maps that ``infer`` gives for frames of this size."""
+        preprocessing = self.preprocessing
+        return (height, width) if preprocessing.pad else preprocessing.network_size(height, width, resolution)
+
+    def memory_needed(self, frames: int, height: int, width: int, resolution: int) -> int:
+        """Return the bytes that ``infer`` needs for frames of this size, beside the network itself."""
+        rows, columns = self.preprocessing.border(height, width)
+        padded = (height + 2 * rows, width + 2 * columns)
+        network = math.prod(self.preprocessing.network_size(*padded, resolution)) * self.activations
+        return int(frames * (network * self.dtype.itemsize + 2 * 3 * math.prod(padded) * torch.float32.itemsize))
 
     def infer(self, frames: Tensor, resolution: int) -> Tensor:
         """Estimate inverse depth.
@@ -84,9 +103,7 @@ class DepthModel:
         height, width = frames.shape[-2:]
         rows, columns = self.preprocessing.border(height, width)
         padded = (height + 2 * rows, width + 2 * columns)
-        size = self.preprocessing.network_size(*padded, resolution)
-        network_needs = len(frames) * size[0] * size[1] * self.dtype.itemsize * _ACTIVATIONS
-        needed = network_needs + 2 * frames.numel() * torch.float32.itemsize
+        needed = self.memory_needed(len(frames), height, width, resolution)
         comfy.model_management.load_models_gpu([self.patcher], memory_required=needed)
         device = self.patcher.load_device
         # Older versions of torch have no antialiased resize on MPS: there the frames are resized where they are.
@@ -95,8 +112,12 @@ class DepthModel:
         inverse = self.patcher.model(pixels)
         if not inverse.isfinite().all():
             raise ValueError(
-                f"The depth model gave values that are not finite at {self.dtype}. "
-                "Set weight_dtype of Load Depth Model to fp32."
+                "The depth model gave values that are not finite. "
+                + (
+                    "Its weights are damaged, or not made for this picture: fetch them again."
+                    if self.dtype == torch.float32
+                    else "Set weight_dtype of Load Depth Model to fp32."
+                )
             )
         if self.preprocessing.pad:
             inverse = resize_depth(inverse, padded)[..., rows : rows + height, columns : columns + width]
@@ -111,82 +132,48 @@ def resize_depth(inverse: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
-    """Load a model's folder, without a network connection and without pickled files.
+    """Load a model's folder, without a network connection, pickled files or code of the folder's.
 
     Args:
         name: of the folder, as ``list_depth_models`` gives it.
         weight_dtype: a key of ``WEIGHT_DTYPES``; anything else leaves the choice to the device.
 
     Raises:
-        ValueError: as ``find_depth_model``, or the files do not make a network that runs with transformers alone.
+        ValueError: as ``find_depth_model``, the files do not make a network, or there is no memory for it.
     """
-    folder = find_depth_model(name)
-    config = read_json(folder / "config.json")
-    backbone = config.get("backbone_config") or {}
-    if config.get("use_timm_backbone") or (config.get("backbone") and not backbone):
-        raise ValueError(
-            f"{name}: config.json names the backbone {config.get('backbone')!r} instead of describing it, so it "
-            "would be fetched. Use a version of the model whose config.json has backbone_config."
-        )
-    try:
-        preprocessing = read_preprocessing(
-            read_json(folder / "preprocessor_config.json"), config["model_type"], _stride(config)
-        )
-        network, report = AutoModelForDepthEstimation.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            # Canonical inverse depth is disparity in units of the width, whatever the lens: the field of view, which
-            # is estimated in every frame, would only make it flicker.
-            **({"use_fov_model": False} if config["model_type"] == "depth_pro" else {}),
-        )
-    except _LOADING_ERRORS as error:
-        raise ValueError(
-            f"{name}: the files in models/{MODEL_FOLDER}/{name} could not be loaded ({error}). "
-            f"Fetch {MODEL_FILES} again."
-        ) from error
-    # The first fusion layer has no second input, and published files leave out the half that would take it.
-    absent = [key for key in report["missing_keys"] if "layers.0.residual_layer1" not in key]
-    if absent:
-        raise ValueError(
-            f"{name}: the weights lack {len(absent)} of the tensors that config.json describes, such as {absent[0]}. "
-            f"Fetch {MODEL_FILES} again, all from one version of the model."
-        )
-    return _on_host(network, config, preprocessing, weight_dtype)
-
-
-def _on_host(network: nn.Module, config: dict, preprocessing: Preprocessing, weight_dtype: str) -> DepthModel:
-    load_device = comfy.model_management.get_torch_device()
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    backbone = (config.get("backbone_config") or {}).get("model_type")
-    half = config["model_type"] in _HALF and backbone not in _NOT_HALF
-    default = half and comfy.model_management.should_use_fp16(load_device, model_params=parameters)
-    dtype = WEIGHT_DTYPES.get(weight_dtype, torch.float16 if default else torch.float32)
+    files = find_depth_model(name)
+    size = files.preprocessing.network_size(*_REHEARSED, 0)
+    with _told_by_name(files.name, "the settings in config.json do not fit together"):
+        needs = rehearse(files.config, size)
+    dtype = _dtype(weight_dtype, files.config, needs.parameters)
+    run = int(needs.activations * math.prod(size) * dtype.itemsize)
+    expect_memory(
+        "Load Depth Model", f"the network that config.json describes, {name},", needs.parameters * dtype.itemsize, run
+    )
+    with _told_by_name(files.name, "the weights could not be loaded"):
+        network = build(files.config, files.weights, dtype)
     patcher = comfy.model_patcher.CoreModelPatcher(
-        DepthNetwork(network.to(dtype), metric=_is_metric(config)).eval(),
-        load_device=load_device,
+        DepthNetwork(network, metric=is_metric(files.config)).eval(),
+        load_device=compute_device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
-    return DepthModel(patcher, preprocessing, dtype)
+    return DepthModel(patcher, files.preprocessing, dtype, needs.activations)
 
 
-def _is_metric(config: dict) -> bool:
-    """Tell whether predicted_depth is a distance (far is large) or inverse depth (near is large)."""
-    match config["model_type"]:
-        case "depth_anything":
-            return config.get("depth_estimation_type") == "metric"
-        case "dpt":  # MiDaS, except the DINOv2 ones, which were trained on distances
-            return (config.get("backbone_config") or {}).get("model_type") == "dinov2"
-        case "depth_pro":
-            return False
-        case _:
-            return True
+def _dtype(chosen: str, config: dict, parameters: int) -> torch.dtype:
+    default = works_in_half(config) and comfy.model_management.should_use_fp16(
+        compute_device(), model_params=parameters
+    )
+    return WEIGHT_DTYPES.get(chosen, torch.float16 if default else torch.float32)
 
 
-def _stride(config: dict) -> int:
-    backbone = config.get("backbone_config") or {}
-    if config["model_type"] == "depth_anything" or backbone.get("model_type") == "dinov2":
-        return int(backbone.get("patch_size", config.get("patch_size", 14)))
-    return 1 if config["model_type"] == "depth_pro" else 32
+@contextmanager
+def _told_by_name(name: str, problem: str) -> Iterator[None]:
+    """Turn whatever the libraries raise on a model's files into the one error that says what to do."""
+    try:
+        yield
+    except _LOADING_ERRORS as error:
+        reason = " ".join(f"{error or type(error).__name__}".split())[:300]
+        raise ValueError(
+            f"{name}: {problem} ({reason}). Fetch {MODEL_FILES} again, all from one version of the model."
+        ) from error

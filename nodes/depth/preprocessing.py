@@ -9,10 +9,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .settings import Check, checked, either, flag, number, several, whole
+
 # By the numbers that Pillow and preprocessor_config.json use. Pillow's filters agree with torch's antialiased ones.
 _FILTERS = {2: "bilinear", 3: "bicubic"}
 
 LONGEST = 4096  # pixels of either side; a long narrow picture would otherwise be enlarged beyond any memory
+
+_side = whole(1, 2048)  # the largest published is Depth Pro's 1536
+
+
+def _sides(size: object) -> bool:
+    return isinstance(size, dict) and _side(size.get("height")) and _side(size.get("width"))
+
+
+_CHECKS: dict[str, Check] = {
+    "do_resize": flag,
+    "do_rescale": flag,
+    "do_normalize": flag,
+    "do_pad": flag,
+    "keep_aspect_ratio": flag,
+    "size": either(_side, several(_side, 2, 2), _sides),
+    "resample": whole(min(_FILTERS), max(_FILTERS)),
+    "ensure_multiple_of": whole(1, 256),
+    "image_mean": several(number(-1000, 1000), 3, 3),
+    "image_std": several(number(1e-3, 1000), 3, 3),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +125,12 @@ def read_preprocessing(config: dict, model_type: str, stride: int) -> Preprocess
         ValueError: a value that this family does not have.
     """
     zoe, glpn, depth_pro = (model_type == name for name in ("zoedepth", "glpn", "depth_pro"))
+    config = checked("preprocessor_config.json", config, _CHECKS)
     resized = config.get("do_resize", True) and not glpn
-    size = config.get("size", {"zoedepth": (384, 512), "depth_pro": 1536}.get(model_type, 384))
+    size = config.get("size", {"zoedepth": [384, 512], "depth_pro": 1536}.get(model_type, 384))
     if isinstance(size, dict):
-        size = (size.get("height"), size.get("width"))
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    mode = _FILTERS.get(config.get("resample", 3 if model_type in ("dpt", "depth_anything") else 2))
+        size = [size["height"], size["width"]]
+    height, width = (size, size) if isinstance(size, int) else size
     # Without rescaling, mean and std are those of values in [0, 255].
     scale = 1.0 if config.get("do_rescale", True) else 255.0
     normalised = config.get("do_normalize", not glpn)
@@ -116,20 +138,13 @@ def read_preprocessing(config: dict, model_type: str, stride: int) -> Preprocess
         tuple(value / scale for value in config.get(key, (0.5,) * 3)) if normalised else (plain,) * 3
         for key, plain in (("image_mean", 0.0), ("image_std", 1.0))
     )
-    if (
-        len(size) != 2
-        or not all(isinstance(side, int) for side in size)
-        or mode is None
-        or (len(mean), len(std)) != (3, 3)
-    ):
-        raise ValueError("size, resample, image_mean or image_std has a value that this family does not use")
     return Preprocessing(
-        size=size if resized else None,
-        keep_aspect=bool(config.get("keep_aspect_ratio", zoe)),
-        multiple=max(int(config.get("ensure_multiple_of", 1)), stride),
+        size=(height, width) if resized else None,
+        keep_aspect=config.get("keep_aspect_ratio", zoe),
+        multiple=max(config.get("ensure_multiple_of", 1), stride),
         mean=mean,
         std=std,
-        mode=mode,
+        mode=_FILTERS[config.get("resample", 3 if model_type in ("dpt", "depth_anything") else 2)],
         antialias=not (zoe or depth_pro),
         align_corners=zoe,
         pad=zoe and config.get("do_pad", True),

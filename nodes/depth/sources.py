@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import comfy.model_management
 import comfy.model_patcher
 import comfy.utils
 import torch
 from comfy.ldm.moge.model import MoGeModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...stereo_core.depth_range import inverse_depth_from_metric
 from ...stereo_core.frame_matching import resize_nearest
@@ -43,16 +46,17 @@ def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_siz
     """
     if isinstance(source, dict):
         return _geometry(frames, source)
-    infer = _model(source, resolution)
+    infer, network = _model(source, resolution)
     # A frame that repeats the one before, as held and still frames do, is not computed again.
     new = [t for t in range(len(frames)) if t == 0 or not torch.equal(frames[t], frames[t - 1])]
     progress = comfy.utils.ProgressBar(len(new))
     chunks = []
-    for start in range(0, len(new), batch_size):
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        chunk = new[start : start + batch_size]
-        chunks.append(infer(frames[chunk]).to("cpu", torch.float32))
-        progress.update(len(chunk))
+    with _interruptible(network):
+        for start in range(0, len(new), batch_size):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            chunk = new[start : start + batch_size]
+            chunks.append(infer(frames[chunk].float()).to("cpu", torch.float32))
+            progress.update(len(chunk))
     computed = torch.cat(chunks)
     if len(new) == len(frames):
         return computed
@@ -60,17 +64,54 @@ def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_siz
     return computed.repeat_interleave(repeats, dim=0)
 
 
-def _model(source: Source, resolution: int) -> Callable[[Tensor], Tensor]:
+def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: int) -> tuple[int, int]:
+    """Return the bytes that the depth of a clip takes, and those that its network needs besides.
+
+    The first holds the maps at the size of the source, three times while they are put together, and the pictures made
+    of them. The second is 0 on a graphics card, where the host makes room and running out ends no more than the run;
+    and for the host's networks, which say nothing of it.
+
+    Args:
+        frames, source, resolution, batch_size: as for ``raw_inverse_depth``.
+    """
+    count, _, height, width = frames.shape
+    size, working = height * width, 0
     if isinstance(source, DepthModel):
-        return lambda frames: source.infer(frames, resolution)
+        size = math.prod(source.map_size(height, width, resolution))
+        if source.patcher.load_device.type == "cpu":
+            working = source.memory_needed(min(batch_size, count), height, width, resolution)
+    maps = count * size * torch.float32.itemsize
+    pictures = count * height * width * 3 * comfy.model_management.intermediate_dtype().itemsize
+    return max(3 * maps, 2 * maps + pictures), working
+
+
+def _model(source: Source, resolution: int) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
+    """Return how frames become inverse depth, and the network that does it."""
+    if isinstance(source, DepthModel):
+        return lambda frames: source.infer(frames, resolution), source.patcher.model
     if isinstance(source, MoGeModel):
-        return lambda frames: _run_moge(source, frames, resolution)
+        return lambda frames: _run_moge(source, frames, resolution), source.model
     if isinstance(source, comfy.model_patcher.ModelPatcher):
-        return lambda frames: _run_da3(source, frames, resolution)
+        return lambda frames: _run_da3(source, frames, resolution), source.model
     raise ValueError(
         f"source: got {type(source).__name__}. Connect Load Depth Model, Load Depth Anything 3, Load MoGe Model, "
         "or geometry made by Depth Anything 3 or MoGe."
     )
+
+
+@contextmanager
+def _interruptible(network: nn.Module) -> Iterator[None]:
+    """Let the user interrupt a run of ``network`` at every one of its parts: one run can take minutes."""
+
+    def stop(*_: object) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+
+    hooks = [part.register_forward_pre_hook(stop) for part in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _run_da3(model: comfy.model_patcher.ModelPatcher, frames: Tensor, resolution: int) -> Tensor:
@@ -90,6 +131,10 @@ def _run_da3(model: comfy.model_patcher.ModelPatcher, frames: Tensor, resolution
 
 def _run_moge(model: MoGeModel, frames: Tensor, resolution: int) -> Tensor:
     """Run MoGe with as many tokens as make the longest side ``resolution`` pixels, within what it was trained on."""
+    if model.load_device.type == "cpu" and model.dtype == torch.float16:
+        # There half precision is not resized. The host's layers follow the precision of the picture.
+        model = copy.copy(model)
+        model.dtype = torch.float32
     if not resolution:
         return _inverse_depth(model.infer(frames, resolution_level=_MOGE_FINEST))
     height, width = frames.shape[-2:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import Tensor
@@ -33,13 +35,15 @@ def models(host, tmp_path_factory: pytest.TempPathFactory):  # noqa: ARG001
     depth_networks.make_moge(base / "moge.safetensors")
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
         patch.setitem(folder_paths.folder_names_and_paths, "geometry_estimation", ([str(base)], {".safetensors"}))
-        # MoGe in half precision does not run on a CPU.
+        half = nodes_moge.LoadMoGeModel.execute("moge.safetensors").args[0]
+        # The host's own node for MoGe does not run in half precision on a CPU.
         patch.setattr(args, "fp32_text_enc", True)
         da3 = nodes_depth_anything_3.LoadDA3Model.execute("da3.safetensors", "default").args[0]
         moge = nodes_moge.LoadMoGeModel.execute("moge.safetensors").args[0]
     return {
         "da3": da3,
         "moge": moge,
+        "moge_half": half,
         "run_da3": lambda image: nodes_depth_anything_3.DA3Inference.execute(
             da3, image, RESOLUTION, "upper_bound_resize", MONO
         ).args[0],
@@ -75,6 +79,21 @@ def test_a_moge_model_gives_what_the_host_makes_of_it(models: dict, estimate) ->
     for source in (models["moge"], geometry):
         depth = estimate(image, source, range="image", resolution=RESOLUTION)[..., 0]
         torch.testing.assert_close(depth, expected, rtol=0, atol=1e-4)
+
+
+def test_a_moge_model_in_half_precision_runs_without_a_graphics_card(models: dict, estimate) -> None:
+    assert models["moge_half"].dtype == torch.float16
+    image = clip(1)
+    expected = estimate(image, models["moge"], resolution=RESOLUTION)
+    torch.testing.assert_close(estimate(image, models["moge_half"], resolution=RESOLUTION), expected, rtol=0, atol=1e-4)
+    assert models["moge_half"].dtype == torch.float16
+
+
+@pytest.mark.parametrize("source", ["da3", "moge", "moge_half"])
+def test_pictures_in_half_precision_are_estimated(source: str, models: dict, estimate) -> None:
+    image = clip(2).half()
+    expected = estimate(image.float(), models[source], resolution=RESOLUTION, stabilize=True)
+    assert torch.equal(estimate(image, models[source], resolution=RESOLUTION, stabilize=True), expected)
 
 
 def test_moge_runs_at_the_tokens_that_make_the_longest_side(models: dict, estimate, monkeypatch) -> None:
@@ -124,6 +143,23 @@ def test_a_strip_too_narrow_for_da3_is_refused(models: dict, estimate) -> None:
     with pytest.raises(ValueError, match="image: 200 x 3 is too narrow for Depth Anything 3 at resolution 140"):
         estimate(clip(1, 3, 200), models["da3"], resolution=RESOLUTION)
     assert estimate(clip(1, 1, 1), models["da3"], resolution=RESOLUTION).shape == (1, 1, 1, 3)
+
+
+@pytest.mark.parametrize("source", ["da3", "moge"])
+def test_interrupt_stops_a_host_model_within_a_frame(source: str, models: dict, estimate) -> None:
+    import comfy.model_management as management
+
+    model = models[source]
+    network = model.model if source == "moge" else model.model.diffusion_model
+    blocks = [part for name, part in network.named_modules() if re.fullmatch(r".*encoder\.layer\.\d+", name)]
+    runs = []
+    hooks = [block.register_forward_hook(lambda *_: runs.append(1)) for block in blocks]
+    hooks.append(blocks[0].register_forward_hook(lambda *_: management.interrupt_current_processing(True)))
+    with pytest.raises(management.InterruptProcessingException):
+        estimate(clip(1), model, resolution=RESOLUTION)
+    for hook in hooks:
+        hook.remove()
+    assert len(runs) == 1
 
 
 def test_interrupt_stops_between_frames_of_a_host_model(models: dict, estimate, monkeypatch) -> None:

@@ -1,0 +1,138 @@
+"""Builds a depth network from its description and its weights, after a rehearsal that costs no memory."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import (
+    MODEL_FOR_DEPTH_ESTIMATION_MAPPING,
+    AutoConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    pytorch_utils,
+)
+
+# Of weights, and of the indices that some files hold as well. Others are quantized.
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a network needs, in numbers of its precision.
+
+    Attributes:
+        parameters: weights and buffers.
+        activations: most that a run holds at once, for each pixel of its input.
+    """
+
+    parameters: int
+    activations: float
+
+
+def rehearse(config: dict, size: tuple[int, int]) -> Needs:
+    """Build the network that a ``network_config`` describes and run it, on tensors that have shapes and no memory.
+
+    Args:
+        config: the description.
+        size: (H, W) of the input.
+
+    Raises:
+        ValueError, or whatever transformers raises: the settings do not fit together.
+    """
+    with torch.device("meta"), torch.no_grad(), _AnyChoice(), _nothing_kept():
+        description, kind = _architecture(config)
+        network = kind(description).eval()
+        with _MemoryCount() as count:
+            depth = network(pixel_values=torch.empty(1, 3, *size)).predicted_depth
+    if depth.ndim != 3 or len(depth) != 1 or not depth.numel():
+        raise ValueError("there is no depth map at the end")
+    parameters = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
+    return Needs(parameters, count.most / torch.float32.itemsize / (size[0] * size[1]))
+
+
+def build(config: dict, files: Sequence[Path], dtype: torch.dtype) -> nn.Module:
+    """Build the network of a ``network_config`` with the weights in ``files``, and nothing from elsewhere.
+
+    Raises:
+        ValueError, or whatever transformers and safetensors raise: the weights are damaged, or another network's.
+    """
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        weights.update(load_file(file))  # the host's own loader unpickles what is named otherwise
+    if odd := {str(tensor.dtype).removeprefix("torch.") for tensor in weights.values() if tensor.dtype not in _DTYPES}:
+        raise ValueError(f"numbers of type {', '.join(sorted(odd))} are not read")
+    description, kind = _architecture(config)
+    # Without a path transformers looks for no file: no adapter, no code, no index, no hub.
+    network, report = kind.from_pretrained(
+        None, config=description, state_dict=weights, torch_dtype=dtype, output_loading_info=True
+    )
+    # The first fusion layer has no second input, and published files leave out the half that would take it.
+    absent = [key for key in report["missing_keys"] if "layers.0.residual_layer1" not in key]
+    if absent:
+        raise ValueError(f"they lack {len(absent)} of the tensors that config.json describes, such as {min(absent)}")
+    return network.to(dtype)
+
+
+def _architecture(config: dict) -> tuple[PretrainedConfig, type[PreTrainedModel]]:
+    description = AutoConfig.for_model(**config)
+    return description, MODEL_FOR_DEPTH_ESTIMATION_MAPPING[type(description)]
+
+
+@contextmanager
+def _nothing_kept() -> Iterator[None]:
+    """Keep transformers from caching: its BEiT shares what it computed for a size among all networks of the process."""
+    compiling = pytorch_utils.is_torchdynamo_compiling
+    pytorch_utils.is_torchdynamo_compiling = lambda: True  # a compiled network caches nothing
+    try:
+        yield
+    finally:
+        pytorch_utils.is_torchdynamo_compiling = compiling
+
+
+class _AnyChoice(TorchFunctionMode):
+    """Answers 0 where a network chooses by a value, as ZoeDepth does among its heads: without memory there is none."""
+
+    def __torch_function__(self, func, types, args=(), kwargs: Mapping | None = None) -> object:  # noqa: ARG002
+        return 0 if func is Tensor.item and args[0].is_meta else func(*args, **(kwargs or {}))
+
+
+class _MemoryCount(TorchDispatchMode):
+    """Counts the bytes that new tensors would hold at once.
+
+    Attributes:
+        most: the largest sum so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self._now = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs: Mapping | None = None) -> object:  # noqa: ARG002
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return result
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._known:
+            self._known.add(key)
+            self._now += storage.nbytes()
+            self.most = max(self.most, self._now)
+            weakref.finalize(storage, self._remove, key, storage.nbytes())
+
+    def _remove(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self._now -= size
