@@ -264,7 +264,9 @@ def mutated(good: Path, folder: Path, number: int) -> None:
     shutil.copytree(good / family, folder, copy_function=os.link)
     for file in (CONFIG, PREPROCESSOR):
         replace(folder / file, (good / family / file).read_bytes())
-    for change in chance.sample(CHANGES, chance.randint(1, 3)):
+    changes = chance.sample(CHANGES, chance.randint(1, 3))
+    changes.sort(key=lambda change: change is replace_a_file)  # last: nobody can change a pipe
+    for change in changes:
         try:
             change(folder, chance)
         except (OSError, ValueError, LookupError, AttributeError, TypeError, RuntimeError, SafetensorError):
