@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..stereo_core.latent_shift import shift_latent
 from ..stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
-from .sampling.latents import expect_latent, make_pair_latent
+from .sampling.latents import expect_latent, expect_mask, make_pair_latent
 from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
 from .widgets.shift import fill_input, shift_form_input
 
@@ -69,6 +69,7 @@ class LatentStereoShift(io.ComfyNode):
     ) -> io.NodeOutput:
         latent = samples["samples"]
         expect_latent("samples", latent)
+        expect_mask("samples", samples)
         geometry = read_geometry(depth, max_disparity, convergence, exponent)
         form = ShiftForm(shift)
         disparity = geometry.for_latent(latent.shape, form=form)
