@@ -23,6 +23,7 @@ from .depth_conditioning import DepthConditioning
 from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
+from .example_scene import ExampleScene
 from .image_matrix_conditioning import ImageMatrixConditioning
 from .image_matrix_view import ImageMatrixView
 from .image_stereo_shift import ImageStereoShift
@@ -48,6 +49,7 @@ NODES: list[type[io.ComfyNode]] = [
     DepthEstimate,
     DisparityPropagate,
     DissolveDepth,
+    ExampleScene,
     ImageStereoShift,
     StereoComposite,
     LatentStereoShift,
