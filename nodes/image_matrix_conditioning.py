@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .host import describe_size, expect_memory, show_text
 from .matrix.conditioning import Conditioning, MatrixConditioning, Strip
-from .matrix.strip_encoding import encode_pictures, encoding_bytes
+from .matrix.strip_encoding import encode_pictures, encoding_bytes, expect_picture_vae
 from .matrix.strip_pictures import common_size, expect_one_latent_space, read_pictures, with_reference
 from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings, read_motion, read_orbit
 from .widgets.sockets import MATRIX_CONDITIONING
@@ -146,6 +146,8 @@ class ImageMatrixConditioning(io.ComfyNode):
         video_positive: Conditioning | None = None,
         reference: Tensor | None = None,
     ) -> io.NodeOutput:
+        expect_picture_vae("video_vae", video_vae)
+        expect_picture_vae("multiview_vae", multiview_vae)
         orbit, video = read_pictures(view_strip, "view_strip"), read_pictures(frame_strip, "frame_strip")
         height, width = common_size(orbit, video)
         views, frames = len(orbit), len(video)

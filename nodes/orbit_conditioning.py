@@ -11,7 +11,7 @@ from torch import Tensor
 from ..stereo_core.image_matrix import parse_azimuths, spaced_azimuths
 from .host import expect_memory
 from .matrix.conditioning import refuse_fixed_orbit
-from .matrix.strip_encoding import encode_pictures
+from .matrix.strip_encoding import encode_pictures, expect_picture_vae
 from .matrix.strip_pictures import read_pictures
 from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings
 
@@ -107,6 +107,8 @@ class OrbitConditioning(io.ComfyNode):
         picture = read_pictures(init_image, "init_image")
         if len(picture) != 1:
             raise ValueError(f"init_image holds {len(picture)} pictures. Connect a single picture.")
+        expect_picture_vae("vae", vae)
+        _expect_kept(picture, width, height)
         angles = parse_azimuths(azimuths, views) if azimuths.strip() else spaced_azimuths(views, spacing)
         if model is not None:
             refuse_fixed_orbit("model", model, angles)
@@ -116,3 +118,14 @@ class OrbitConditioning(io.ComfyNode):
         ((positive, negative),) = encode_pictures(picture, clip_vision, vae, width, height, camera, ORBIT_AUGMENTATION)
         latent = {"samples": torch.zeros([views, 4, height // 8, width // 8])}
         return io.NodeOutput(positive, negative, latent)
+
+
+def _expect_kept(picture: Tensor, width: int, height: int) -> None:
+    """Raise unless something of (1, 3, H, W) is left when the host crops its middle to the shape of a view."""
+    rows, columns = picture.shape[-2:]
+    high, wide = min(rows, columns * height / width), min(columns, rows * width / height)
+    if min(rows - 2 * round((rows - high) / 2), columns - 2 * round((columns - wide) / 2)) < 1:
+        raise ValueError(
+            f"init_image is {columns}x{rows}, of which nothing is left when it is cropped to the shape of a view, "
+            f"{width}x{height}. Connect a picture nearer to that shape."
+        )

@@ -93,7 +93,7 @@ def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Ten
     if right.shape != left.shape:
         raise ValueError(
             f"left is {_words(left)} and right is {_words(right)}. "
-            "Both views must have the same size and the same number of frames."
+            "Connect two views of the same size and the same number of frames."
         )
     left, right = _even(left), _even(right)
     if format in _ANAGLYPHS:

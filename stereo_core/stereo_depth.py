@@ -12,6 +12,9 @@ from .frame_matching import match_frames, resize_nearest
 from .geometry import StereoGeometry
 from .view_shift import ShiftForm
 
+# No percentage above this is advised: it is the most that the nodes take.
+_MOST_PERCENT = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class StereoDepth:
@@ -89,9 +92,10 @@ class StereoDepth:
         whole = exact.round() if form is ShiftForm.ROUNDED else self.geometry.whole_disparity(maps, width)
         if exact.any() and not whole.any():
             least = self.geometry.least_whole_percent(maps, width, truncated=form is ShiftForm.TRUNCATED)
+            more = f", or max_disparity to {least:.1f} or more" if least <= _MOST_PERCENT else ""
             raise ValueError(
                 f"max_disparity: {self.geometry.max_disparity:g} % moves nothing here, where a latent is shifted by "
-                f"whole columns of its own. Set shift to sub_column, or max_disparity to {least:.1f} or more."
+                f"whole columns of its own. Set shift to sub_column{more}."
             )
         return whole
 

@@ -61,6 +61,12 @@ def encode_pictures(
     return conditions
 
 
+def expect_picture_vae(name: str, vae: Any) -> None:
+    """Raise ``ValueError`` unless the VAE of the input ``name`` makes a latent of each picture."""
+    if vae.latent_dim == 3 and not vae.not_video:
+        raise ValueError(f"{name}: makes one latent of several frames. Connect the VAE of SVD or SV3D.")
+
+
 def encoding_bytes(pictures: Tensor) -> int:
     """Return how much memory ``encode_pictures`` needs for pictures of the size that they are scaled to, in bytes."""
     return 4 * pictures.nbytes  # scaled, their noise, its scaled copy, and the sum

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...stereo_core.stereo_depth import StereoDepth
@@ -19,12 +21,21 @@ def make_expert(model: ModelPatcher, depth: StereoDepth) -> ModelPatcher:
     """Return a clone of ``model`` that score composition uses as a view expert with this depth and geometry."""
     expert = model.clone()
     expert.set_attachments(_KEY, depth)
+    expert.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, _KEY, _refuse_alone)
     return expert
 
 
 def find_expert(model: ModelPatcher) -> StereoDepth | None:
     """Return the depth of a view expert; ``None`` if ``model`` is not one."""
     return model.get_attachment(_KEY)
+
+
+def _refuse_alone(*_: Any, **__: Any) -> NoReturn:
+    """Raise where a view expert is sampled by itself (wrapper ``OUTER_SAMPLE``), which score composition never does."""
+    raise ValueError(
+        "Shift-Coupled View Expert: its model is for multiview_model of Score Composition Sampler alone. Connect the "
+        "model that it was made from."
+    )
 
 
 class PairDenoiser:

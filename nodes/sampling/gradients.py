@@ -74,6 +74,11 @@ def explain_missing_gradients(model: Any) -> Iterator[None]:
                 f"model: {name} overwrites values that its gradient needs, so null-text optimisation cannot run on "
                 f"it. {_INSTEAD}"
             ) from error
+        if "autograd formula" in str(error):
+            raise ValueError(
+                f"model: {name} computes with functions that have no gradient, so null-text optimisation cannot run "
+                f"on it. {_INSTEAD}"
+            ) from error
         if "nference tensor" in str(error):
             raise ValueError(
                 f"negative: carries a ControlNet or another model, through which {name} cannot be differentiated. "

@@ -23,7 +23,7 @@ from .caches import tell_caches
 from .host_samplers import expect_steppable, takes_noise
 from .ksampler_run import PlainRun
 from .latents import make_pair_latent
-from .picture_shift import expect_vae_fits
+from .picture_shift import expect_vae_fits, expect_vae_of_model
 from .recording import RecordingSampler
 from .replay import ReplayStart
 from .stereo_crafter_zero import StereoCrafterZeroSampler
@@ -106,6 +106,7 @@ class ClipPair:
         """
         expect_steppable(self.plain.sampler)
         expect_vae_fits(self.vae, self.settings.shift)
+        expect_vae_of_model(self.vae, self.model.get_model_object("latent_format"))
         expect_schedule(self.plain.sigmas)
         steps = len(self.plain.sigmas) - 1
         if self.second is not None:

@@ -15,8 +15,11 @@ from torch import Tensor
 
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_shift import ShiftForm
+from .host_samplers import takes_noise
 from .latents import fit_to_model, latent_disparity
 from .prompts import expect_prompts
+
+_LAST_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ def plan_ksampler(
     sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise).sigmas
     if len(sigmas) < 2:
         raise ValueError(f"denoise: {denoise} leaves no step to take. Set it above 0.")
+    if seed == _LAST_SEED and takes_noise(sampler) and model.load_device.type == "cpu":
+        raise ValueError(f"seed: {seed} is the largest, and {sampler_name} draws from the next one. Set a smaller one.")
     latent = fit_to_model(model, latent_image)
     expect_prompts(model, positive=positive, negative=negative)
     return PlainRun(positive, negative, latent, seed, cfg, sampler, sigmas)

@@ -43,7 +43,10 @@ def expect_latent(name: str, samples: Tensor, pictures_only: bool = False) -> No
             "sampler."
         )
     if pictures_only and samples.ndim == 5:
-        raise ValueError(f"{name}: is a latent of a video, and this node takes pictures. Connect VAE Encode.")
+        raise ValueError(
+            f"{name}: is a latent of a video, and this node takes pictures, each with a latent of its own. Connect the "
+            "latent of a picture model or of SVD."
+        )
     if 0 in samples.shape:
         raise ValueError(f"{name}: the batch is empty. Connect the latent of at least one picture.")
     expect_finite(name, samples)

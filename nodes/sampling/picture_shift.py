@@ -28,6 +28,15 @@ def expect_vae_fits(vae: Any, form: ShiftForm) -> None:
         )
 
 
+def expect_vae_of_model(vae: Any, latent_format: LatentFormat) -> None:
+    """Raise ``ValueError`` where a VAE is given whose latents have not the model's channels."""
+    if vae is not None and vae.latent_channels != latent_format.latent_channels:
+        raise ValueError(
+            f"vae: makes latents of {vae.latent_channels} channels, and this model takes "
+            f"{latent_format.latent_channels}. Connect the VAE that belongs to the model, or none."
+        )
+
+
 def make_shift(
     disparity: Tensor, form: ShiftForm, vae: Any, depth: StereoDepth, guider: comfy.samplers.CFGGuider
 ) -> ViewShift:
@@ -43,6 +52,7 @@ def make_shift(
     if vae is None:
         return ViewShift(disparity, form)
     latent_format = guider.inner_model.latent_format
+    expect_vae_of_model(vae, latent_format)
     pair = torch.Size((2 * len(disparity), latent_format.latent_channels, *disparity.shape[2:]))
     return ViewShift(disparity, form, PictureShift(vae, depth, latent_format, lambda: load_again(guider, pair)))
 

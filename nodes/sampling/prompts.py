@@ -83,6 +83,7 @@ def expect_entries(name: str, entries: Sequence[Mapping[str, Any]], model: Model
         if network is not None and _takes_as_it_is(model):
             _expect_width(name, "text embedding", entry.get("cross_attn"), _text_width(network))
             _expect_width(name, "pooled output", entry.get("pooled_output"), _width(network, _POOLED_LAYER))
+            _expect_channels(name, entry.get("noise_concat"), network, model)
             if isinstance(network, OpenAISignatureMMDITWrapper) and entry.get("pooled_output") is None:
                 raise ValueError(f"{name}: has no pooled output, which this model needs. {_OWN_ENCODER}")
 
@@ -97,6 +98,18 @@ def _expect_width(name: str, what: str, embedding: object, width: int | None) ->
         raise ValueError(
             f"{name}: comes from the text encoder of another model: its {what} is {embedding.shape[-1]} wide, and "
             f"this model takes {width}. {_OWN_ENCODER}"
+        )
+
+
+def _expect_channels(name: str, more: object, network: nn.Module, model: ModelPatcher) -> None:
+    """Raise unless the network takes channels beside the latent's, where some are given."""
+    if not isinstance(more, Tensor):
+        return
+    taken = network.in_channels if type(network) is UNetModel else 0
+    if taken != model.get_model_object("latent_format").latent_channels + more.shape[1]:
+        raise ValueError(
+            f"{name}: holds a depth map as a channel beside the latent's, which this model does not take. Connect "
+            "SD2-depth, or give Depth Conditioning a control_net."
         )
 
 

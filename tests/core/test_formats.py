@@ -248,7 +248,7 @@ def test_plain_anaglyphs_take_channels_and_luma_as_they_are():
 
 def test_views_that_do_not_fit_are_refused():
     left, right = views()
-    with pytest.raises(ValueError, match="left is 3 pictures of 8x6 and right is 3 pictures of 7x6. Both views must"):
+    with pytest.raises(ValueError, match="left is 3 pictures of 8x6 and right is 3 pictures of 7x6. Connect two views"):
         combine(left, right[..., 1:], StereoFormat.FULL_SBS)
     with pytest.raises(ValueError, match="right: is missing for format half_sbs"):
         combine(left, None, StereoFormat.HALF_SBS)

@@ -45,6 +45,12 @@ def test_whole_columns_that_move_nothing_are_refused_with_the_least_that_does(
         StereoDepth(ramp(), StereoGeometry(least - 0.2, convergence)).for_latent(latent, form=form)
 
 
+def test_no_disparity_is_advised_that_no_node_takes():
+    flat = StereoDepth(torch.full((1, 1, 4, 8), 0.45), StereoGeometry(30.0, 0.5))
+    with pytest.raises(ValueError, match="30 % moves nothing here.* Set shift to sub_column.$"):
+        flat.for_latent((1, 4, 4, 8), form=ShiftForm.ROUNDED)
+
+
 def test_depth_that_lies_on_the_screen_is_no_mistake():
     flat = StereoDepth(torch.full((1, 1, 4, 8), 0.5), StereoGeometry(3.0, 0.5))
     assert not flat.for_latent((1, 4, 4, 8), form=ShiftForm.ROUNDED).any()

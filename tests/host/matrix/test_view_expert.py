@@ -184,6 +184,12 @@ def test_bad_input_is_named(host, svd, attempt, message):
         attempt(host, svd)
 
 
+def test_it_is_no_model_to_sample_by_itself(host, svd):
+    sampled = (words(1, SIZE), words(2, SIZE), {"samples": torch.zeros(2, 4, HEIGHT, WIDTH)})
+    with pytest.raises(ValueError, match="Shift-Coupled View Expert: its model is for multiview_model"):
+        host["KSampler"]().sample(expert(host, svd), 5, 1, 1.0, "euler", "simple", *sampled)
+
+
 def three_views(host: dict[str, type]) -> Any:
     given = conditioning(host)
     return pack_module("nodes.matrix.conditioning").MatrixConditioning((*given.rows, given.rows[0]), ())

@@ -255,11 +255,19 @@ def test_strips_that_do_not_fit_are_refused(
 
 def test_latent_spaces_that_differ_are_refused(host: dict[str, type], encoders: dict[str, Any]):
     class Halved:
+        latent_dim, not_video = 2, False
+
         def encode(self, images: Tensor) -> Tensor:
             return encoders["video_vae"].encode(images)[..., ::2, ::2]
 
     with pytest.raises(ValueError, match=r"video_vae makes latents of 9x8 .*multiview_vae of 5x4 "):
         condition(host, {**encoders, "multiview_vae": Halved()})
+
+
+@pytest.mark.parametrize("name", ["video_vae", "multiview_vae"])
+def test_a_vae_of_clips_is_refused(host: dict[str, type], encoders: dict[str, Any], name: str):
+    with pytest.raises(ValueError, match=f"^{name}: makes one latent of several frames. Connect the VAE of SVD"):
+        condition(host, {**encoders, name: load_vae("video")})
 
 
 def orbit(host: dict[str, type], encoders: dict[str, Any], **changes: Any) -> Any:
@@ -309,6 +317,8 @@ def test_sv3d_u_is_refused(host: dict[str, type], encoders: dict[str, Any], mode
         ({"init_image": pictures(2, 6)}, "init_image holds 2 pictures"),
         ({"spacing": 130.0}, "spacing: 3 views 130 degrees apart"),
         ({"azimuths": "3, 6"}, "names 2 views for 3"),
+        ({"init_image": pictures(1, 6, 40, 1)}, "init_image is 1x40, of which nothing is left .* 72x64. Connect"),
+        ({"init_image": pictures(1, 6, 1, 24), "width": 24}, "init_image is 24x1, of which nothing is left"),
     ],
 )
 def test_an_orbit_that_does_not_fit_is_refused(

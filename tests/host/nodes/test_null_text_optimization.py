@@ -197,6 +197,16 @@ def test_it_leaves_the_model_and_the_host_as_they_were(
     assert torch.equal(case.sample(case.blank), before)
 
 
+def test_functions_without_a_gradient_are_told(pack: Any):
+    """As the host's fused rotary embedding, which Cosmos uses."""
+    explained = pack("nodes.sampling.gradients").explain_missing_gradients(tiny.load("sd15"))
+    with (
+        pytest.raises(ValueError, match="model: .* functions that have no gradient.* Replay the trajectory"),
+        explained,
+    ):
+        raise RuntimeError("Trying to backward through rope.default but no autograd formula was registered.")
+
+
 def test_what_does_not_fit_is_refused(host: dict[str, type]):
     case = Case(host, "sd3")
     wan = Case(host, "wan")

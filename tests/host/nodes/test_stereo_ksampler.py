@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.host.tiny import sampling as tiny
+from tests.host.tiny.autoencoders import load_vae
 
 WIDGETS = {
     **tiny.WIDGETS,
@@ -109,6 +110,18 @@ def test_an_inverted_picture_is_the_left_view(host: dict[str, type], ksample: An
     assert tiny.error(pair[1:], samples) > 0.1
     from_the_start = ksample(name, latent, trajectory=inverted.args[1], shift_at=0.0)["samples"]
     torch.testing.assert_close(from_the_start[:1], samples, rtol=1e-5, atol=1e-5)
+
+
+def test_a_seed_that_the_host_cannot_count_on_from_is_refused(ksample: Any):
+    ksample(seed=2**64 - 1)
+    with pytest.raises(ValueError, match="seed: 18446744073709551615 is the largest, and euler_ancestral draws from"):
+        ksample(seed=2**64 - 1, sampler_name="euler_ancestral")
+
+
+@pytest.mark.parametrize("name", ["picture16", "video"])
+def test_a_vae_of_another_model_is_refused(ksample: Any, name: str):
+    with pytest.raises(ValueError, match="vae: makes latents of 16 channels, and this model takes 4. Connect the VAE"):
+        ksample(vae=load_vae(name), shift="sub_column")
 
 
 @pytest.mark.parametrize("attention", ["none", "joint"])

@@ -49,6 +49,19 @@ def test_sd3_needs_a_pooled_output(expect: Any):
         expect("positive", [[embedding, {}]], load("sd3"))
 
 
+@pytest.mark.parametrize("name", ["sdxl", "svd", "flux", "wan"])
+def test_a_depth_map_as_a_channel_needs_a_model_that_takes_it(expect: Any, name: str):
+    def hinted(family: str) -> Any:
+        return [[text, {**extras, "noise_concat": torch.zeros(1, 1, 4, 8)}] for text, extras in prompt(family)]
+
+    def prompt(family: str) -> Any:
+        return FAMILIES[family].conditioning(1)
+
+    with pytest.raises(ValueError, match="negative: holds a depth map as a channel.* Connect SD2-depth, or give Depth"):
+        expect("negative", hinted(name), load(name))
+    expect("negative", hinted("sd2_depth"), load("sd2_depth"))
+
+
 @pytest.mark.parametrize("key", ["pooled_output", "concat_latent_image", "reference_latents"])
 def test_whatever_it_carries_must_be_numbers(expect: Any, key: str):
     ((embedding, extras),) = FAMILIES["sdxl"].conditioning(1)

@@ -1,0 +1,215 @@
+"""Every node that samples, on every family: what it leaves behind when it ends well, fails or is interrupted."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.fuzz.fingerprints import fingerprint
+from tests.host.fuzz.given import conditioning
+from tests.host.tiny import video
+from tests.host.tiny.families import FAMILIES, load
+
+STEPS = 3
+GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
+SHIFT = {"shift_at": 0.34, "fill": "background", "mask_every": 0.34, "shift_both": False, "shift": "sub_column"}
+HOLES = {"fill": "background", "shift": "sub_column", "mirror": True, "form": "paper", "preset": "custom"}
+RESTART = {"restart_until": 0.4, "iterations": 2}
+REFINE = {"restart_until": 0.34, "warp_every": 0.34, "last_warp": 1.0, "most_repeats": 2, "fewest_repeats": 2}
+PLAIN = {"seed": 5, "steps": STEPS, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+
+
+class Case:
+    """One family with everything that its nodes take.
+
+    Attributes:
+        model: a copy of the loaded model that counts its calls, and does at one of them what ``at`` says.
+    """
+
+    def __init__(self, host: dict[str, type], name: str) -> None:
+        self.host, self.name = host, name
+        shape = video.clip_shape(name)
+        self.positive, self.negative = (conditioning(name, seed, 1, shape[2:]) for seed in (1, 2))
+        samples = torch.randn(shape, generator=torch.Generator().manual_seed(3))
+        self.latent = {"samples": samples}
+        self.depth = torch.linspace(0, 1, 8 * shape[-1]).round().expand(1, 3, 8 * shape[-2], -1).movedim(1, -1)
+        self.model, self.calls, self.at = load(name).clone(), 0, {}
+        self.model.set_model_unet_function_wrapper(self._watched)
+        self.sigmas = video.Studio(host, name).sigmas(STEPS)
+        self.attention = "left_kv" if self._couples() else "none"
+
+    def _watched(self, apply: Callable[..., Tensor], args: dict[str, Any]) -> Tensor:
+        self.calls += 1
+        self.at.get(self.calls, lambda: None)()
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    def run(self, node: str, **inputs: Any) -> tuple[Any, ...]:
+        return self.host[node].execute(**inputs).args
+
+    def plain(self) -> Tensor:
+        """KSampler's picture, by the model as it was loaded."""
+        ends = (self.positive, self.negative, {"samples": torch.zeros_like(self.latent["samples"])})
+        return self.host["KSampler"]().sample(load(self.name), 5, 2, 3.0, "euler", "simple", *ends)[0]["samples"]
+
+    def guider(self) -> Any:
+        import comfy.samplers
+
+        guider = comfy.samplers.CFGGuider(self.coupled if self.attention != "none" else self.model)
+        guider.set_conds(self.positive, self.negative)
+        guider.set_cfg(3.0)
+        return guider
+
+    @functools.cached_property
+    def coupled(self) -> Any:
+        return self.run("Stereo_CrossViewAttentionPatch", model=self.model, **_COUPLING)[0]
+
+    @functools.cached_property
+    def trajectory(self) -> Any:
+        """Of the left view, by the model as it was loaded."""
+        guider = video.Studio(self.host, self.name).guider(load(self.name))
+        guider.set_conds(self.positive, self.negative)
+        return self.run("Stereo_LeftTrajectory", **self._custom(guider), precision="full")[2]
+
+    def _custom(self, guider: Any, sampler: Any = None) -> dict[str, Any]:
+        from comfy_extras.nodes_custom_sampler import RandomNoise
+
+        return {
+            "noise": RandomNoise.execute(5).args[0],
+            "guider": guider,
+            "sampler": sampler or video.inner("euler"),
+            "sigmas": self.sigmas,
+            "latent_image": self.latent,
+        }
+
+    def sampled(self, sampler: Any) -> tuple[Any, ...]:
+        from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+
+        return SamplerCustomAdvanced.execute(**self._custom(self.guider(), sampler)).args
+
+    def given(self) -> Any:
+        """What the nodes are given, as it is now."""
+        return fingerprint([self.positive, self.negative, self.latent, self.depth, self.sigmas, self.trajectory])
+
+    def state(self) -> Any:
+        """The models, their options, patches and weights, as they are now."""
+        network = load(self.name).model
+        return [
+            fingerprint(load(self.name)),
+            fingerprint(self.model),
+            sorted(vars(network)),
+            *map(fingerprint, network.state_dict().values()),
+        ]
+
+    def _couples(self) -> bool:
+        try:
+            return self.coupled is not None
+        except ValueError:
+            return False
+
+
+_COUPLING = {"mode": "left_kv", "start_percent": 0.0, "end_percent": 1.0, "blocks": "", "temporal": False}
+
+
+def ksampler(case: Case) -> Any:
+    ends = {"positive": case.positive, "negative": case.negative, "latent_image": case.latent, "depth": case.depth}
+    widgets = {**PLAIN, **GEOMETRY, **SHIFT, "attention": case.attention, "preset": "custom"}
+    return case.run("Stereo_StereoKSampler", model=case.model, **ends, **widgets)
+
+
+def video_ksampler(case: Case) -> Any:
+    ends = {"positive": case.positive, "negative": case.negative, "latent_image": case.latent, "depth": case.depth}
+    widgets = {**PLAIN, **GEOMETRY, **RESTART, **REFINE, **HOLES, "attention": case.attention}
+    rest = {"temporal": False, "switch_at_step": 1}
+    return case.run("Stereo_StereoVideoKSampler", model=case.model, **ends, **widgets, **rest)
+
+
+def shift_sampler(case: Case) -> Any:
+    return case.sampled(case.run("Stereo_StereoShiftSampler", depth=case.depth, **GEOMETRY, **SHIFT)[0])
+
+
+def restart_sampler(case: Case) -> Any:
+    widgets = {**GEOMETRY, **RESTART, **HOLES}
+    return case.sampled(
+        case.run("Stereo_NoisyRestartSampler", depth=case.depth, trajectory=case.trajectory, **widgets)[0]
+    )
+
+
+def refine_sampler(case: Case) -> Any:
+    widgets = {**GEOMETRY, **REFINE, **HOLES}
+    return case.sampled(
+        case.run("Stereo_IterativeRefineSampler", depth=case.depth, trajectory=case.trajectory, **widgets)[0]
+    )
+
+
+def left_trajectory(case: Case) -> Any:
+    guider = case.guider()
+    guider.model_patcher = case.model
+    return case.run("Stereo_LeftTrajectory", **case._custom(guider), precision="half")
+
+
+def inversion(case: Case) -> Any:
+    inputs = {"positive": case.positive, "latent": case.latent, "sigmas": case.sigmas, "refine": 1}
+    return case.run("Stereo_DDIMInversion", model=case.model, **inputs)
+
+
+RUNS = {
+    function.__name__: function
+    for function in (
+        ksampler,
+        video_ksampler,
+        shift_sampler,
+        restart_sampler,
+        refine_sampler,
+        left_trajectory,
+        inversion,
+    )
+}
+
+
+class Stop(Exception):
+    pass
+
+
+def fail() -> None:
+    raise Stop
+
+
+def interrupt() -> None:
+    import comfy.model_management
+
+    comfy.model_management.interrupt_current_processing(True)
+
+
+@functools.cache
+def case_of(name: str) -> Case:
+    import nodes
+
+    return Case(nodes.NODE_CLASS_MAPPINGS, name)
+
+
+@pytest.mark.parametrize("node", RUNS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_everything_is_as_it_was(host: dict[str, type], name: str, node: str):  # noqa: ARG001
+    from comfy.model_management import InterruptProcessingException
+
+    case, run = case_of(name), RUNS[node]
+    plain, given, state = case.plain(), case.given(), case.state()
+    case.calls, case.at = 0, {}
+    made = fingerprint(run(case))
+    calls = case.calls
+    assert calls > 1
+    for error, ending in ((Stop, fail), (InterruptProcessingException, interrupt)):
+        case.calls, case.at = 0, {calls // 2: ending}
+        with pytest.raises(error):
+            run(case)
+        assert calls // 2 <= case.calls < calls
+    case.at = {}
+    assert case.given() == given
+    assert case.state() == state
+    assert torch.equal(case.plain(), plain)
+    assert fingerprint(run(case)) == made
