@@ -36,16 +36,22 @@ from .orbit_conditioning import OrbitConditioning
 from .sbs_combine import SBSCombine
 from .sbs_split import SBSSplit
 from .score_composition_sampler import ScoreCompositionSampler
+from .second_model import SecondModel
 from .shift_coupled_view_expert import ShiftCoupledViewExpert
 from .stereo_clip_conditioning import StereoClipConditioning
 from .stereo_composite import StereoComposite
 from .stereo_ksampler import StereoKSampler
+from .stereo_picture_options import StereoPictureOptions
+from .stereo_refine_options import StereoRefineOptions
 from .stereo_shift_sampler import StereoShiftSampler
+from .stereo_strength import StereoStrength
 from .stereo_video_ksampler import StereoVideoKSampler
+from .stereo_video_options import StereoVideoOptions
 
 NODES: list[type[io.ComfyNode]] = [
     LoadDepthModel,
     DepthEstimate,
+    StereoStrength,
     DisparityPropagate,
     DissolveDepth,
     ImageStereoShift,
@@ -55,8 +61,12 @@ NODES: list[type[io.ComfyNode]] = [
     DDIMInversion,
     NullTextOptimization,
     StereoKSampler,
+    StereoPictureOptions,
     StereoShiftSampler,
     StereoVideoKSampler,
+    StereoVideoOptions,
+    StereoRefineOptions,
+    SecondModel,
     LeftTrajectory,
     NoisyRestartSampler,
     IterativeRefineSampler,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -83,7 +82,6 @@ class ClipPair:
     Attributes:
         model, plain, depth, attention, trajectory: as for ``sample_picture_pair``.
         settings: what is done to the right view.
-        temporal: couple attention over time as well.
         second: takes over from ``model``; ``None`` for one model throughout.
         vae: of the models, to shift in the picture; ``None`` shifts the latent itself.
     """
@@ -94,7 +92,6 @@ class ClipPair:
     settings: CrafterSettings
     attention: AttentionMode | None
     trajectory: Trajectory | None = None
-    temporal: bool = False
     second: Expert | None = None
     vae: Any = None
 
@@ -139,8 +136,7 @@ class ClipPair:
             ValueError: what cannot work, before anything is sampled.
         """
         plan, steps = self.plan(), len(self.plain.sigmas) - 1
-        couple = partial(couple_views, mode=self.attention, temporal=self.temporal)
-        coupled = [couple(model) for model in self._models()]
+        coupled = [couple_views(model, self.attention) for model in self._models()]
         done, planned = 0, steps + plan.again + (steps if self.trajectory is None else 0)
         trajectory = self.trajectory
         if trajectory is None:

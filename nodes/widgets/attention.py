@@ -12,7 +12,7 @@ _UNCOUPLED = "none"
 
 _MEANINGS = {
     AttentionMode.LEFT_KV: "both views read the left one; costs nothing",
-    AttentionMode.JOINT: "both read both; attention takes twice as long, and a left view sampled beside the right one changes",
+    AttentionMode.JOINT: "both read both; takes twice as long, and changes a left view that is sampled beside it",
     AttentionMode.RIGHT_JOINT: "the right view reads both, the left one only itself",
     AttentionMode.LEFT_QUERY: "the right view reads its own content with the left view's queries",
 }

@@ -48,8 +48,9 @@ def conditioning(host: dict[str, type], **change: Any) -> Any:
 
 
 def expert(host: dict[str, type], model: Any, attention: str = "left_kv", **change: Any) -> Any:
-    given = {"depth": depth(), **GEOMETRY, "attention": attention, **change}
-    return host["Stereo_ShiftCoupledViewExpert"].execute(model, **given).args[0]
+    flat = {**GEOMETRY, "attention": attention, **change}
+    inputs = gather("Stereo_ShiftCoupledViewExpert", flat.pop("depth", depth()), flat)
+    return host["Stereo_ShiftCoupledViewExpert"].execute(model, **inputs).args[0]
 
 
 def run(host: dict[str, type], video: Any, views: Any, **widgets: Any) -> Tensor:

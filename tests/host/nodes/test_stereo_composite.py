@@ -35,13 +35,15 @@ def depth(frames: int = 1) -> Tensor:
 
 
 def composite(host: dict[str, type], image: Tensor, near: Tensor, diffusion: Tensor, **widgets: Any) -> Any:
-    return host["Stereo_StereoComposite"].execute(image, near, diffusion, **{**WIDGETS, **widgets}).args
+    inputs = gather("Stereo_StereoComposite", near, {**WIDGETS, **widgets})
+    return host["Stereo_StereoComposite"].execute(image, diffusion=diffusion, **inputs).args
 
 
 def warped(host: dict[str, type], image: Tensor, near: Tensor, **widgets: Any) -> tuple[Tensor, Tensor]:
     """The right view and its holes from Image Stereo Shift, at the same settings."""
     settings = {**GEOMETRY, "balance": 0.0, "quality": "fast", "edge_growth": 0, **widgets}
-    _, right, holes, _ = host["Stereo_ImageStereoShift"].execute(image, near, **settings).args
+    inputs = gather("Stereo_ImageStereoShift", near, settings)
+    _, right, holes, _ = host["Stereo_ImageStereoShift"].execute(image, **inputs).args
     return right, holes
 
 
