@@ -156,8 +156,8 @@ class ViewConditions:
         if left is right:
             return left
         entries = len(self._views[0].kept.latent)
-        halves = (comfy.utils.repeat_to_batch_size(side.cond, entries) for side in (left, right))
-        return left._copy_with(torch.cat(list(halves)))
+        halves = [comfy.utils.repeat_to_batch_size(side.cond.to(left.cond), entries) for side in (left, right)]
+        return left._copy_with(torch.cat(halves))
 
     def _hint(self, entry: Entry, paired: bool) -> Entry:
         """The part of a condition that holds its ControlNets; conditions with the same ones share it, as they did."""

@@ -16,8 +16,8 @@ from ...stereo_core.seeds import Stream, derive_seed
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_pairs import Pairing
 from .conditions import Conditions, View, ViewConditions, guided_by
-from .host_samplers import inpaint_noise, needs_two_steps
-from .kept import Kept
+from .host_samplers import needs_two_steps
+from .kept import kept_by
 from .noise_streams import NoiseStreams
 from .pairs import mark_pair, options_of_batch
 from .placed import Placed
@@ -77,7 +77,7 @@ class StepwiseRun:
         self._callback = callback
         self._bar = tqdm(total=self._total, disable=disable_pbar)
         self._initial_noise, self._depth = noise, depth
-        self._left = self._kept = Kept(latent_image, inpaint_noise(sampler, noise, self.seed), denoise_mask)
+        self._left = self._kept = kept_by(sampler, guider, noise, latent_image, denoise_mask, self.seed)
         self._streams = streams or NoiseStreams(sampler, noise, sigmas, extra_args.get("seed"))
         self._pairing: Pairing | None = None
         self._conditions: ViewConditions | None = None

@@ -166,6 +166,21 @@ def test_the_mask_that_a_video_model_sees_is_the_right_views():
     assert (right[..., -COLUMNS:] == 1).all() and not left[..., :2].any()
 
 
+def test_a_frame_that_a_model_is_given_whole_stays_whole():
+    """Wan 2.2 5B takes one noise level for each frame: of a picture with noise in its holes it would take the noise."""
+    latent, mask = random(1, 48, 2, HEIGHT, WIDTH), torch.ones(1, 1, 2, HEIGHT, WIDTH)
+    mask[:, :, 0] = 0.0
+    watched, samples = pair("wan22_5b", {}, latent, mask, width=64)
+    for view in sides(watched.given[-1], "denoise_mask"):
+        assert not view[:, :, 0].any() and view[:, :, 1].all()
+    left, right = samples[:, :, 0].chunk(2)
+    torch.testing.assert_close(right[..., :-COLUMNS], tiny.moved(left, COLUMNS), atol=1e-4, rtol=1e-4)
+    mask[:, :, 0, 0] = 1.0
+    watched, _ = pair("wan22_5b", {}, latent, mask, width=64)
+    _, right = sides(watched.given[-1], "denoise_mask")
+    assert (right[..., -COLUMNS:] == 1).all() and not right[:, :, 0, 1:, :-COLUMNS].any()
+
+
 def test_without_disparity_nothing_changes(inpainting: Any):  # noqa: ARG001
     latent, mask = random(1, 4, HEIGHT, WIDTH), half_mask(1, 1, HEIGHT, WIDTH)
     inputs = {"concat_latent_image": latent, "concat_mask": half_mask(1, 1, 8 * HEIGHT, 8 * WIDTH)}
