@@ -15,7 +15,7 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_shift import ShiftForm
-from ..attention.model_patch import couple_views
+from ..attention.model_patch import couple_views, couples_views
 from ..attention.windows import expect_whole_batch
 from ..host import noise_form
 from .caches import tell_caches
@@ -114,11 +114,11 @@ class ClipPair:
             if self.settings.restart is not None:
                 self.settings.restart.end(self._levels(), 0, self.second.switch)
         self.plain.disparity(self.model, self.depth, self.settings.shift)  # raises where the depth does not fit
-        paired = self.attention is not None
-        if paired:
+        by_pair = [self.attention is not None or self._coupled(step) for step in range(steps)]
+        if any(by_pair):
             for model in self._models():
                 expect_whole_batch(model.model_options)
-        return plan_crafter(self.settings, self._levels(), 0, [paired] * steps)
+        return plan_crafter(self.settings, self._levels(), 0, by_pair)
 
     def describe(self) -> str:
         """Say in lines for people what will be done, and what it costs."""
@@ -163,6 +163,10 @@ class ClipPair:
 
     def _models(self) -> list[ModelPatcher]:
         return [self.model, *([] if self.second is None else [self.second.model])]
+
+    def _coupled(self, step: int) -> bool:
+        """Whether the models that are given couple the views already."""
+        return any(couples_views(model.model_options, self.plain.sigmas, step) for model in self._models())
 
     def _parts(self) -> list[slice]:
         """Which steps each model takes."""

@@ -120,6 +120,4 @@ def test_a_plan_says_what_is_done_and_what_it_costs():
     )
     both = plan_crafter(CrafterSettings(RestartSettings(3, 0.5)), karras(4), 0, [True, True, False, False])
     assert both.evaluations == 2 + 2 + 1 + 1 + 2 * 4
-    assert both.describe() == (
-        "restart: 2 of 4 steps, 3 times\n14 steps of one view, 3.5 times a plain run of 4 steps"
-    )
+    assert both.describe() == ("restart: 2 of 4 steps, 3 times\n14 steps of one view, 3.5 times a plain run of 4 steps")

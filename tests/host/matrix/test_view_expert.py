@@ -11,6 +11,7 @@ from torch import Tensor
 from tests.host.matrix.runs import SEED, WIDGETS, guided, noise, schedule, words
 from tests.host.matrix.runs import alone as host_alone
 from tests.host.tiny.families import load
+from tests.host.tiny.options import gather
 from tools.host.in_process import pack_module
 
 FRAMES, HEIGHT, WIDTH = 2, 4, 8

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
+from tests.host.tiny.options import gather
 
 PICTURES = (
     "sd3",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.host.tiny.options import gather
 from tests.host.tiny.sampling import depth_step
 
 WIDGETS = {
