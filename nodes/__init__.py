@@ -3,6 +3,7 @@
 Where things are; every package imports only from those below it:
 
     *.py         one node each, the file named as the class: its inputs, and the unpacking of them
+    options/     nodes that hold what the methods let one set
     widgets/     inputs that several nodes share, and the sockets between nodes
     matrix/      score composition: two models over one matrix of views and frames (Diffusion²)
     depth/       depth networks and their folders, dissolving, optical flow
@@ -32,21 +33,21 @@ from .left_trajectory import LeftTrajectory
 from .load_depth_model import LoadDepthModel
 from .noisy_restart_sampler import NoisyRestartSampler
 from .null_text_optimization import NullTextOptimization
+from .options.second_model import SecondModel
+from .options.stereo_picture_options import StereoPictureOptions
+from .options.stereo_refine_options import StereoRefineOptions
+from .options.stereo_video_options import StereoVideoOptions
 from .orbit_conditioning import OrbitConditioning
 from .sbs_combine import SBSCombine
 from .sbs_split import SBSSplit
 from .score_composition_sampler import ScoreCompositionSampler
-from .second_model import SecondModel
 from .shift_coupled_view_expert import ShiftCoupledViewExpert
 from .stereo_clip_conditioning import StereoClipConditioning
 from .stereo_composite import StereoComposite
 from .stereo_ksampler import StereoKSampler
-from .stereo_picture_options import StereoPictureOptions
-from .stereo_refine_options import StereoRefineOptions
 from .stereo_shift_sampler import StereoShiftSampler
 from .stereo_strength import StereoStrength
 from .stereo_video_ksampler import StereoVideoKSampler
-from .stereo_video_options import StereoVideoOptions
 
 NODES: list[type[io.ComfyNode]] = [
     LoadDepthModel,

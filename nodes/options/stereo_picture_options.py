@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stereo_core.stereo_diffusion import PictureOptions, ShiftPreset, ShiftSettings
-from ..stereo_core.view_shift import HoleFill, ShiftForm
-from .widgets.shift import shift_inputs
-from .widgets.sockets import PICTURE_OPTIONS
+from ...stereo_core.stereo_diffusion import PictureOptions, ShiftPreset, ShiftSettings
+from ...stereo_core.view_shift import HoleFill, ShiftForm
+from ..widgets.shift import shift_inputs
+from ..widgets.sockets import PICTURE_OPTIONS
 
 
 class StereoPictureOptions(io.ComfyNode):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .sampling.ksampler_pair import Expert
-from .widgets.sockets import SECOND_MODEL
+from ..sampling.ksampler_pair import Expert
+from ..widgets.sockets import SECOND_MODEL
 
 
 class SecondModel(io.ComfyNode):

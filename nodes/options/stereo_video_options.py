@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stereo_core.stereo_crafter_zero import CrafterForm, CrafterSettings
-from ..stereo_core.video_presets import VideoPreset
-from ..stereo_core.view_shift import HoleFill, ShiftForm
-from .widgets.restart_refine import form_input, hole_inputs, preset_input, restart_inputs
-from .widgets.sockets import VIDEO_OPTIONS
+from ...stereo_core.stereo_crafter_zero import CrafterForm, CrafterSettings
+from ...stereo_core.video_presets import VideoPreset
+from ...stereo_core.view_shift import HoleFill, ShiftForm
+from ..widgets.restart_refine import form_input, hole_inputs, preset_input, restart_inputs
+from ..widgets.sockets import VIDEO_OPTIONS
 
 
 class StereoVideoOptions(io.ComfyNode):

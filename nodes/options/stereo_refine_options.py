@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..stereo_core.stereo_crafter_zero import CrafterSettings
-from .widgets.restart_refine import refine_inputs
-from .widgets.sockets import VIDEO_OPTIONS
+from ...stereo_core.stereo_crafter_zero import CrafterSettings
+from ..widgets.restart_refine import refine_inputs
+from ..widgets.sockets import VIDEO_OPTIONS
 
 
 class StereoRefineOptions(io.ComfyNode):
