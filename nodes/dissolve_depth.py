@@ -11,6 +11,7 @@ from ..stereo_core.dissolving import STEPS, DissolveForm
 from .depth.dissolver import DepthDissolver
 from .depth.low_pass import DissolveMethod, LowPass, amounts_to_show, caption, dissolve_clip, draw_strip
 from .host import core_to_image, depth_to_core, describe_size, expect_memory, show_text
+from .sampling.prompts import expect_prompt
 
 
 class DissolveDepth(io.ComfyNode):
@@ -156,6 +157,7 @@ class DissolveDepth(io.ComfyNode):
             if kind is DissolveMethod.DISSOLVE:
                 given = {"model": model, "vae": vae, "positive": positive}
                 _expect_all(given)
+                expect_prompt("positive", positive, model)
                 worker = DepthDissolver(**given, form=form, keep_range=keep_range, window=window, overlap=overlap)
             clip, frames = dissolve_clip(worker, maps, amount, others)
             shown += frames

@@ -24,7 +24,7 @@ from ..stereo_core.image_matrix import (
     view_clip,
 )
 from .host import core_to_image, each_frame
-from .matrix.latents import expect_memory_to_decode, read_matrix_size
+from .matrix.latents import expect_decodable, read_matrix_size
 
 _SHEET_GAP = 4
 
@@ -170,7 +170,7 @@ class ImageMatrixView(io.ComfyNode):
             clips = stereo_pair(size, view, spacing)
         else:
             clips = [path(size, (view, frame), (last_view, last_frame), length)]
-        expect_memory_to_decode(cells, sum(map(len, clips)))
+        expect_decodable(vae, cells, sum(map(len, clips)))
         return io.NodeOutput(torch.cat([_decode(vae, cells, clips[i]) for i in each_frame(len(clips))]))
 
 
@@ -191,7 +191,7 @@ def _decode(vae: Any, matrix: Tensor, clip: Sequence[Cell]) -> Tensor:
 
 def _sheet(vae: Any, matrix: Tensor, rows: list[list[Cell]], width: int) -> Tensor:
     """Decode rows of a matrix (V, F, C, h, w) to one IMAGE (1, H, W, 3), each picture ``width`` pixels wide."""
-    expect_memory_to_decode(matrix, sum(map(len, rows)), width)
+    expect_decodable(vae, matrix, sum(map(len, rows)), width)
     small = []
     for row in each_frame(len(rows)):
         pictures = _decode(vae, matrix, rows[row]).movedim(-1, 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..stereo_core.latent_shift import shift_latent
 from ..stereo_core.stereo_depth import StereoDepth
 from ..stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
-from .sampling.latents import expect_latent, make_pair_latent
+from .sampling.latents import expect_latent, expect_mask, make_pair_latent
 from .widgets.geometry import depth_input, read_depth, show_disparity
 from .widgets.shift import fill_input, shift_form_input
 
@@ -64,6 +64,7 @@ class LatentStereoShift(io.ComfyNode):
     ) -> io.NodeOutput:
         latent = samples["samples"]
         expect_latent("samples", latent)
+        expect_mask("samples", samples)
         depth, form = read_depth(depth), ShiftForm(shift)
         disparity = depth.for_latent(latent.shape, form=form)
         shown = show_disparity(cls, depth, disparity)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .matrix.conditioning import MatrixConditioning, Strip
 from .sampling.latents import expect_latent
-from .sampling.prompts import expect_prompt
+from .sampling.prompts import expect_prompts
 from .widgets.sockets import MATRIX_CONDITIONING
 
 
@@ -79,16 +79,10 @@ class StereoClipConditioning(io.ComfyNode):
     ) -> io.NodeOutput:
         samples = latent["samples"]
         expect_latent("latent", samples, pictures_only=True)
-        given = {
-            "left_positive": left_positive,
-            "left_negative": left_negative,
-            "right_positive": right_positive,
-            "right_negative": right_negative,
-        }
-        for name, prompt in given.items():
-            expect_prompt(name, prompt)
-        for name in ("left_positive", "right_positive"):
-            _expect_picture(name, given[name], samples)
+        expect_prompts(None, left_positive=left_positive, left_negative=left_negative)
+        expect_prompts(None, right_positive=right_positive, right_negative=right_negative)
+        _expect_picture("left_positive", left_positive, samples)
+        _expect_picture("right_positive", right_positive, samples)
         _expect_same_settings(left_positive[0][1], right_positive[0][1])
         guidance = tuple(torch.linspace(min_guidance, max_guidance, len(samples)).tolist())
         rows = (Strip(left_positive, left_negative, guidance), Strip(right_positive, right_negative, guidance))

@@ -125,8 +125,8 @@ class StereoDepth:
         # One latent row or column either way is the autoencoder's rounding; more is another shape.
         if abs(rows * width / columns - height) > 1 and abs(columns * height / rows - width) > 1:
             raise ValueError(
-                f"depth is {columns}x{rows}, {columns / rows:.2f} times as wide as high, and the picture is "
-                f"{width / height:.2f} times as wide as high. Make the depth map from the picture that was encoded."
+                f"depth is {columns}x{rows}, of another shape than the picture: {columns / rows:.2f} instead "
+                f"of {width / height:.2f} times as wide as high. Make the depth map from the picture that was encoded."
             )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .checks import describe_latent
+from .checks import describe_latent, expect_finite
 
 # Levels that two nodes computed from the same settings differ by float rounding, and the first one of a flow model's
 # schedule by what inversion stays below 1.
@@ -47,7 +47,7 @@ class Trajectory:
         noise: what the runs that made the states drew, in order; none for states that no sampler made.
 
     Raises:
-        ValueError: the counts differ, or the levels do not descend.
+        ValueError: the counts differ, the levels do not descend, or a state is not finite.
     """
 
     sigmas: Tensor
@@ -62,6 +62,8 @@ class Trajectory:
             )
         if not bool((self.sigmas[:-1] > self.sigmas[1:]).all()):
             raise ValueError("trajectory: noise levels do not descend. Record or invert it anew.")
+        for state in self.states:
+            expect_finite("trajectory", state)
 
     @property
     def nbytes(self) -> int:

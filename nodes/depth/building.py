@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import comfy.model_management
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -60,8 +61,14 @@ def rehearse(config: dict, size: tuple[int, int]) -> Needs:
     return Needs(parameters, count.most / torch.float32.itemsize / (size[0] * size[1]))
 
 
-def build(config: dict, files: Sequence[Path], dtype: torch.dtype) -> nn.Module:
+def build(config: dict, files: Sequence[Path], needs: Needs, dtype: torch.dtype) -> nn.Module:
     """Build the network of a ``network_config`` with the weights in ``files``, and nothing from elsewhere.
+
+    Args:
+        config: the description.
+        files: in the safetensors format.
+        needs: of this network, see ``rehearse``.
+        dtype: of the weights.
 
     Raises:
         ValueError, or whatever transformers and safetensors raise: the weights are damaged, or another network's.
@@ -71,11 +78,21 @@ def build(config: dict, files: Sequence[Path], dtype: torch.dtype) -> nn.Module:
         weights.update(load_file(file))  # the host's own loader unpickles what is named otherwise
     if odd := {str(tensor.dtype).removeprefix("torch.") for tensor in weights.values() if tensor.dtype not in _DTYPES}:
         raise ValueError(f"numbers of type {', '.join(sorted(odd))} are not read")
+    held = sum(tensor.numel() for tensor in weights.values())
+    if 2 * held < needs.parameters:  # what is missing would be made up, which takes time and memory
+        raise ValueError(f"they are {held} numbers, and config.json describes {needs.parameters}")
     description, kind = _architecture(config)
     # Without a path transformers looks for no file: no adapter, no code, no index, no hub.
     network, report = kind.from_pretrained(
-        None, config=description, state_dict=weights, torch_dtype=dtype, output_loading_info=True
+        None,
+        config=description,
+        state_dict=weights,
+        torch_dtype=dtype,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are told below, with their shapes
     )
+    for key, found, expected in sorted(report["mismatched_keys"]):
+        raise ValueError(f"{key} has the shape {tuple(found)}, and config.json describes {tuple(expected)}")
     # The first fusion layer has no second input, and published files leave out the half that would take it.
     absent = [key for key in report["missing_keys"] if "layers.0.residual_layer1" not in key]
     if absent:
@@ -119,6 +136,7 @@ class _MemoryCount(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs: Mapping | None = None) -> object:  # noqa: ARG002
+        comfy.model_management.throw_exception_if_processing_interrupted()
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .architectures import BACKBONES, NETWORKS, PARTS
 from .settings import checked, quote
 
@@ -79,7 +81,9 @@ def stride(network: dict) -> int:
     """Return the pixels to one cell of the coarsest grid of a ``network_config``."""
     if network["model_type"] == "depth_anything" or backbone(network).get("model_type") == "dinov2":
         return backbone(network).get("patch_size", network.get("patch_size", 14))
-    return 1 if network["model_type"] == "depth_pro" else 32
+    if network["model_type"] == "depth_pro":
+        return 1
+    return math.lcm(32, (backbone(network) or network).get("patch_size", 1))
 
 
 def works_in_half(network: dict) -> bool:

@@ -26,7 +26,7 @@ MODEL_FILES = "config.json, preprocessor_config.json and model.safetensors"
 _SETTINGS = ("config.json", "preprocessor_config.json")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _MOST_BYTES = 4 * 2**20  # of a settings file; published ones have some kilobytes
-_MOST_FOLDERS = 10_000  # that a search visits; a link to the root of a disk would otherwise be searched for minutes
+_MOST_FOLDERS = 2000  # that a search visits; a link to the root of a disk would otherwise be searched for minutes
 _FETCH = "Put the file there again from the model's page."
 
 
@@ -35,7 +35,7 @@ class DepthFiles:
     """A model's folder, read and checked as far as that goes without its weights.
 
     Attributes:
-        name: as ``list_depth_models`` gives it.
+        name: for messages.
         config: the network's description, see ``network_config``.
         preprocessing: what preprocessor_config.json says.
         weights: the safetensors files, all within the folder.
@@ -65,7 +65,7 @@ def list_depth_models() -> list[str]:
                 if read_json(folder / "config.json").get("model_type") in FAMILIES:
                     names.add(name)
             except ValueError as error:
-                _tell_once(f"The depth model in {quote(str(folder))} is left out: {error}")
+                _tell_once(f"The depth model in {str(folder)!r} is left out: {error}")
     return sorted(names, key=str.lower)
 
 
@@ -83,7 +83,8 @@ def find_depth_model(name: str) -> DepthFiles:
             f"Put a model's folder there, with {MODEL_FILES}, and choose it."
         )
     path = "/".join(parts)
-    wanted = f"models/{MODEL_FOLDER}/{path if len(path) < 120 and path.isprintable() else quote(path)}"
+    shown = path if len(path) < 120 and path.isprintable() else quote(path)
+    wanted = f"models/{MODEL_FOLDER}/{shown}"
     folders = [Path(base, *parts) for base in folder_paths.get_folder_paths(MODEL_FOLDER)]
     folder = next((f for f in folders if os.path.isdir(f)), None)
     if folder is None:
@@ -100,7 +101,7 @@ def find_depth_model(name: str) -> DepthFiles:
         config, preprocessor = (read_json(folder / file) for file in _SETTINGS)
         network = network_config(config)
         preprocessing = read_preprocessing(preprocessor, network["model_type"], stride(network))
-        return DepthFiles(path, network, preprocessing, _weights(folder))
+        return DepthFiles(shown, network, preprocessing, _weights(folder))
     except ValueError as error:
         raise ValueError(f"model_name: {wanted}: {error}") from error
 
@@ -157,7 +158,7 @@ def _weights(folder: Path) -> tuple[Path, ...]:
 
 
 def _folders_below(base: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[Path, set[str]]]:
-    """Walk through ``base`` along links, through each real folder once, with the names of what lies in it."""
+    """Walk through ``base`` along links, but not hidden ones, through each real folder once, with what lies in it."""
     waiting = [base]
     while waiting and len(visited) < _MOST_FOLDERS:
         folder = waiting.pop(0)
@@ -170,12 +171,12 @@ def _folders_below(base: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[
         except FileNotFoundError:
             continue
         except OSError as error:
-            _tell_once(f"The folder {quote(str(folder))} of depth models cannot be read: {error.strerror}.")
+            _tell_once(f"The folder {str(folder)!r} of depth models cannot be read: {error.strerror}.")
             continue
         yield folder, set(names)
-        waiting += [folder / name for name in names if os.path.isdir(folder / name)]
+        waiting += [folder / name for name in names if name[0] != "." and os.path.isdir(folder / name)]
     if waiting:
-        _tell_once(f"Depth models were searched in the first {_MOST_FOLDERS} folders of {quote(str(base))} only.")
+        _tell_once(f"Depth models were searched in the first {_MOST_FOLDERS} folders of {str(base)!r} only.")
 
 
 @lru_cache(maxsize=1000)

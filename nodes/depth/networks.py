@@ -23,9 +23,9 @@ from .preprocessing import Preprocessing
 
 WEIGHT_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
-# What transformers and safetensors raise on files that they do not expect. The oldest transformers that the host
+# What transformers and safetensors raise on a model that they do not expect. The oldest transformers that the host
 # accepts lacks the last one.
-_LOADING_ERRORS = (
+_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -98,7 +98,7 @@ class DepthModel:
             frames where a border is cropped.
 
         Raises:
-            ValueError: the network overflowed its precision, or runs at one other resolution only.
+            ValueError: the network overflowed its precision, or does not run at this resolution.
         """
         height, width = frames.shape[-2:]
         rows, columns = self.preprocessing.border(height, width)
@@ -109,7 +109,15 @@ class DepthModel:
         # Older versions of torch have no antialiased resize on MPS: there the frames are resized where they are.
         frames = frames if device.type == "mps" else frames.to(device)
         pixels = self.preprocessing(frames, resolution).to(device, self.dtype)
-        inverse = self.patcher.model(pixels)
+        try:
+            inverse = self.patcher.model(pixels)
+        except comfy.model_management.OOM_EXCEPTION:
+            raise
+        except _ERRORS as error:
+            raise ValueError(
+                f"The depth model does not run at {pixels.shape[-1]}x{pixels.shape[-2]} ({_reason(error)}). "
+                "Set resolution to 0, or use another model."
+            ) from error
         if not inverse.isfinite().all():
             raise ValueError(
                 "The depth model gave values that are not finite. "
@@ -151,7 +159,7 @@ def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
         "Load Depth Model", f"the network that config.json describes, {name},", needs.parameters * dtype.itemsize, run
     )
     with _told_by_name(files.name, "the weights could not be loaded"):
-        network = build(files.config, files.weights, dtype)
+        network = build(files.config, files.weights, needs, dtype)
     patcher = comfy.model_patcher.CoreModelPatcher(
         DepthNetwork(network, metric=is_metric(files.config)).eval(),
         load_device=compute_device(),
@@ -172,8 +180,12 @@ def _told_by_name(name: str, problem: str) -> Iterator[None]:
     """Turn whatever the libraries raise on a model's files into the one error that says what to do."""
     try:
         yield
-    except _LOADING_ERRORS as error:
-        reason = " ".join(f"{error or type(error).__name__}".split())[:300]
+    except _ERRORS as error:
         raise ValueError(
-            f"{name}: {problem} ({reason}). Fetch {MODEL_FILES} again, all from one version of the model."
+            f"{name}: {problem} ({_reason(error)}). Fetch {MODEL_FILES} again, all from one version of the model."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what a library found wrong."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -141,7 +141,7 @@ def read_preprocessing(config: dict, model_type: str, stride: int) -> Preprocess
     return Preprocessing(
         size=(height, width) if resized else None,
         keep_aspect=config.get("keep_aspect_ratio", zoe),
-        multiple=max(config.get("ensure_multiple_of", 1), stride),
+        multiple=math.lcm(config.get("ensure_multiple_of", 1), stride),
         mean=mean,
         std=std,
         mode=_FILTERS[config.get("resample", 3 if model_type in ("dpt", "depth_anything") else 2)],

@@ -56,4 +56,6 @@ def checked(where: str, values: dict, checks: Mapping[str, Check]) -> dict:
 
 def quote(value: object) -> str:
     """Write a value from a file into a message: short, on one line, in characters that can be shown."""
-    return reprlib.repr(value).encode("ascii", "backslashreplace").decode()
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 80
+    return short.repr(value)

@@ -51,19 +51,27 @@ def read_matrix_size(matrix: dict[str, Any], views: int) -> MatrixSize:
     return size
 
 
-def expect_memory_to_decode(matrix: Tensor, count: int, width: int = 0) -> None:
-    """Raise before anything is decoded unless the pictures fit into memory: decoded, put in order, and joined.
+def expect_decodable(vae: Any, matrix: Tensor, count: int, width: int = 0) -> None:
+    """Raise before anything is decoded unless it can be, and unless the pictures fit into memory.
 
     Args:
+        vae: the VAE.
         matrix: (V, F, C, h, w).
         count: how many pictures are shown.
         width: to which they are scaled, in pixels; 0 for their own.
 
     Raises:
-        ValueError: with the memory that is needed and free.
+        ValueError: the VAE of another model; or with the memory that is needed and free.
     """
+    channels = matrix.shape[2]
+    if vae.latent_channels != channels:
+        raise ValueError(
+            f"matrix: its latents have {channels} channels, and vae takes {vae.latent_channels}. Connect the VAE of "
+            "the video model."
+        )
     rows, columns = matrix.shape[-2:]
     width = width or _PIXELS * columns
     height = max(1, width * rows // columns)
+    # decoded, put in order, and joined
     needed = 3 * count * 3 * height * width * torch.float32.itemsize
     expect_memory("Image Matrix View", f"{count} pictures of {width}x{height}", needed, fewer="pictures")

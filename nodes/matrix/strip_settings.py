@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...stereo_core.image_matrix import full_turn, to_reference
+from ..sampling.prompts import expect_prompt
 from .conditioning import Conditioning
 
 # Std of the noise on the picture that SV3D was trained with, and is told; on pictures in [-1, 1].
@@ -69,7 +70,8 @@ def read_motion(positive: Conditioning | None) -> dict[str, Any]:
 
 
 def _read(name: str, positive: Conditioning, keys: tuple[str, ...], source: str) -> list[Any]:
-    settings = positive[0][1] if positive else {}
+    expect_prompt(name, positive)
+    settings = positive[0][1]
     missing = [key for key in keys if key not in settings]
     if missing:
         raise ValueError(f"{name}: it carries no {' and no '.join(missing)}. Connect positive of {source}.")

@@ -8,6 +8,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from ...stereo_core.checks import describe_latent
 from ...stereo_core.noise_forms import alpha
 from ...stereo_core.schedules import expect_steps
 from ...stereo_core.trajectory import Trajectory, same_latent
@@ -62,7 +63,7 @@ def read_views(
     paired = noise.shape == (2 * len(left), *left.shape[1:])
     if not paired and noise.shape != left.shape:
         raise ValueError(
-            f"trajectory: holds a latent of {tuple(left.shape)}, and the one to sample is {tuple(noise.shape)}. "
+            f"trajectory: is of {describe_latent(left)}, and what is to be sampled is {describe_latent(noise)}. "
             "Record the left view at the same size and batch size; then sample that view alone, or the pair."
         )
     sampling = guider.inner_model.model_sampling

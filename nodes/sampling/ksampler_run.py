@@ -16,7 +16,7 @@ from torch import Tensor
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_shift import ShiftForm
 from .latents import fit_to_model, latent_disparity
-from .prompts import expect_prompt
+from .prompts import expect_prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,5 @@ def plan_ksampler(
     if len(sigmas) < 2:
         raise ValueError(f"denoise: {denoise} leaves no step to take. Set it above 0.")
     latent = fit_to_model(model, latent_image)
-    for name, prompt in (("positive", positive), ("negative", negative)):
-        expect_prompt(name, prompt, model)
+    expect_prompts(model, positive=positive, negative=negative)
     return PlainRun(positive, negative, latent, seed, cfg, sampler, sigmas)

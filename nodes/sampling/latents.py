@@ -18,7 +18,6 @@ from ..host import expect_memory
 
 _PAIR = "stereo_pair"
 _RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")
-_FROM_A_PICTURE = "Connect VAE Encode with a picture."
 
 
 def expect_latent(name: str, samples: Tensor, pictures_only: bool = False) -> None:
@@ -44,10 +43,16 @@ def expect_latent(name: str, samples: Tensor, pictures_only: bool = False) -> No
             "sampler."
         )
     if pictures_only and samples.ndim == 5:
-        raise ValueError(f"{name}: is a latent of a video, and this node takes pictures. {_FROM_A_PICTURE}")
+        raise ValueError(f"{name}: is a latent of a video, and this node takes pictures. Connect VAE Encode.")
     if 0 in samples.shape:
         raise ValueError(f"{name}: the batch is empty. Connect the latent of at least one picture.")
     expect_finite(name, samples)
+
+
+def expect_mask(name: str, latent: dict[str, Any]) -> None:
+    """Raise ``ValueError`` if a LATENT's noise mask, where it has one, holds values that are not finite."""
+    if latent.get("noise_mask") is not None:
+        expect_finite(f"{name}: its noise mask", latent["noise_mask"])
 
 
 def fit_samples(name: str, model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
@@ -62,15 +67,14 @@ def fit_samples(name: str, model: ModelPatcher, latent: dict[str, Any]) -> Tenso
         ValueError: as ``expect_latent``, or a latent of another model.
     """
     expect_latent(name, latent["samples"])
-    if latent.get("noise_mask") is not None:
-        expect_finite(f"{name}: its noise mask", latent["noise_mask"])
+    expect_mask(name, latent)
     ratios = (latent.get(ratio) for ratio in _RATIOS)
     samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios)
     form = model.get_model_object("latent_format")
     if samples.ndim == 5 and form.latent_dimensions != 3:
         raise ValueError(
-            f"{name}: is a latent of a video, and the model makes single pictures. Connect a video model, or "
-            f"{_FROM_A_PICTURE[0].lower()}{_FROM_A_PICTURE[1:]}"
+            f"{name}: is a latent of a video, and the model makes single pictures. Connect a video model, or the "
+            "latent of a picture."
         )
     if samples.shape[1] != form.latent_channels:
         raise ValueError(

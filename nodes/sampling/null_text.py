@@ -13,14 +13,13 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...stereo_core.checks import expect_finite
 from ...stereo_core.null_text import NullText, NullTextSettings, StepLoss, optimize_null_text
 from ...stereo_core.schedules import step_ranges
 from ...stereo_core.trajectory import Trajectory
 from ..host import noise_form
 from .gradients import differentiable, explain_missing_gradients, normal_tensors
 from .null_text_model import embedding_of, guided_model
-from .prompts import expect_prompt
+from .prompts import expect_prompts
 
 Conditioning = list[list[Any]]
 
@@ -157,10 +156,7 @@ def _check(model: ModelPatcher, positive: Conditioning, negative: Conditioning, 
             f"trajectory: is of another model: its latents are of {kinds[0]} with {shape[1]} channels, and this "
             f"model's of {kinds[1]} with {form.latent_channels}. Use the model that the picture was inverted with."
         )
-    for state in trajectory.states:
-        expect_finite("trajectory", state)
-    for name, prompt in (("positive", positive), ("negative", negative)):
-        expect_prompt(name, prompt, model)
+    expect_prompts(model, positive=positive, negative=negative)
     limited = any("start_percent" in entry[1] for entry in negative)
     if len(negative) != 1 or limited or negative[0][0] is None:
         raise ValueError(

@@ -11,6 +11,7 @@ import torch
 from comfy.latent_formats import LatentFormat
 from torch import Tensor
 
+from ...stereo_core.checks import describe_latent
 from ...stereo_core.frame_matching import match_frames
 from ...stereo_core.rendering import Quality, render_view
 from ...stereo_core.stereo_depth import StereoDepth, one_for_each
@@ -81,7 +82,7 @@ class PictureShift:
         moved = torch.cat(views).to(denoised.device)
         if moved.shape != denoised.shape:
             raise ValueError(
-                f"vae: gives back a latent of {tuple(moved.shape[1:])} for one of {tuple(denoised.shape[1:])}. "
+                f"vae: gives back a latent of another size: {describe_latent(moved)} for {describe_latent(denoised)}. "
                 "Connect the VAE that belongs to the model, or none."
             )
         return self._latent_format.process_in(moved).to(denoised)

@@ -56,6 +56,12 @@ def expect_prompt(name: str, conditioning: Sequence[Sequence[Any]], model: Model
     expect_entries(name, [{**entry[1], "cross_attn": entry[0]} for entry in conditioning], model)
 
 
+def expect_prompts(model: ModelPatcher | None, **conditioning: Sequence[Sequence[Any]]) -> None:
+    """Raise as ``expect_prompt`` does, for several inputs by their names."""
+    for name, entries in conditioning.items():
+        expect_prompt(name, entries, model)
+
+
 def expect_guider(guider: Any) -> None:
     """Raise as ``expect_prompt`` does, for the conditioning of a GUIDER of the host."""
     for name, entries in getattr(guider, "original_conds", {}).items():

@@ -78,15 +78,13 @@ def test_a_map_of_another_shape_is_refused(height: int, width: int, fits: bool):
     if fits:
         assert depth.for_latent((1, 4, height, width)).shape == (1, 1, height, width)
         return
-    with pytest.raises(ValueError, match=f"depth is 64x32, 2.00 times as wide .* {width / height:.2f} times as wide"):
+    with pytest.raises(ValueError, match=f"depth is 64x32, of another shape .* 2.00 instead of {width / height:.2f}"):
         depth.for_latent((1, 4, height, width))
 
 
 def test_maps_are_shared_out_without_a_copy():
     maps = ramp(1)
     assert one_for_each(maps, 3).data_ptr() == maps.data_ptr()
-    with pytest.raises(ValueError, match=r"inverse_depth: expected \(N, 1, H, W\)"):
-        StereoDepth(torch.zeros(2, 3), StereoGeometry())
     with pytest.raises(ValueError, match=r"inverse_depth: expected \(N, 1, H, W\)"):
         StereoDepth(torch.zeros(2, 3), StereoGeometry())
 

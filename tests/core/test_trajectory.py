@@ -108,6 +108,9 @@ def test_parts_that_do_not_meet_are_refused():
     other = Trajectory(later.sigmas, tuple(state[..., :4] for state in later.states))
     with pytest.raises(ValueError, match="before: is of one latent of 5x3 .* and this part of one latent of 4x3"):
         earlier.followed_by(other)
-    lost = Trajectory(later.sigmas, tuple(state * torch.nan for state in later.states))
-    with pytest.raises(ValueError, match="another state"):
-        earlier.followed_by(lost)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_values_that_are_no_numbers_are_refused(value: float):
+    with pytest.raises(ValueError, match="trajectory: holds NaN or infinite values"):
+        Trajectory(torch.tensor([1.0, 0.0]), (torch.zeros(1, 4, 2, 2), torch.full((1, 4, 2, 2), value)))

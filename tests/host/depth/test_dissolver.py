@@ -135,6 +135,9 @@ def test_nothing_gives_the_map_back_to_the_bit_and_needs_no_model(host: dict[str
         {"method": "resample", "scale": 1.0},
     ):
         assert torch.equal(node(host, depth, **changes).result[0], depth)
+        for other in (torch.cat([depth, depth[..., :1]], dim=-1), depth.half()):  # with alpha; in half precision
+            result = node(host, other, **changes).result[0]
+            assert result.shape == depth.shape and result.dtype == torch.float32
 
 
 @pytest.mark.parametrize("method", ["gaussian", "resample", "edge_aware"])

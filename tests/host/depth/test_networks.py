@@ -210,6 +210,13 @@ def test_values_that_are_not_finite_name_the_way_out(dtype: str, way: str, load,
         estimate(clip(1), model)
 
 
+def test_a_size_at_which_the_network_fails_is_named(load, estimate, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load("dpt")
+    monkeypatch.setattr(type(model.preprocessing), "network_size", lambda *_: (64, 96))
+    with pytest.raises(ValueError, match=r"does not run at 96x64 \(.*\)\. Set resolution to 0, or use another"):
+        estimate(clip(1), model)
+
+
 @pytest.mark.parametrize("dtype", ["fp16", "bf16"])
 def test_half_precision_gives_the_same_picture(dtype: str, load, estimate) -> None:
     model, image = load("depth_anything", dtype), clip(2)

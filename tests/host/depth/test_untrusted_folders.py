@@ -88,7 +88,8 @@ def test_what_cannot_be_read_is_left_out_and_told_once(loader, models: Path, cap
         for _ in range(3):
             assert options(loader) == ["anything"]
     for name in ("nested", "directory", "pipe", "huge", "loop", "away"):
-        assert sum(f"/{name}'" in record.getMessage() for record in caplog.records) == 1
+        told = repr(str(models / name))
+        assert sum(told in record.getMessage() for record in caplog.records) == 1
 
 
 def test_a_real_folder_is_visited_once(loader, models: Path) -> None:
@@ -97,6 +98,16 @@ def test_a_real_folder_is_visited_once(loader, models: Path) -> None:
     (models / "itself").symlink_to("itself")
     assert options(loader) == ["again"] or options(loader) == ["anything"]
     assert loader.validate_inputs("again") is True and loader.validate_inputs("anything") is True
+
+
+def test_a_link_to_everything_ends(loader, models: Path, monkeypatch, pack, caplog) -> None:
+    folders = pack("nodes.depth.folders")
+    monkeypatch.setattr(folders, "_MOST_FOLDERS", 20)
+    for number in range(30):
+        (models / "z" / str(number)).mkdir(parents=True)
+    with caplog.at_level(logging.WARNING):
+        assert options(loader) == ["anything"]
+    assert "searched in the first 20 folders" in caplog.text
 
 
 def test_a_folder_linked_from_another_disk_is_a_model(loader, models: Path, tmp_path_factory) -> None:
@@ -306,6 +317,22 @@ def test_a_network_without_memory_for_it_is_refused_before_it_is_built(loader, m
 
     monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_, **__: 2**20)
     with pytest.raises(ValueError, match=r"Load Depth Model.* GiB"):
+        load(loader)
+
+
+def test_weights_much_smaller_than_described_are_refused_before_memory_is_taken(loader, models, monkeypatch) -> None:  # noqa: ARG001
+    edit_backbone(models / "anything", hidden_size=1024)
+    depth_networks.edit_config(models / "anything", reassemble_hidden_size=1024)
+    monkeypatch.setattr(transformers.DepthAnythingForDepthEstimation, "from_pretrained", lambda *_, **__: pytest.fail())
+    with pytest.raises(ValueError, match=r"anything: the weights could not be loaded \(they are \d+ numbers, and"):
+        load(loader)
+
+
+def test_the_rehearsal_can_be_interrupted(loader, models, monkeypatch) -> None:  # noqa: ARG001
+    import comfy.model_management as management
+
+    management.interrupt_current_processing(True)
+    with pytest.raises(management.InterruptProcessingException):
         load(loader)
 
 

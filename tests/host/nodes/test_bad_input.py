@@ -1,13 +1,17 @@
-"""Bad input over HTTP: one clear error that names the widget, and a server that goes on working."""
+"""Bad input: one clear error that names the input, before time is spent; over HTTP, and for every node and socket."""
 
 from __future__ import annotations
 
+import copy
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from tests.host.tiny.inputs import CASES, given, kinds, node_of
 from tools.host.server import PromptError, Server
 
 SHIFT = {
@@ -69,7 +73,7 @@ REFUSED = {
     "depth of another frame count": (shift(image(frames=3), image(frames=5)), "depth holds 5 maps for 3 pictures"),
     "empty image": (shift(image(frames=0), image()), "image: the batch is empty"),
     "empty depth": (shift(image(), image(frames=0)), "depth: the batch is empty"),
-    "two channels": (shift(image(channels=2), image()), r"image: expected an IMAGE .*\(1, 24, 32, 2\)"),
+    "two channels": (shift(image(channels=2), image()), "image: has 2 channels. Connect a picture with 1"),
     "NaN in depth": (shift(image(), image("nan")), "depth: .*NaN"),
     "infinite depth": (shift(image(), image("infinite")), "depth: .*infinite"),
     "metric depth": (shift(image(), image("too_bright")), "depth: values must lie between 0 .* Use Depth Estimate"),
@@ -89,7 +93,7 @@ REFUSED = {
         r"depth: 8 maps do not fit 5 frames",
     ),
     "latent: NaN in depth": (latent_shift("1,4,16,16", image("nan", 16, 16)), "depth: .*NaN"),
-    "latent of three axes": (latent_shift("4,16,16", image(width=16, height=16)), r"samples: expected .*\(4, 16, 16\)"),
+    "latent of three axes": (latent_shift("4,16,16", image(width=16, height=16)), "samples: is no latent of pictures"),
     "views of two sizes": (combine(image(), image(width=30)), r"left.*right"),
     "views of two lengths": (combine(image(frames=2), image(frames=3)), r"left.*right"),
     "odd batch of both views": (combine(image(frames=3)), "left holds 3 pictures and right is not connected"),
@@ -128,10 +132,201 @@ def test_handled(server: Server, case: str):
     assert server.run(HANDLED[case])
 
 
-def test_a_picture_beyond_memory_is_refused_before_any_work(host, monkeypatch: pytest.MonkeyPatch):
+# Those that hold no whole clip, or leave its size to the sampler that they are connected to.
+WITHOUT_CLIPS = (
+    "DepthEstimate",
+    "LatentStereoShift",
+    "DepthConditioning",
+    "NullTextOptimization",
+    "StereoKSampler",
+    "StereoVideoKSampler",
+    "StereoShiftSampler",
+    "NoisyRestartSampler",
+    "IterativeRefineSampler",
+    "StereoClipConditioning",
+    "ShiftCoupledViewExpert",
+    "CrossViewAttentionPatch",
+)
+NAN, INFINITE = float("nan"), float("inf")
+
+
+def with_value(value: float) -> Any:
+    def spoil(given: Any) -> Any:
+        spoiled = given.clone()
+        spoiled.flatten()[-1:] = value
+        return spoiled
+
+    return spoil
+
+
+def in_latent(spoil: Any) -> Any:
+    return lambda latent: {**latent, "samples": spoil(latent["samples"])}
+
+
+def with_sound(samples: Tensor) -> Any:
+    from comfy.nested_tensor import NestedTensor
+
+    return NestedTensor([samples, torch.zeros(1, 8, 4)])
+
+
+def masked(latent: dict[str, Any]) -> dict[str, Any]:
+    return {**latent, "noise_mask": torch.full(latent["samples"].shape[:1] + latent["samples"].shape[-2:], NAN)}
+
+
+def in_embedding(spoil: Any) -> Any:
+    return lambda entries: [[spoil(entries[0][0]), entries[0][1]], *entries[1:]]
+
+
+def in_guider(spoil: Any) -> Any:
+    def spoiled(guider: Any) -> Any:
+        made = copy.copy(guider)
+        made.original_conds = {
+            name: [{**entry, "cross_attn": spoil(entry["cross_attn"])} for entry in entries]
+            for name, entries in guider.original_conds.items()
+        }
+        return made
+
+    return spoiled
+
+
+def in_states(spoil: Any) -> Any:
+    return lambda trajectory: replace(trajectory, states=tuple(map(spoil, trajectory.states)))
+
+
+def in_rows(spoil: Any) -> Any:
+    def spoiled(strips: Any) -> Any:
+        return replace(strips, rows=tuple(replace(row, positive=spoil(row.positive)) for row in strips.rows))
+
+    return spoiled
+
+
+def narrow(embedding: Tensor) -> Tensor:
+    return embedding[..., :-8].clone()
+
+
+PROMPTS = {
+    "NaN": (in_embedding(with_value(NAN)), "holds NaN"),
+    "another family's": (in_embedding(narrow), "comes from the text encoder of another model"),
+    "nothing": (lambda _: [], "holds no prompt"),
+}
+SPOILED = {
+    "IMAGE": {
+        "NaN": (with_value(NAN), "holds NaN or infinite values"),
+        "infinite": (with_value(INFINITE), "holds NaN or infinite values"),
+        "an empty batch": (lambda image: image[:0], "the batch is empty"),
+        "two channels": (lambda image: image[..., :2], "has 2 channels"),
+    },
+    "LATENT": {
+        "NaN": (in_latent(with_value(NAN)), "holds NaN"),
+        "infinite": (in_latent(with_value(-INFINITE)), "holds NaN or infinite"),
+        "an empty batch": (in_latent(lambda samples: samples[:0]), "the batch is empty"),
+        "sound": (in_latent(with_sound), "is a latent of several parts, such as video and sound"),
+        "three axes": (in_latent(lambda samples: samples[0]), "is no latent of pictures"),
+        "a video": (in_latent(lambda samples: torch.stack([samples + 1] * 3, 2)), "is a latent of a video"),
+        "another model's": (in_latent(lambda samples: torch.cat([samples + 1] * 4, 1)), "16 channels"),
+        "a mask of NaN": (masked, "noise mask: holds NaN"),
+    },
+    "CONDITIONING": PROMPTS,
+    "GUIDER": {
+        name: (in_guider(spoil), said)
+        for name, (spoil, said) in {
+            "NaN": (with_value(NAN), "holds NaN"),
+            "another family's": (narrow, "text encoder of another"),
+        }.items()
+    },
+    "STEREO_TRAJECTORY": {"NaN": (in_states(with_value(NAN)), "holds NaN")},
+    "STEREO_MATRIX_CONDITIONING": {name: (in_rows(spoil), said) for name, (spoil, said) in PROMPTS.items()},
+    "SIGMAS": {"NaN": (with_value(NAN), "every noise level must be finite")},
+}
+# What is no fault in some nodes: those without a model cannot know what is another model's, and some take videos.
+NO_FAULT = {
+    "LatentStereoShift": ("a video", "another model's"),
+    "DepthConditioning": ("another model's", "another family's", "a mask of NaN"),
+    "StereoClipConditioning": ("another family's", "a mask of NaN"),
+    "ImageMatrixView": ("a mask of NaN",),
+    "ImageMatrixConditioning": ("another family's",),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_node_refuses_what_it_cannot_work_on(
+    host: dict[str, type], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a node's faults at once: together they take less time than its inputs do."""
+    inputs, node = given(host, case), node_of(host, case)
+    spend_no_time(monkeypatch)
+    unclear = []
+    for name, kind in kinds(node).items():
+        for fault, (spoil, said) in SPOILED.get(kind, {}).items():
+            if name not in inputs or fault in NO_FAULT.get(case.split()[0], ()):
+                continue
+            try:
+                node.execute(**{**inputs, name: spoil(inputs[name])})
+                unclear.append(f"{name}, {fault}: taken")
+            except ValueError as error:
+                if not re.search(rf"\b{name}\b", str(error)) or said not in str(error):
+                    unclear.append(f"{name}, {fault}: {error}")
+    assert not unclear, "\n".join(unclear)
+
+
+def test_every_node_and_socket_is_in_the_table(host: dict[str, type]) -> None:
+    tried: dict[str, set[str]] = {}
+    for case in CASES:
+        tried.setdefault(f"Stereo_{case.split()[0]}", set()).update(given(host, case))
+    missing = [
+        f"{node}.{name}"
+        for node, made in host.items()
+        if node.startswith("Stereo_")
+        for name, kind in kinds(made).items()
+        if kind in SPOILED and kind != "STEREO_TRAJECTORY" and name not in tried.get(node, ())
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("case", CASES)
+def test_every_node_works_in_half_precision(host: dict[str, type], case: str, dtype: torch.dtype) -> None:
+    node = node_of(host, case)
+    inputs = given(host, case)
+    for name, kind in kinds(node).items():
+        if name in inputs and kind == "IMAGE":
+            inputs[name] = inputs[name].to(dtype)
+        if name in inputs and kind == "LATENT":
+            inputs[name] = {**inputs[name], "samples": inputs[name]["samples"].to(dtype)}
+    outputs = node.execute(**inputs).args
+    for output in outputs:
+        samples = output.get("samples") if isinstance(output, dict) else output
+        if isinstance(samples, Tensor):
+            assert samples.isfinite().all()
+
+
+def spend_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever costs time fails the test."""
+    import comfy.clip_vision
+    import comfy.model_management
+    import comfy.sd
+
+    def spent(*_: object, **__: object) -> None:
+        raise AssertionError("time was spent")
+
+    monkeypatch.setattr(comfy.model_management, "load_models_gpu", spent)
+    for model, method in (
+        (comfy.sd.VAE, "encode"),
+        (comfy.sd.VAE, "decode"),
+        (comfy.clip_vision.ClipVisionModel, "encode_image"),
+    ):
+        monkeypatch.setattr(model, method, spent)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in WITHOUT_CLIPS])
+def test_what_is_beyond_memory_is_refused_before_any_work(
+    host: dict[str, type], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import comfy.model_management
 
-    monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_: 8 * 2**30)
-    huge = torch.zeros(1).expand(1, 16384, 16384, 3)  # occupies four bytes
-    with pytest.raises(ValueError, match=r"Image Stereo Shift at 16384x16384 needs about .* GiB and 8.0 GiB are free"):
-        host["Stereo_ImageStereoShift"].execute(huge, huge, **SHIFT)
+    inputs, node = given(host, case), node_of(host, case)
+    spend_no_time(monkeypatch)
+    monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_: 64)
+    name = node.define_schema().display_name
+    with pytest.raises(ValueError, match=rf"^{name}: .* needs about .* GiB of memory, and 0.0 GiB are free. Use "):
+        node.execute(**inputs)

@@ -103,6 +103,18 @@ def test_a_pair_of_clips(sample: Sample, name: str):
     assert error(flat, torch.cat([plain, plain])) < FLOAT_ERROR
 
 
+def test_wan22_5b_keeps_the_first_frame_that_a_picture_gives(sample: Sample):
+    """Wan22ImageToVideoLatent masks it, and the model is told so."""
+    shape = FAMILIES["wan22_5b"].latent
+    mask = torch.ones(1, 1, *shape[1:])
+    mask[:, :, 0] = 0
+    start = torch.randn(1, *shape, generator=torch.Generator().manual_seed(4))
+    maps = blocks(shape[1], 8 * shape[2], 8 * shape[3])
+    plain, pair = sample("Stereo_StereoVideoKSampler", "wan22_5b", {"samples": start, "noise_mask": mask}, maps)
+    assert error(pair[:1], plain) < FLOAT_ERROR and torch.allclose(pair[:1, :, 0], start[:, :, 0], atol=1e-5)
+    assert pair.isfinite().all() and error(pair[1:, :, 0], start[:, :, 0]) > 0.01
+
+
 def test_pictures_of_a_video_vae_are_shifted_by_their_own_maps(sample: Sample):
     maps, empty = blocks(2, 64, 96), {"samples": torch.zeros(2, 16, 1, 8, 12)}
     one = {"samples": empty["samples"][:1]}

@@ -24,6 +24,8 @@ LOOK = {
 class Painter:
     """A VAE that paints every latent in the colour it holds, and notes what it was given."""
 
+    latent_channels = 4
+
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -29,6 +32,43 @@ def test_both_views_come_out_of_one_batch(host: dict[str, type], combine) -> Non
     assert torch.equal(apart, combine(torch.cat([left, right]), "full_sbs", False))
     assert torch.equal(apart, combine(left, "cross_eyed", True, right=right))
     assert all(map(torch.equal, host["Stereo_SBSSplit"].execute(apart, "full_sbs").result, (left, right)))
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_views_of_odd_size_become_a_video_and_come_back(
+    host: dict[str, type], pack, combine, frames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the host's own Save Video, which refuses odd sizes."""
+    from comfy_api.latest import InputImpl, Types
+
+    told: list[str] = []
+    monkeypatch.setattr(pack("nodes.sbs_combine"), "show_text", lambda _, text: told.append(text))
+    left, right = (torch.rand(frames, 75, 101, 3) for _ in range(2))
+    for form in host["Stereo_SBSCombine"].define_schema().inputs[1].options:
+        packed = combine(left, form, False, right=right, depth=depth_step(frames, 75, 101))
+        video = InputImpl.VideoFromComponents(Types.VideoComponents(images=packed, frame_rate=Fraction(8)))
+        video.save_to(str(tmp_path / f"{form}.mp4"))
+        assert InputImpl.VideoFromFile(str(tmp_path / f"{form}.mp4")).get_dimensions() == packed.shape[2:0:-1]
+    assert (
+        told[0]
+        == "204x76: video needs even sizes, so the views are 102x76 instead of 101x75, their last column and row twice"
+    )
+    split = host["Stereo_SBSSplit"].execute
+    assert all(
+        map(
+            torch.equal,
+            split(combine(left, "full_sbs", False, right=right), "full_sbs", "column_and_row").result,
+            (left, right),
+        )
+    )
+
+
+def test_nothing_is_told_of_even_sizes(pack, combine, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pack("nodes.sbs_combine"), "show_text", lambda _, text: told.append(text))
+    left, right = views()
+    combine(left, "half_sbs", False, right=right)
+    assert not told
 
 
 def test_a_depth_map_comes_beside_the_picture(combine) -> None:

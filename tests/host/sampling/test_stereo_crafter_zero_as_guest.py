@@ -201,7 +201,7 @@ REFUSALS = {
         "last_warp: 0.3 of 6 steps is before step 3, and the restart ends",
     ),
     "other sigmas": ("sd15", {}, {"sigmas": 5}, "trajectory: holds no state at noise level"),
-    "other size": ("sd15", {}, {"samples": torch.zeros(1, 4, 4, 10)}, r"trajectory: holds a latent of \(1, 4, 4, 8\)"),
+    "other size": ("sd15", {}, {"samples": torch.zeros(1, 4, 4, 10)}, "trajectory: is of one latent of 8x4"),
     "other count": ("sd15", {}, {"samples": torch.zeros(3, 4, 4, 8)}, r"trajectory: .*\(3, 4, 4, 8\)"),
     "other seed": ("sd15", {}, {"seed": 6}, "latent_image: with its noise, it is not the left view"),
     "noise on a pair": (

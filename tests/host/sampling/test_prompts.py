@@ -1,0 +1,56 @@
+"""Conditioning of another family is told from the model's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.host.tiny.families import FAMILIES, load
+
+# Families whose text enters where it can be measured.
+MEASURED = "sd15 sd2 sd2_depth sdxl svd sd3 flux hunyuan_video qwen_image wan wan_i2v wan_vace wan_camera ltxv".split()
+
+
+@pytest.fixture
+def expect(pack: Any) -> Any:
+    return pack("nodes.sampling.prompts").expect_prompt
+
+
+def test_every_family_takes_its_own(expect: Any):
+    for name in FAMILIES:
+        expect("positive", FAMILIES[name].conditioning(1), load(name))
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_another_width_is_refused(expect: Any, name: str):
+    ((embedding, extras),) = FAMILIES[name].conditioning(1)
+    other = torch.cat([embedding, embedding[..., :8]], -1)
+    said = (
+        f"positive: comes from .* another model: its text embedding is {other.shape[-1]} wide, .* {embedding.shape[-1]}"
+    )
+    with pytest.raises(ValueError, match=said):
+        expect("positive", [[other, extras]], load(name))
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux", "hunyuan_video"])
+def test_another_pooled_output_is_refused(expect: Any, name: str):
+    ((embedding, extras),) = FAMILIES[name].conditioning(1)
+    pooled = torch.zeros(1, extras["pooled_output"].shape[-1] + 8)
+    with pytest.raises(ValueError, match="positive: comes from .* another model: its pooled output"):
+        expect("positive", [[embedding, {**extras, "pooled_output": pooled}]], load(name))
+
+
+def test_sd3_needs_a_pooled_output(expect: Any):
+    ((embedding, _),) = FAMILIES["sd3"].conditioning(1)
+    with pytest.raises(ValueError, match="positive: has no pooled output, which this model needs. Connect the text"):
+        expect("positive", [[embedding, {}]], load("sd3"))
+
+
+@pytest.mark.parametrize("key", ["pooled_output", "concat_latent_image", "reference_latents"])
+def test_whatever_it_carries_must_be_numbers(expect: Any, key: str):
+    ((embedding, extras),) = FAMILIES["sdxl"].conditioning(1)
+    lost = torch.full((1, 1280), torch.nan)
+    with pytest.raises(ValueError, match="negative: holds NaN"):
+        expect("negative", [[embedding, {**extras, key: [lost] if key == "reference_latents" else lost}]])
