@@ -30,7 +30,7 @@ class StereoPictureOptions(io.ComfyNode):
                     "with Deblur, and with both views shifted:\nthey replace all settings below, and those of Stereo "
                     "Strength by max_disparity 8, convergence 0 and exponent 1.",
                 ),
-                *shift_inputs(advanced=False),
+                *shift_inputs(),
             ],
             outputs=[PICTURE_OPTIONS.Output(display_name="options", tooltip="For options of Stereo KSampler.")],
         )

@@ -15,7 +15,7 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_shift import ShiftForm
-from ..attention.model_patch import couple_views, couples_views
+from ..attention.model_patch import couple_views, is_coupled
 from ..attention.windows import expect_whole_batch
 from ..host import noise_form
 from .caches import tell_caches
@@ -166,7 +166,7 @@ class ClipPair:
 
     def _coupled(self, step: int) -> bool:
         """Whether the models that are given couple the views already."""
-        return any(couples_views(model.model_options, self.plain.sigmas, step) for model in self._models())
+        return any(is_coupled(model, self.plain.sigmas, step) for model in self._models())
 
     def _parts(self) -> list[slice]:
         """Which steps each model takes."""

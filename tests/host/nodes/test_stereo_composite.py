@@ -168,7 +168,7 @@ def spoiled(value: float) -> Tensor:
 
 
 REFUSED = {
-    "depth of another size": ({"near": depth()[:, :, 1:]}, "depth is 143x96 and image is 144x96"),
+    "depth of another shape": ({"near": depth()[:, :, 40:]}, "depth is 104x96, of another shape than the picture"),
     "depth of another count": ({"near": depth(2)}, "depth holds 2 maps for 1 pictures"),
     "diffusion squashed to a square": (
         {"diffusion": torch.zeros(1, 64, 64, 3)},

@@ -43,9 +43,9 @@ def ksample(host: dict[str, type]) -> Any:
         prompts = tiny.conditioning(name, 1), tiny.conditioning(name, 2)
         flat = {**WIDGETS, **widgets}
         model = flat.pop("model", None) or tiny.load(name)
-        if "second_model" in flat:
-            second = host["Stereo_SecondModel"].execute(flat["second_model"], flat.pop("switch_at_step", 2))
-            flat["second_model"] = second.args[0]
+        second, switch = flat.pop("second_model", None), flat.pop("switch_at_step", 2)
+        if second is not None:
+            flat["second_model"] = host["Stereo_SecondModel"].execute(second, switch).args[0]
         inputs = gather("Stereo_StereoVideoKSampler", flat.pop("depth", tiny.depth_step()), flat)
         return host["Stereo_StereoVideoKSampler"].execute(model, *prompts, latent, **inputs).args[0]
 
