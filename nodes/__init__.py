@@ -25,6 +25,7 @@ from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .image_matrix_conditioning import ImageMatrixConditioning
+from .image_matrix_sheet import ImageMatrixSheet
 from .image_matrix_view import ImageMatrixView
 from .image_stereo_shift import ImageStereoShift
 from .iterative_refine_sampler import IterativeRefineSampler
@@ -33,6 +34,7 @@ from .left_trajectory import LeftTrajectory
 from .load_depth_model import LoadDepthModel
 from .noisy_restart_sampler import NoisyRestartSampler
 from .null_text_optimization import NullTextOptimization
+from .options.score_composition_options import ScoreCompositionOptions
 from .options.second_model import SecondModel
 from .options.stereo_picture_options import StereoPictureOptions
 from .options.stereo_refine_options import StereoRefineOptions
@@ -76,7 +78,9 @@ NODES: list[type[io.ComfyNode]] = [
     StereoClipConditioning,
     ShiftCoupledViewExpert,
     ScoreCompositionSampler,
+    ScoreCompositionOptions,
     ImageMatrixView,
+    ImageMatrixSheet,
     CrossViewAttentionPatch,
     SBSCombine,
     SBSSplit,

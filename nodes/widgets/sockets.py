@@ -17,6 +17,9 @@ STEREO_DEPTH = io.Custom("STEREO_DEPTH")
 PICTURE_OPTIONS = io.Custom("STEREO_PICTURE_OPTIONS")
 VIDEO_OPTIONS = io.Custom("STEREO_VIDEO_OPTIONS")
 
+# A stereo_core.composition_weights.CompositionSettings.
+COMPOSITION_OPTIONS = io.Custom("STEREO_COMPOSITION_OPTIONS")
+
 # A nodes.sampling.ksampler_pair.Expert: a model that takes over within the schedule.
 SECOND_MODEL = io.Custom("STEREO_SECOND_MODEL")
 

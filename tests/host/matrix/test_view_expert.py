@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.matrix.runs import SEED, WIDGETS, guided, noise, schedule, words
+from tests.host.matrix.runs import SEED, guided, noise, sampler_inputs, schedule, words
 from tests.host.matrix.runs import alone as host_alone
 from tests.host.tiny.families import load
 from tests.host.tiny.options import gather
@@ -58,7 +58,7 @@ def run(host: dict[str, type], video: Any, views: Any, **widgets: Any) -> Tensor
     """(2, F, C, H, W)."""
     node = host["Stereo_ScoreCompositionSampler"]
     given = widgets.pop("given", None) or conditioning(host)
-    out = node.execute(video, views, given, schedule(), SEED, **{**WIDGETS, **widgets}).args[0]
+    out = node.execute(video, views, given, schedule(), SEED, **sampler_inputs(**widgets)).args[0]
     assert out["stereo_matrix"] == (2, FRAMES)
     return out["samples"].unflatten(0, (2, FRAMES))
 
