@@ -37,7 +37,7 @@ BELOW = {
     "widgets": {"host"},
     "options": {"widgets", "sampling"},
 }
-MOST_ROOMS, MOST_ARROWS = 36, 95
+MOST_ROOMS, MOST_ARROWS = 36, 100
 
 
 def room(path: Path) -> str:

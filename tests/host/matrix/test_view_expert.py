@@ -11,8 +11,8 @@ from torch import Tensor
 from tests.host.matrix.runs import SEED, guided, noise, sampler_inputs, schedule, words
 from tests.host.matrix.runs import alone as host_alone
 from tests.host.tiny.families import load
-from tests.host.tiny.options import gather
 from tools.host.in_process import pack_module
+from tools.host.node_inputs import gather
 
 FRAMES, HEIGHT, WIDTH = 2, 4, 8
 SIZE = HEIGHT, WIDTH

@@ -12,8 +12,8 @@ from torch import Tensor
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
 from tests.host.tiny.guides import load_qwen_control_net, make_control_net
-from tests.host.tiny.options import gather
 from tests.host.tiny.unets import NARROW
+from tools.host.node_inputs import gather
 
 GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
 WIDGETS = {**GEOMETRY, "right_depth": "warped", "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}

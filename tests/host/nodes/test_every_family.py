@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
-from tests.host.tiny.options import gather
+from tools.host.node_inputs import gather
 
 PICTURES = (
     "sd3",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.host.tiny.options import gather
 from tests.host.tiny.sampling import depth_step
+from tools.host.node_inputs import gather
 
 WIDGETS = {
     "max_disparity": 8.0,

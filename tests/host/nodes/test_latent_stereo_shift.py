@@ -9,8 +9,8 @@ import torch
 
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
-from tests.host.tiny.options import gather
 from tests.host.tiny.sampling import depth_step
+from tools.host.node_inputs import gather
 
 WIDGETS = {"max_disparity": 15.0, "convergence": 0.5, "exponent": 1.0, "fill": "left", "seed": 0, "shift": "truncated"}
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.host.tiny.options import gather
+from tools.host.node_inputs import gather
 
 GEOMETRY = {"max_disparity": 10.0, "convergence": 0.0, "exponent": 1.0}
 WIDGETS = {**GEOMETRY, "feather": 1.0, "color_match": "local", "quality": "fast"}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.host.tiny import sampling as tiny
-from tests.host.tiny.options import gather
+from tools.host.node_inputs import gather
 
 WIDGETS = {
     **tiny.WIDGETS,

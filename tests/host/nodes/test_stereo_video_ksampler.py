@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
-from tests.host.tiny.options import GEOMETRY, REFINE, VIDEO, gather
+from tools.host.node_inputs import GEOMETRY, REFINE, VIDEO, gather
 
 STEPS = 5
 WIDGETS = {

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny.options import gather
 from tests.host.tiny.video import FRAMES, STEPS, VIDEO, WIDGETS, Studio, depth, error
+from tools.host.node_inputs import gather
 
 KSAMPLER = ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise", "attention")
 MODES = ("none", "left_query", "left_kv", "right_joint", "joint")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny.families import FAMILIES, load
-from tests.host.tiny.options import gather
 from tools.host.in_process import pack_module
+from tools.host.node_inputs import gather
 
 SHAPES = {
     "sd15": (4, 4, 8),

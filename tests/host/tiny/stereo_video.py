@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
-from tests.host.tiny.options import gather
+from tools.host.node_inputs import gather
 
 SHAPES = {"sd15": (1, 4, 4, 8), "svd": (2, 4, 4, 8), "wan": (1, 16, 1, 4, 8), "clip": (1, 16, 3, 4, 8)}
 """Latents of one view: a picture, two frames in the batch, a picture of a video model, and a clip of it."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny.families import FAMILIES, Tiny, clip_vision, load
-from tests.host.tiny.options import gather
+from tools.host.node_inputs import gather
 
 STEPS = 8
 FRAMES = 3

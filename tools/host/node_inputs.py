@@ -1,4 +1,4 @@
-"""Flat settings as tests write them, put together as a graph does: depth, strength and options for a sampler's node."""
+"""Flat settings, put together as a graph does: a depth map, its strength, and options for a sampler's node."""
 
 from __future__ import annotations
 
