@@ -24,6 +24,7 @@ from .depth_conditioning import DepthConditioning
 from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
+from .example_scene import ExampleScene
 from .image_matrix_conditioning import ImageMatrixConditioning
 from .image_matrix_sheet import ImageMatrixSheet
 from .image_matrix_view import ImageMatrixView
@@ -57,6 +58,7 @@ NODES: list[type[io.ComfyNode]] = [
     StereoStrength,
     DisparityPropagate,
     DissolveDepth,
+    ExampleScene,
     ImageStereoShift,
     StereoComposite,
     LatentStereoShift,

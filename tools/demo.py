@@ -1,6 +1,6 @@
 """Make a stereo pair with the real ComfyUI and leave it in output/.
 
-python tools/demo.py                               the Middlebury pair of scikit-image, with its true disparity
+python tools/demo.py                               the example that comes with the pack, with its true depth
 python tools/demo.py --image A.jpg --depth B.png   your picture and its depth map (white is near)
 python tools/demo.py --workflow NAME --image A.jpg another of the shipped workflows
 """

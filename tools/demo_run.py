@@ -14,6 +14,7 @@ from PIL import Image
 
 from stereo_core.metrics import psnr, ssim
 from tools.benchmarks.middlebury import Pair, motorcycle, save_depth
+from tools.example.files import still_life
 from tools.host import workflow_file
 from tools.host.progress import Bar
 from tools.host.server import OutputFile, Server
@@ -25,7 +26,7 @@ class WorkflowError(Exception):
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the demo: the Middlebury pair, or the files that the options name."""
+    """Run the demo: the workflow's own example, the Middlebury pair, or the files that the options name."""
     workflow, prompt = workflow_file.load(options.workflow), workflow_file.load_prompt(options.workflow)
     print("Starting ComfyUI", flush=True)
     with Server() as server, tempfile.TemporaryDirectory() as folder:
@@ -37,6 +38,7 @@ def run(options: argparse.Namespace) -> None:
             )
         truth = fill(server, prompt, options, Path(folder))
         if options.max_disparity is not None:
+            truth = None  # it is of another disparity
             set_widgets(prompt, max_disparity=options.max_disparity)
         start = time.perf_counter()
         with Bar(prompt) as bar:
@@ -51,14 +53,18 @@ def run(options: argparse.Namespace) -> None:
 
 
 def fill(server: Server, prompt: Prompt, options: argparse.Namespace, folder: Path) -> Pair | None:
-    """Put the named files into the workflow's loaders, or the Middlebury picture where none is named.
+    """Put the named files into the workflow's loaders.
+
+    Where none is named the workflow's own example stays, and other loaders get the Middlebury picture.
 
     Returns:
-        The pair, when its true disparity is used and the result can be measured against its right view.
+        The pair, when its true depth is used and the result can be measured against its right view.
 
     Raises:
         WorkflowError: the workflow has no loader for a named file, or needs a clip and none is named.
     """
+    if options.image is not None:
+        replace_examples(prompt)
     videos = nodes_of(prompt, "LoadVideo")
     pictures, depths = image_loaders(prompt)
     for option, file, loaders in (
@@ -71,6 +77,9 @@ def fill(server: Server, prompt: Prompt, options: argparse.Namespace, folder: Pa
     if videos and options.video is None:
         raise WorkflowError(f"The workflow {options.workflow} works on a clip. Name one with --video.")
     picture, depth, truth = options.image, options.depth, None
+    if nodes_of(prompt, "Stereo_ExampleScene"):
+        print("The example that comes with the pack: a rendered still life and its true depth")
+        truth = still_life()
     if pictures and picture is None:
         print("Middlebury 2014 Motorcycle, from scikit-image: a photograph and its true disparity")
         pair = motorcycle()
@@ -92,6 +101,18 @@ def fill(server: Server, prompt: Prompt, options: argparse.Namespace, folder: Pa
         for node in nodes:
             prompt[node]["inputs"][widget] = server.place(file, f"{name}{file.suffix}")
     return truth
+
+
+def replace_examples(prompt: Prompt) -> None:
+    """Put Load Image in the place of each Stereo Example, one for the picture and one for the depth."""
+    for node in nodes_of(prompt, "Stereo_ExampleScene"):
+        loaders = node, f"{node}_depth"
+        for entry in prompt.values():
+            for name, link in entry["inputs"].items():
+                if isinstance(link, list) and link[0] == node:
+                    entry["inputs"][name] = [loaders[link[1]], 0]
+        for loader in loaders:
+            prompt[loader] = {"class_type": "LoadImage", "inputs": {"image": ""}, "_meta": {"title": "Load Image"}}
 
 
 def image_loaders(prompt: Prompt) -> tuple[list[str], list[str]]:
@@ -133,12 +154,12 @@ def collect(files: list[OutputFile], prompt: Prompt, folder: Path) -> dict[str, 
 
 
 def compare(right: Path, pair: Pair) -> str:
-    """Return PSNR and SSIM of the made right view against the photographed one, in words."""
+    """Return PSNR and SSIM of the made right view against the true one, in words."""
     with Image.open(right) as image:
         made = _tensor(np.asarray(image.convert("RGB")))
     truth = _tensor(pair.right)
     quality, structure = _number(psnr(made, truth)), _number(ssim(made, truth))
-    return f"right view against the photographed one: PSNR {quality:.2f} dB, SSIM {structure:.4f}"
+    return f"right view against the true one: PSNR {quality:.2f} dB, SSIM {structure:.4f}"
 
 
 def _tensor(image: np.ndarray) -> torch.Tensor:

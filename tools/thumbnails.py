@@ -1,4 +1,4 @@
-"""Draw the workflows' thumbnails and the README's picture from the Middlebury Motorcycle pair.
+"""Draw the workflows' thumbnails and the README's picture from the shipped example and the Middlebury Motorcycle pair.
 
 python tools/thumbnails.py
 """
@@ -25,6 +25,7 @@ from stereo_core.latent_shift import shift_latent  # noqa: E402
 from stereo_core.rendering import render_view  # noqa: E402
 from stereo_core.view_shift import HoleFill, ShiftForm, ViewShift  # noqa: E402
 from tools.benchmarks.middlebury import motorcycle  # noqa: E402
+from tools.example.files import CONVERGENCE, MAX_DISPARITY, still_life  # noqa: E402
 
 SIZE = 512  # of a thumbnail, in pixels either way
 
@@ -115,6 +116,15 @@ def image_matrix(views: list[Image.Image], width: int, given: Callable[[int, int
     return picture
 
 
+def example() -> Image.Image:
+    """The example and its depth above the stereo picture that its workflow makes of them."""
+    pair = still_life()
+    left, disparity = to_tensor(pair.left), torch.from_numpy(pair.disparity)[None, None]
+    depth = (disparity / (MAX_DISPARITY / 100 * left.shape[3]) + CONVERGENCE).expand_as(left)
+    sbs = combine(left, render_view(left, disparity).image, StereoFormat.FULL_SBS)
+    return stack(beside(to_picture(left), to_picture(depth)), to_picture(sbs))
+
+
 def main() -> None:
     """Draw and save everything."""
     pair = motorcycle()
@@ -141,7 +151,7 @@ def main() -> None:
     views = [to_picture(render_view(left, screen * share).image) for share in (-1.5, -1.0, -0.5)] + [to_picture(left)]
 
     thumbnails = {
-        "image_depth_to_stereo": stack(beside(to_picture(left), to_picture(depth)), sbs),
+        "image_depth_to_stereo": example(),
         "image_to_stereo": stack(to_picture(left), anaglyph),
         "video_to_stereo": squeezed,
         "latent_shift_inpaint": stack(to_picture(left), blocks),

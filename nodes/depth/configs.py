@@ -45,12 +45,17 @@ def network_config(config: dict) -> dict:
 
 def _refuse_requests(config: dict) -> None:
     """Raise where a description asks for what would be fetched, compiled or run beside the network."""
-    named = config.get("backbone") if not config.get("backbone_config") else None
-    if named or config.get("use_timm_backbone") or config.get("use_pretrained_backbone"):
+    if config.get("backbone") and not config.get("backbone_config"):
         raise ValueError(
-            f"config.json names the backbone {quote(config.get('backbone'))} instead of describing it, so it "
+            f"config.json names the backbone {quote(config['backbone'])} instead of describing it, so it "
             "would be fetched. Use a version of the model whose config.json has backbone_config."
         )
+    for key in ("use_timm_backbone", "use_pretrained_backbone"):
+        if config.get(key):
+            raise ValueError(
+                f"config.json sets {key}, so a backbone would be fetched. "
+                f"Set {key} to false in config.json, or use another version of the model."
+            )
     for key in _ATTENTION:
         if config.get(key) not in (None, "eager", "sdpa"):
             raise ValueError(

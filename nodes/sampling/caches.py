@@ -1,8 +1,9 @@
-"""Caches that skip evaluations of a model: what they remember is of one view, so runs of two do without them."""
+"""What remembers earlier evaluations of a model, and so one view: runs of two do without it, or it is refused."""
 
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +38,16 @@ def tell_caches(model_options: dict[str, Any]) -> str:
     """Say in a line for people which caches a run of two views does without; empty if there are none."""
     names = ", ".join(dict.fromkeys(_names(model_options)))
     return f"{names}: off for the pair, or the right view would repeat the left one" if names else ""
+
+
+def expect_no_momentum(model_options: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where guidance mixes each step with those before, as Adaptive Projected Guidance can."""
+    for guide in model_options.get("sampler_pre_cfg_function", ()):
+        if inspect.isfunction(guide) and inspect.getclosurevars(guide).nonlocals.get("momentum"):
+            raise ValueError(
+                "model: Adaptive Projected Guidance with momentum adds the guidance of earlier steps, which were of "
+                "the left view alone, or are taken again for the right one. Set its momentum to 0."
+            )
 
 
 def _names(model_options: dict[str, Any]) -> Iterator[str]:

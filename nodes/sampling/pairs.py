@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..attention.windows import windows_for_pairs
-from .caches import without_caches
+from .caches import expect_no_momentum, without_caches
 
 
 def mark_pair(model_options: dict[str, Any], paired: bool, plain: bool = False) -> dict[str, Any]:
@@ -23,7 +23,11 @@ def mark_pair(model_options: dict[str, Any], paired: bool, plain: bool = False) 
         model_options: of the run.
         paired: whether it is.
         plain: whether the run is the host's own, which keeps its caches.
+
+    Raises:
+        ValueError: guidance that remembers earlier steps.
     """
+    expect_no_momentum(model_options)
     options = windows_for_pairs(model_options if plain else without_caches(model_options))
     marked = {**options.get("transformer_options", {}), "stereo_pair": paired}
     return {**options, "transformer_options": marked}

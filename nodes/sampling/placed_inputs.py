@@ -61,17 +61,21 @@ _PICTURE_PATCHES = {
 _NOT_MOVED = {"driving_mask_28ch": "masks of the people that SCAIL-2 animates"}
 
 
-def expect_known(guider: CFGGuider, model_options: Mapping[str, Any], shape: Sequence[int]) -> None:
+def expect_known(
+    guider: CFGGuider, model_options: Mapping[str, Any], shape: Sequence[int], by_frame: bool = False
+) -> None:
     """Raise where what guides a run lies in the picture and cannot be moved for the right eye.
 
     Args:
         guider: with its conditions processed.
         model_options: of the run.
         shape: (B, C, H, W) or (B, C, T, H, W) of x.
+        by_frame: whether every frame has a depth map of its own.
 
     Raises:
         ValueError: a model whose extra channels are not known, a condition of the picture's size that is not, a
-            ControlNet for a clip in one latent, or a picture that patches of the model hold.
+            ControlNet for a clip in one latent, a picture that patches of the model hold, or regions that would move
+            within context windows.
     """
     patches = model_options.get("transformer_options", {}).get("patches", {})
     for kind in (type(patch).__name__ for group in patches.values() for patch in group):
@@ -80,7 +84,8 @@ def expect_known(guider: CFGGuider, model_options: Mapping[str, Any], shape: Seq
                 f"model: is guided by a picture through {_PICTURE_PATCHES[kind]}, which cannot be moved for the right "
                 "eye. Disconnect that node; the picture of Apply ControlNet is moved."
             )
-    model = guider.inner_model
+    model, windows = guider.inner_model, model_options.get("context_handler")
+    windowed = by_frame and len(shape) == 5 and windows is not None and shape[2] > windows.context_length
     for name, entry in ((name, entry) for name, entries in guider.conds.items() for entry in entries):
         for key, what in _NOT_MOVED.items():
             if key in entry:
@@ -88,6 +93,11 @@ def expect_known(guider: CFGGuider, model_options: Mapping[str, Any], shape: Seq
                     f"{name}: holds {what}, which lie in the picture and cannot be moved for the right eye. "
                     "Remove the node that adds them."
                 )
+        if windowed and ("mask" in entry or "area" in entry):
+            raise ValueError(
+                f"{name}: holds a regional prompt, which moves from frame to frame, and context windows take no such "
+                "region. Disconnect the context windows, or give one depth map for all frames."
+            )
         if entry.get("control") is not None and len(shape) == 5 and shape[2] > 1:
             raise ValueError(
                 f"{name}: holds a ControlNet, whose hint cannot be moved for the right eye of a clip. Remove it, or "

@@ -104,7 +104,8 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         """
         seed = extra_args.get("seed")
         given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
-        expect_known(model_wrap, extra_args["model_options"], given.noise.shape)
+        by_frame = len(self.depth.inverse_depth) > 1
+        expect_known(model_wrap, extra_args["model_options"], given.noise.shape, by_frame)
         disparity = latent_disparity(
             self.depth, given.noise.shape, model_wrap.inner_model.latent_format, self.settings.shift
         )

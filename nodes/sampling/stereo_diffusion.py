@@ -89,7 +89,8 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             (2B, ...), all left entries, then all right ones.
         """
         self._check(noise, sigmas, extra_args["model_options"])
-        expect_known(model_wrap, extra_args["model_options"], noise.shape)
+        by_frame = len(self.depth.inverse_depth) > 1
+        expect_known(model_wrap, extra_args["model_options"], noise.shape, by_frame)
         cached = tell_caches(extra_args["model_options"])
         pairing = self._pairing(noise, model_wrap, cached)
         steps, shift = len(sigmas) - 1, self.settings.schedule(len(sigmas) - 1).shift

@@ -113,6 +113,35 @@ def test_a_workflow_without_a_depth_loader_takes_the_picture_alone(tmp_path: Pat
     assert set(server.placed) == {"picture.png"} and filled["3"]["inputs"]["convergence"] == 0.5
 
 
+def with_example() -> dict[str, dict[str, Any]]:
+    filled = prompt()
+    del filled["1"]
+    filled["2"] = {"class_type": "Stereo_ExampleScene", "inputs": {"scene": "still_life"}}
+    filled["3"]["inputs"]["depth"] = ["2", 1]
+    return filled
+
+
+def test_without_files_a_workflow_keeps_its_own_example(tmp_path: Path) -> None:
+    server, filled = FakeServer(), with_example()
+    pair = demo_run.fill(server, filled, options(), tmp_path)
+    assert filled == with_example() and server.placed == {}
+    assert pair is not None and pair.right.shape == (768, 1152, 3)
+
+
+def test_named_files_take_the_place_of_the_example(tmp_path: Path) -> None:
+    picture, depth = tmp_path / "a.jpg", tmp_path / "b.png"
+    picture.write_bytes(b"picture")
+    depth.write_bytes(b"depth")
+    server, filled = FakeServer(), with_example()
+    assert demo_run.fill(server, filled, options(image=picture, depth=depth), tmp_path) is None
+    shift = filled["3"]["inputs"]
+    loaded = [filled[shift[name][0]] for name in ("image", "depth")]
+    assert [shift[name][1] for name in ("image", "depth")] == [0, 0]
+    assert [node["inputs"]["image"] for node in loaded] == ["picture.jpg", "depth.png"]
+    assert {node["class_type"] for node in loaded} == {"LoadImage"}
+    assert not any(node["class_type"] == "Stereo_ExampleScene" for node in filled.values())
+
+
 def test_what_a_workflow_does_not_have_or_needs_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file.png"
     file.touch()

@@ -146,7 +146,6 @@ NODES: dict[str, tuple[str, Patch]] = {
     "CFGNorm, pre_cfg": ("sd3", _extra("cfg", "CFGNorm", 0.9, True)),
     "Mahiro": ("sd15_two_levels", _extra("mahiro", "Mahiro")),
     "APG": ("sd15_two_levels", _extra("apg", "APG", 1.0, 5.0, 0.0)),
-    "APG, momentum": ("sd15_two_levels", _extra("apg", "APG", 1.0, 5.0, -0.5)),
     "TCFG": ("sd15_two_levels", _extra("tcfg", "TCFG")),
     "FreSca": ("sd15_two_levels", _extra("fresca", "FreSca", 1.0, 1.25, 1)),
     "Epsilon Scaling": ("sd15_two_levels", _extra("eps", "EpsilonScaling", 1.005)),

@@ -71,6 +71,16 @@ def test_a_node_on_the_model(couple, name: str):
     assert_stereo(name, plain, sample, refused=("left_query",) if name == "TomePatchModel" else ())
 
 
+def test_guidance_that_remembers_is_refused_before_the_first_step(monkeypatch: pytest.MonkeyPatch):
+    from comfy_extras.nodes_apg import APG
+
+    model = APG.execute(load("sd15"), 1.0, 5.0, -0.5)[0]
+    monkeypatch.setattr(model.model, "apply_model", lambda *_, **__: pytest.fail("the model was evaluated"))
+    for sampler in (tiny.stereo(), tiny.recorder("euler")):
+        with pytest.raises(ValueError, match=r"Adaptive Projected Guidance with momentum .* Set its momentum to 0"):
+            tiny.sample("sd15", sampler, model=model)
+
+
 @pytest.mark.parametrize("name", [name for name in GUIDERS if name != "CFG"])
 def test_a_guider(couple, name: str):
     plain = guide(GUIDERS[name](load("sd15")), "euler")

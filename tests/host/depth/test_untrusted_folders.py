@@ -208,8 +208,10 @@ def test_whatever_else_a_folder_holds_is_left_alone(loader, models: Path, guard:
     edit_backbone(folder, auto_map=more, transformers_weights="pytorch_model.bin")
     depth_networks.edit_config(folder, "preprocessor_config.json", auto_map={"AutoImageProcessor": "evil.Evil"})
     with guard:
-        load(loader)
+        network = load(loader).patcher.model.network
     assert not (models / "ran").exists()
+    for key in ("auto_map", "fusion_config", "transformers_weights", "custom_pipelines", "use_kernels"):
+        assert not getattr(network.config, key, None) and not getattr(network.config.backbone_config, key, None)
 
 
 def test_the_guard_sees_what_must_not_be(guard: Guard, models: Path) -> None:

@@ -312,6 +312,17 @@ def test_people_to_animate_are_refused(pack: Any):
         expect(guider, {}, (1, 16, 3, HEIGHT, WIDTH))
 
 
+def test_a_region_that_moves_by_frame_is_refused_in_context_windows(pack: Any):
+    expect = pack("nodes.sampling.placed_inputs").expect_known
+    guider = SimpleNamespace(conds={"positive": [{"mask": 1, "model_conds": {}}]}, inner_model=made("WAN21"))
+    windows, clip = {"context_handler": SimpleNamespace(context_length=2)}, (1, 16, 3, HEIGHT, WIDTH)
+    with pytest.raises(ValueError, match="positive: holds a regional prompt, which moves from frame to frame"):
+        expect(guider, windows, clip, True)
+    expect(guider, windows, clip, False)
+    expect(guider, windows, (1, 16, 2, HEIGHT, WIDTH), True)
+    expect(guider, {}, clip, True)
+
+
 def flat_shift(pack: Any, shape: tuple[int, ...], columns: float = COLUMNS) -> Any:
     """What moves into the right view of a flat picture."""
     core = {name: pack(f"stereo_core.{name}") for name in ("view_shift", "view_pairs", "stereo_depth", "geometry")}
