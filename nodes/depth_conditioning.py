@@ -93,7 +93,10 @@ class DepthConditioning(io.ComfyNode):
                     "vae", optional=True, tooltip="For ControlNets that need one, such as those of SD3 and Flux."
                 ),
             ],
-            outputs=[io.Conditioning.Output(display_name="positive"), io.Conditioning.Output(display_name="negative")],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="With the depth of both eyes."),
+                io.Conditioning.Output(display_name="negative", tooltip="With the depth of both eyes."),
+            ],
             hidden=[io.Hidden.unique_id],
         )
 

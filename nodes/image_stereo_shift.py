@@ -57,8 +57,8 @@ class ImageStereoShift(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="left"),
-                io.Image.Output(display_name="right"),
+                io.Image.Output(display_name="left", tooltip="The left view; the picture itself at balance 0."),
+                io.Image.Output(display_name="right", tooltip="The right view, its holes filled."),
                 io.Mask.Output(display_name="holes", tooltip="1 where the right view shows what the image does not."),
                 io.Mask.Output(display_name="left_holes", tooltip="The same for the left view; empty at balance 0."),
             ],
