@@ -72,7 +72,8 @@ class StereoComposite(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="left", tooltip="The original, to the bit."),
                 io.Image.Output(
-                    display_name="right", tooltip="The original where the right eye sees it, the diffusion result elsewhere."
+                    display_name="right",
+                    tooltip="The original where the right eye sees it, the diffusion result elsewhere.",
                 ),
                 io.Mask.Output(display_name="holes", tooltip="1 where the right view is not the original's."),
             ],
