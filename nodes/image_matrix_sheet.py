@@ -48,7 +48,7 @@ class ImageMatrixSheet(io.ComfyNode):
     def execute(cls, matrix: dict[str, Any], vae: Any, every: int, cell_width: int, views: int) -> io.NodeOutput:
         size = read_matrix_size(matrix, views)
         cells, rows = as_matrix(matrix["samples"], size), sheet_cells(size, every)
-        expect_decodable(vae, cells, sum(map(len, rows)), cell_width)
+        expect_decodable("Image Matrix Sheet", vae, cells, sum(map(len, rows)), cell_width)
         small = []
         for row in each_frame(len(rows)):
             pictures = decode_clip(vae, cells, rows[row]).movedim(-1, 1)

@@ -129,5 +129,5 @@ class ImageMatrixView(io.ComfyNode):
             clips = stereo_pair(size, view, spacing)
         else:
             clips = [path(size, (view, frame), (last_view, last_frame), length)]
-        expect_decodable(vae, cells, sum(map(len, clips)))
+        expect_decodable("Image Matrix View", vae, cells, sum(map(len, clips)))
         return io.NodeOutput(torch.cat([decode_clip(vae, cells, clips[i]) for i in each_frame(len(clips))]))

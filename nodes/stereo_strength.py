@@ -6,10 +6,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.geometry import Screen, StereoGeometry
+from .host import describe_size, expect_memory, image_to_core
 from .widgets.geometry import make_depth, show_disparity
 from .widgets.sockets import STEREO_DEPTH
 
 _DEFAULTS = StereoGeometry()
+
+# Of the maps in float32, while they are read and shown: as given, inverted, and as disparity.
+_COPIES = 3
 
 
 class StereoStrength(io.ComfyNode):
@@ -92,5 +96,7 @@ class StereoStrength(io.ComfyNode):
         image: Tensor | None = None,
     ) -> io.NodeOutput:
         geometry = StereoGeometry(max_disparity, convergence, exponent, Screen(screen))
+        frames = image_to_core(depth, "depth")
+        expect_memory("Stereo Strength", describe_size(frames), _COPIES * frames[:, :1].numel() * 4)
         made = make_depth(depth, geometry, invert, image)
         return io.NodeOutput(made, ui=show_disparity(cls, made))

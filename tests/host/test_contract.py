@@ -81,7 +81,7 @@ def test_every_node_explains_itself(ours: dict[str, Any]):
 
 
 def test_every_node_has_a_help_page(ours: dict[str, Any], server: Server):
-    for id, info in ours.items():
+    for id in ours:
         page = (HELP / f"{id}.md").read_text(encoding="utf-8")
         status, served = server.request(f"/extensions/latent-stereo/docs/{id}.md")
         assert status == 200 and served.decode() == page.replace("\r\n", "\n"), (

@@ -181,5 +181,6 @@ def given(host: Host, case: str) -> Inputs:
 
 
 def kinds(node: Any) -> dict[str, str]:
-    """The type of each input."""
-    return {input.id: input.io_type for input in node.define_schema().inputs}
+    """The type of each input; of those that take several, IMAGE if it is among them."""
+    types = {input.id: input.get_io_type() for input in node.define_schema().inputs}
+    return {name: "IMAGE" if "IMAGE" in kind.split(",") else kind for name, kind in types.items()}
