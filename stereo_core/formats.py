@@ -89,7 +89,7 @@ def combine(left: Tensor, right: Tensor | None, format: StereoFormat, depth: Ten
     if format is StereoFormat.RGB_DEPTH:
         return torch.cat([_even(left), _even(_grey(left, depth))], _COLUMNS)
     if right is None:
-        raise ValueError(f"right: got None for format {format.value}. Give both views.")
+        raise ValueError(f"right: is missing for format {format.value}. Give both views.")
     if right.shape != left.shape:
         raise ValueError(
             f"left is {_words(left)} and right is {_words(right)}. "
@@ -191,7 +191,7 @@ def trimmed(view: Tensor, what: Trim) -> Tensor:
 
 def _grey(left: Tensor, depth: Tensor | None) -> Tensor:
     if depth is None:
-        raise ValueError("depth: got None for format rgb_depth. Give the depth map of the left view.")
+        raise ValueError("depth: is missing for format rgb_depth. Give the depth map of the left view.")
     batch, channels, height, width = left.shape
     expect_shape("depth", depth, "B 1 H W", B=batch, H=height, W=width)
     return depth.to(left.dtype).expand(-1, channels, -1, -1)

@@ -111,7 +111,7 @@ def optimize_null_text(
     entries = len(trajectory.states[0])
     if embedding.ndim != 3 or len(embedding) not in (1, entries):
         raise ValueError(
-            f"negative: holds {len(embedding)} prompts for a trajectory of {entries} pictures. "
+            f"negative: holds {len(embedding)} prompts for a trajectory of {entries} picture{'s' * (entries > 1)}. "
             "Give one prompt for each, or one for all."
         )
     embedding = embedding.detach().expand(entries, -1, -1).clone()

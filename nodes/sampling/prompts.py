@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import comfy.model_base
 from comfy.ldm.chroma.model import Chroma
 from comfy.ldm.flux.model import Flux
 from comfy.ldm.hunyuan_video.model import HunyuanVideo
@@ -40,6 +41,8 @@ _POOLED_LAYER = {
 _OWN_ENCODER = "Connect the text encoder (CLIP) that belongs to the model."
 # Of Stable Zero123, which takes two widths.
 _ANY_WIDTH = "cc_projection"
+# They may hold minus infinity, for tokens that count for nothing.
+_MASKS = {"attention_mask", "attn_mask"}
 
 
 def expect_prompt(name: str, conditioning: Sequence[Sequence[Any]], model: ModelPatcher | None = None) -> None:
@@ -77,11 +80,16 @@ def expect_entries(name: str, entries: Sequence[Mapping[str, Any]], model: Model
         for tensor in _tensors(entry):
             if tensor.is_floating_point() and tensor.numel():
                 expect_finite(name, tensor)
-        if network is not None and not hasattr(model.model, _ANY_WIDTH):
+        if network is not None and _takes_as_it_is(model):
             _expect_width(name, "text embedding", entry.get("cross_attn"), _text_width(network))
             _expect_width(name, "pooled output", entry.get("pooled_output"), _width(network, _POOLED_LAYER))
             if isinstance(network, OpenAISignatureMMDITWrapper) and entry.get("pooled_output") is None:
                 raise ValueError(f"{name}: has no pooled output, which this model needs. {_OWN_ENCODER}")
+
+
+def _takes_as_it_is(model: ModelPatcher) -> bool:
+    """Whether the network is given the embedding itself: models of other packs may bring it to another width first."""
+    return type(model.model).__module__ == comfy.model_base.__name__ and not hasattr(model.model, _ANY_WIDTH)
 
 
 def _expect_width(name: str, what: str, embedding: object, width: int | None) -> None:
@@ -97,8 +105,9 @@ def _tensors(value: object) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _tensors(part)
+        for key, part in value.items():
+            if key not in _MASKS:
+                yield from _tensors(part)
     elif isinstance(value, (list, tuple)):
         for part in value:
             yield from _tensors(part)

@@ -250,7 +250,7 @@ def test_views_that_do_not_fit_are_refused():
     left, right = views()
     with pytest.raises(ValueError, match="left is 3 pictures of 8x6 and right is 3 pictures of 7x6. Both views must"):
         combine(left, right[..., 1:], StereoFormat.FULL_SBS)
-    with pytest.raises(ValueError, match="right: got None for format half_sbs"):
+    with pytest.raises(ValueError, match="right: is missing for format half_sbs"):
         combine(left, None, StereoFormat.HALF_SBS)
     with pytest.raises(ValueError, match=r"left: expected \(B, 3, H, W\), got \(3, 4, 6, 8\)"):
         combine(*views(channels=4), StereoFormat.ANAGLYPH_DUBOIS)
@@ -262,7 +262,7 @@ def test_views_that_do_not_fit_are_refused():
 
 def test_a_depth_that_does_not_fit_is_refused():
     left, _ = views()
-    with pytest.raises(ValueError, match="depth: got None for format rgb_depth"):
+    with pytest.raises(ValueError, match="depth: is missing for format rgb_depth"):
         combine(left, None, StereoFormat.RGB_DEPTH)
     with pytest.raises(ValueError, match=r"depth: expected \(B, 1, H, W\) with B=3, H=6, W=8, got \(2, 1, 6, 8\)"):
         combine(left, None, StereoFormat.RGB_DEPTH, depth(left)[1:])

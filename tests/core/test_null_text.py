@@ -184,5 +184,5 @@ def test_a_gradient_that_is_not_finite_is_refused():
 
 @pytest.mark.parametrize("shape", [(3, 2, 3), (2, 3), (1, 1, 2, 3)])
 def test_an_embedding_for_another_number_of_entries_is_refused(shape: tuple[int, ...]):
-    with pytest.raises(ValueError, match="trajectory of 2 entries"):
+    with pytest.raises(ValueError, match="trajectory of 2 pictures"):
         optimize_null_text(Guided(), torch.zeros(shape), inverted(steps=2, batch=2), NoiseForm.VE)

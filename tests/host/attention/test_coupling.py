@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tests.host.attention.runs import Run
 from tests.host.tiny.families import FAMILIES
+from tests.host.tiny.sampling import depth_step
 from tests.host.tiny.unets import NARROW
 
 SD15, FLUX, WAN, SVD = (FAMILIES[name] for name in ("sd15_two_levels", "flux", "wan", "svd"))
@@ -241,7 +242,7 @@ def test_the_latent_of_latent_stereo_shift_is_a_pair(host: dict[str, type], load
 
     shift = host["Stereo_LatentStereoShift"].execute
     latent = {"samples": torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(3)), "batch_index": [4, 7]}
-    stereo = shift(latent, torch.rand(1, 64, 128, 3), 6.0, 0.5, 1.0, "background", 0, "sub_column").args[0]
+    stereo = shift(latent, depth_step(1, 64, 128), 30.0, 0.0, 1.0, "background", 0, "sub_column").args[0]
 
     def sample(model: Any) -> Tensor:
         texts = (SD15.conditioning(1), SD15.conditioning(2))

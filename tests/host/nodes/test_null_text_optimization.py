@@ -202,7 +202,7 @@ def test_what_does_not_fit_is_refused(host: dict[str, type]):
     wan = Case(host, "wan")
     with pytest.raises(ValueError, match="trajectory: is of another model: its latents are of videos with 16 channels"):
         case.optimize(trajectory=wan.trajectory)
-    with pytest.raises(ValueError, match="trajectory of 1 entries"):
+    with pytest.raises(ValueError, match="negative: holds 3 prompts for a trajectory of 1 picture. Give one"):
         case.optimize(negative=tiny.conditioning("sd3", 2, batch=3))
     with pytest.raises(ValueError, match="got 2 entries"):
         case.optimize(negative=[*case.blank, *case.blank])

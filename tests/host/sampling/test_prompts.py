@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,3 +55,16 @@ def test_whatever_it_carries_must_be_numbers(expect: Any, key: str):
     lost = torch.full((1, 1280), torch.nan)
     with pytest.raises(ValueError, match="negative: holds NaN"):
         expect("negative", [[embedding, {**extras, key: [lost] if key == "reference_latents" else lost}]])
+
+
+def test_a_mask_of_tokens_may_be_infinite(expect: Any):
+    ((embedding, extras),) = FAMILIES["sdxl"].conditioning(1)
+    expect("positive", [[embedding, {**extras, "attention_mask": torch.tensor([[0.0, -torch.inf]])}]], load("sdxl"))
+
+
+def test_a_model_of_another_pack_may_take_any_width(expect: Any):
+    class Kolors:
+        def __init__(self, inner: Any) -> None:
+            self.model, self.get_model_object = SimpleNamespace(), inner.get_model_object
+
+    expect("positive", FAMILIES["sd2"].conditioning(1), Kolors(load("sd15")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -165,29 +166,54 @@ def test_each_of_two_pictures_has_its_own_region_and_depth():
     assert places == [[6, 7, 8, 9], [8, 9, 10, 11], [4, 5, 6, 7], [8, 9, 10, 11]]
 
 
+def clip_places(model: Any, there: list[Any], depth: Tensor, frames: int) -> list[list[list[int]]]:
+    """The columns that a strong prompt for a part of a clip fills, by view and frame."""
+    import comfy.samplers
+
+    settings = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0, "shift": "truncated"}
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds([*tiny.prompt(0.1, 64), *there], tiny.prompt(0.0, 64))
+    latent, sigmas = torch.zeros(1, 16, frames, 4, 8), sampling.schedule("wan", 3)
+    sampler = sampling.stereo("euler", depth, **settings, shift_at=0.0, mask_every=0.0)
+    pair = guider.sample(torch.zeros_like(latent), latent, sampler, sigmas, disable_pbar=True, seed=5)
+    pair = model.model.process_latent_in(pair)[:, 0, :, 2]
+    return [[(row > 0.4).nonzero().flatten().tolist() for row in view] for view in pair]
+
+
+def middle_of_a_clip() -> list[Any]:
+    mask = torch.zeros(1, 32, 64)
+    mask[..., 24:40] = 1.0
+    return nodes()["ConditioningSetMask"]().append(tiny.prompt(0.8, 64), mask, "default", 100.0)[0]
+
+
 @pytest.mark.parametrize("kind", ["mask", "area"])
 def test_in_a_clip_a_region_moves_frame_by_frame(kind: str):
     """The first and the last frame are near, the one between them is not."""
-    import comfy.samplers
-
-    if kind == "mask":
-        mask = torch.zeros(1, 32, 64)
-        mask[..., 24:40] = 1.0
-        there = nodes()["ConditioningSetMask"]().append(tiny.prompt(0.8, 64), mask, "default", 100.0)[0]
-    else:
+    there = middle_of_a_clip()
+    if kind == "area":
         there = nodes()["ConditioningSetArea"]().append(tiny.prompt(0.8, 64), 64, 32, 24, 0, 100.0)[0]
         there[0][1]["area"] = (4, 2, 0, 3)  # the node makes none so narrow
     depth = torch.ones(3, 32, 64, 3)
     depth[1] = 0.0
-    settings = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0, "shift": "truncated"}
-    guider = comfy.samplers.CFGGuider(tiny.Watched("wan").model())
-    guider.set_conds([*tiny.prompt(0.1, 64), *there], tiny.prompt(0.0, 64))
-    latent, sigmas = torch.zeros(1, 16, 3, 4, 8), sampling.schedule("wan", 3)
-    sampler = sampling.stereo("euler", depth, **settings, shift_at=0.0, mask_every=0.0)
-    pair = guider.sample(torch.zeros_like(latent), latent, sampler, sigmas, disable_pbar=True, seed=5)
-    pair = guider.model_patcher.model.process_latent_in(pair)[:, 0, :, 2]
-    inside = [[(row > 0.4).nonzero().flatten().tolist() for row in view] for view in pair]
-    assert inside == [[[3, 4]] * 3, [[1, 2], [3, 4], [1, 2]]]
+    places = clip_places(tiny.Watched("wan").model(), there, depth, 3)
+    assert places == [[[3, 4]] * 3, [[1, 2], [3, 4], [1, 2]]]
+
+
+def test_context_windows_take_a_region_that_all_frames_share():
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
+
+    options = (3, 1, "standard_static", 1, False, "pyramid", 2, False)
+    model = ContextWindowsManualNode.execute(tiny.Watched("wan").model(), *options)[0]
+    assert clip_places(model, middle_of_a_clip(), torch.ones(1, 32, 64, 3), 5) == [[[3, 4]] * 5, [[1, 2]] * 5]
+
+
+def test_a_guider_gets_its_own_conditions_back(pack: Any):
+    guider = SimpleNamespace(conds={"positive": ["own"]})
+    own = guider.conds
+    with pytest.raises(ZeroDivisionError), pack("nodes.sampling.conditions").guided_by(guider, {"positive": []}):
+        assert guider.conds == {"positive": []}
+        raise ZeroDivisionError
+    assert guider.conds is own
 
 
 def test_a_region_in_a_part_of_the_schedule_acts_in_that_part():
