@@ -104,8 +104,10 @@ def couple_attention(
     (left_key, right_key), (left_value, right_value) = (_views(t, chunks) for t in (key, value))
     if mode is AttentionMode.JOINT:
         others = (_stack(right_key, left_key, chunks), _stack(right_value, left_value, chunks))
-        wide = (_with_other(own, other, axis, start, stop) for own, other in zip((key, value), others, strict=True))
-        return attend(query, *wide, wide_mask)
+        wide_key, wide_value = (
+            _with_other(own, other, axis, start, stop) for own, other in zip((key, value), others, strict=True)
+        )
+        return attend(query, wide_key, wide_value, wide_mask)
 
     left_query, right_query = _views(query, chunks)
     left_out = attend(left_query, left_key, left_value, _mask_views(mask, query, chunks)[0])
