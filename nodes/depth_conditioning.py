@@ -90,7 +90,9 @@ class DepthConditioning(io.ComfyNode):
                     "depth as a fifth channel.",
                 ),
                 io.Vae.Input(
-                    "vae", optional=True, tooltip="For ControlNets that need one, such as those of SD3 and Flux."
+                    "vae",
+                    optional=True,
+                    tooltip="For ControlNets that need one, such as those of SD3, Flux and Qwen-Image.",
                 ),
             ],
             outputs=[

@@ -103,10 +103,8 @@ def couple_attention(
     wide_mask = mask if mask is None or mask.shape[-1] == 1 else torch.cat([mask, mask], -1)
     (left_key, right_key), (left_value, right_value) = (_views(t, chunks) for t in (key, value))
     if mode is AttentionMode.JOINT:
-        others = (_stack(right_key, left_key, chunks), _stack(right_value, left_value, chunks))
-        wide_key, wide_value = (
-            _with_other(own, other, axis, start, stop) for own, other in zip((key, value), others, strict=True)
-        )
+        wide_key = _with_other(key, _stack(right_key, left_key, chunks), axis, start, stop)
+        wide_value = _with_other(value, _stack(right_value, left_value, chunks), axis, start, stop)
         return attend(query, wide_key, wide_value, wide_mask)
 
     left_query, right_query = _views(query, chunks)

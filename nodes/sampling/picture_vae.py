@@ -16,6 +16,8 @@ def for_pictures(vae: Any) -> Any:
 class PictureByPicture:
     """A VAE that would take a batch of pictures for the frames of one clip, as a ControlNet uses it."""
 
+    latent_dim, not_video = 3, True  # as the host describes one
+
     def __init__(self, vae: Any) -> None:
         self._vae = vae
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereo_core.view_pairs import RightShifted, renew_right, replace_left, start_pair
+from stereo_core.view_pairs import BothShifted, RightShifted, renew_right, replace_left, start_pair
 from stereo_core.view_shift import ShiftForm, ViewShift
 
 SHAPES = [(1, 4, 6, 9), (3, 2, 5, 16), (2, 2, 3, 4, 7)]
@@ -124,3 +124,28 @@ def test_bad_input_is_named():
         renew_right(source, torch.zeros(1, 1, 3, 5))
     with pytest.raises(ValueError, match="left"):
         replace_left(state((2, 4, 3, 5)), state((2, 4, 3, 5)))
+
+
+@pytest.mark.parametrize("form", [ShiftForm.SUB_COLUMN, ShiftForm.ROUNDED])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_maps_move_with_the_picture_and_stay_where_nothing_moves(form: ShiftForm, shape: tuple[int, ...]):
+    values = state(shape).sigmoid()
+    still = RightShifted(ViewShift(torch.zeros(shape[0], 1, *shape[2:]), form))
+    assert torch.equal(still.maps(values), torch.cat([values, values]))
+    moved = RightShifted(ViewShift(torch.full((shape[0], 1, *shape[2:]), 2.0), form))
+    left, right = moved.maps(values).chunk(2)
+    assert torch.equal(left, values)
+    torch.testing.assert_close(right[..., :-2], values[..., 2:])
+    assert right.min() >= values.min() and right.max() <= values.max(), "weights must not leave their range"
+
+
+def test_pictures_of_another_size_move_by_their_own_columns():
+    pictures, columns = state((2, 3, 8, 24)), torch.full((2, 1, 8, 24), 6.0)
+    right_shifted = RightShifted(ViewShift(torch.full((2, 1, 4, 12), 3.0), ShiftForm.ROUNDED))
+    left, right = right_shifted.pictures(pictures, columns).chunk(2)
+    assert torch.equal(left, pictures)
+    torch.testing.assert_close(right[..., :-6], pictures[..., 6:])
+    # Of three columns the left view moves by one and the right one by two, so by two and four of these.
+    left, right = BothShifted(torch.full((2, 1, 4, 12), 3.0)).pictures(pictures, columns).chunk(2)
+    torch.testing.assert_close(left[..., 2:], pictures[..., :-2])
+    torch.testing.assert_close(right[..., :-4], pictures[..., 4:])
