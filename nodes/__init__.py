@@ -3,6 +3,7 @@
 Where things are; every package imports only from those below it:
 
     *.py         one node each, the file named as the class: its inputs, and the unpacking of them
+    options/     nodes that hold what the methods let one set
     widgets/     inputs that several nodes share, and the sockets between nodes
     matrix/      score composition: two models over one matrix of views and frames (Diffusion²)
     depth/       depth networks and their folders, dissolving, optical flow
@@ -25,6 +26,7 @@ from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .example_scene import ExampleScene
 from .image_matrix_conditioning import ImageMatrixConditioning
+from .image_matrix_sheet import ImageMatrixSheet
 from .image_matrix_view import ImageMatrixView
 from .image_stereo_shift import ImageStereoShift
 from .iterative_refine_sampler import IterativeRefineSampler
@@ -33,6 +35,11 @@ from .left_trajectory import LeftTrajectory
 from .load_depth_model import LoadDepthModel
 from .noisy_restart_sampler import NoisyRestartSampler
 from .null_text_optimization import NullTextOptimization
+from .options.score_composition_options import ScoreCompositionOptions
+from .options.second_model import SecondModel
+from .options.stereo_picture_options import StereoPictureOptions
+from .options.stereo_refine_options import StereoRefineOptions
+from .options.stereo_video_options import StereoVideoOptions
 from .orbit_conditioning import OrbitConditioning
 from .sbs_combine import SBSCombine
 from .sbs_split import SBSSplit
@@ -42,11 +49,13 @@ from .stereo_clip_conditioning import StereoClipConditioning
 from .stereo_composite import StereoComposite
 from .stereo_ksampler import StereoKSampler
 from .stereo_shift_sampler import StereoShiftSampler
+from .stereo_strength import StereoStrength
 from .stereo_video_ksampler import StereoVideoKSampler
 
 NODES: list[type[io.ComfyNode]] = [
     LoadDepthModel,
     DepthEstimate,
+    StereoStrength,
     DisparityPropagate,
     DissolveDepth,
     ExampleScene,
@@ -57,8 +66,12 @@ NODES: list[type[io.ComfyNode]] = [
     DDIMInversion,
     NullTextOptimization,
     StereoKSampler,
+    StereoPictureOptions,
     StereoShiftSampler,
     StereoVideoKSampler,
+    StereoVideoOptions,
+    StereoRefineOptions,
+    SecondModel,
     LeftTrajectory,
     NoisyRestartSampler,
     IterativeRefineSampler,
@@ -67,7 +80,9 @@ NODES: list[type[io.ComfyNode]] = [
     StereoClipConditioning,
     ShiftCoupledViewExpert,
     ScoreCompositionSampler,
+    ScoreCompositionOptions,
     ImageMatrixView,
+    ImageMatrixSheet,
     CrossViewAttentionPatch,
     SBSCombine,
     SBSSplit,

@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from ..stereo_core.frame_matching import resize_nearest
 from ..stereo_core.rendering import Quality, render_view
-from ..stereo_core.stereo_depth import one_for_each
+from ..stereo_core.stereo_depth import StereoDepth, one_for_each
 from .sampling.attached_hints import attach_hint
 from .sampling.latents import expect_latent, is_pair
 from .sampling.picture_vae import for_pictures
 from .sampling.prompts import expect_prompts
-from .widgets.geometry import geometry_inputs, read_geometry, tell_disparity
+from .widgets.geometry import depth_input, read_depth, tell_disparity
 
 Conditioning = list[list[Any]]
 
@@ -46,14 +46,9 @@ class DepthConditioning(io.ComfyNode):
                 # what to condition
                 io.Conditioning.Input("positive", tooltip="What the picture should show."),
                 io.Conditioning.Input("negative", tooltip="What it should not show."),
-                io.Image.Input(
-                    "depth",
-                    tooltip="Depth map of the left view, white is near, of the same shape as the picture. One for each "
-                    "picture, or one for all.",
-                ),
+                depth_input("left view", "Of the same shape as the picture; one map for each picture, or one for all."),
                 io.Latent.Input("latent", tooltip="The latent that the sampler gets; only its size is used."),
                 # the shift
-                *geometry_inputs(),
                 io.Combo.Input(
                     "right_depth",
                     options=RightDepth,
@@ -100,7 +95,10 @@ class DepthConditioning(io.ComfyNode):
                     tooltip="For ControlNets that need one, such as those of SD3, Flux and Qwen-Image.",
                 ),
             ],
-            outputs=[io.Conditioning.Output(display_name="positive"), io.Conditioning.Output(display_name="negative")],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="With the depth of both eyes."),
+                io.Conditioning.Output(display_name="negative", tooltip="With the depth of both eyes."),
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -110,12 +108,9 @@ class DepthConditioning(io.ComfyNode):
         # what to condition
         positive: Conditioning,
         negative: Conditioning,
-        depth: Tensor,
+        depth: StereoDepth | Tensor,
         latent: dict[str, Any],
         # the shift
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
         right_depth: str,
         # the ControlNet
         strength: float,
@@ -128,10 +123,10 @@ class DepthConditioning(io.ComfyNode):
             raise ValueError(f"start_percent is {start_percent} and end_percent {end_percent}. Let start come first.")
         expect_prompts(None, positive=positive, negative=negative)
         shape = _left_shape(latent)
-        geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        disparity = geometry.for_latent(shape)
-        tell_disparity(cls, disparity, geometry.width)
-        left = one_for_each(geometry.inverse_depth, shape[0])
+        stereo = read_depth(depth)
+        disparity = stereo.for_latent(shape)
+        tell_disparity(cls, stereo, disparity)
+        left = one_for_each(stereo.inverse_depth, shape[0])
         # Both views' in either case, or the samplers would move the left one's for the right view.
         views = [left, _warp(left, disparity) if RightDepth(right_depth) is RightDepth.WARPED else left]
         if control_net is None:

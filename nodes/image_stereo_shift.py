@@ -7,15 +7,15 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.rendering import Quality, View, render_view, working_bytes
+from ..stereo_core.stereo_depth import StereoDepth
 from .host import (
     compute_device,
     core_to_image,
     each_frame,
     expect_memory_for_views,
-    expect_size_of_image,
     image_to_core,
 )
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import depth_input, read_depth, show_disparity
 from .widgets.rendering import quality_input
 
 
@@ -33,12 +33,8 @@ class ImageStereoShift(io.ComfyNode):
             inputs=[
                 # what to shift
                 io.Image.Input("image", tooltip="The picture or clip; it becomes the left view."),
-                io.Image.Input(
-                    "depth",
-                    tooltip="Its depth map, white is near, of the same size. One map for each frame, or one for all.",
-                ),
+                depth_input("picture", "One map for each frame, or one for all."),
                 # the shift
-                *geometry_inputs(),
                 io.Float.Input(
                     "balance",
                     default=0.0,
@@ -61,8 +57,8 @@ class ImageStereoShift(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="left"),
-                io.Image.Output(display_name="right"),
+                io.Image.Output(display_name="left", tooltip="The left view; the picture itself at balance 0."),
+                io.Image.Output(display_name="right", tooltip="The right view, its holes filled."),
                 io.Mask.Output(display_name="holes", tooltip="1 where the right view shows what the image does not."),
                 io.Mask.Output(display_name="left_holes", tooltip="The same for the left view; empty at balance 0."),
             ],
@@ -74,11 +70,8 @@ class ImageStereoShift(io.ComfyNode):
         cls,
         # what to shift
         image: Tensor,
-        depth: Tensor,
+        depth: StereoDepth | Tensor,
         # the shift
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
         balance: float,
         # the rendering
         quality: str,
@@ -86,11 +79,11 @@ class ImageStereoShift(io.ComfyNode):
     ) -> io.NodeOutput:
         source = image_to_core(image, "image")
         frames, channels, height, width = source.shape
-        expect_size_of_image(depth, image)
+        stereo = read_depth(depth, image)
         working = working_bytes(height, width, channels, Quality(quality))
         expect_memory_for_views("Image Stereo Shift", source, working)
-        disparity = read_geometry(depth, max_disparity, convergence, exponent).for_pictures(frames)
-        shown = show_disparity(cls, disparity)
+        disparity = stereo.for_pictures(frames, (height, width))
+        shown = show_disparity(cls, stereo, disparity, pixels=width)
         fractions = {View.LEFT: balance, View.RIGHT: 1 - balance}
         images, holes = _render_views(source, disparity, fractions, Quality(quality), edge_growth)
         left, right = (core_to_image(images[view]) for view in fractions)

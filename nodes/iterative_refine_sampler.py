@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,20 +11,11 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.stereo_crafter_zero import CrafterSettings
+from ..stereo_core.stereo_depth import StereoDepth
 from ..stereo_core.trajectory import Trajectory
-from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.stereo_crafter_zero import StereoCrafterZeroSampler
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity, tell_disparity
-from .widgets.restart_refine import (
-    form_input,
-    hole_inputs,
-    left_view_inputs,
-    preset_input,
-    refine_inputs,
-    refine_settings,
-    restart_until_input,
-    sampler_input,
-)
+from .widgets.geometry import read_depth, show_disparity, tell_disparity
+from .widgets.restart_refine import left_view_inputs, options_input, sampler_input
 from .widgets.shift import vae_input
 
 
@@ -40,19 +32,8 @@ class IterativeRefineSampler(io.ComfyNode):
             "until the holes fit in.",
             search_aliases=["StereoCrafter-Zero", "stereo video", "text to stereo video", "2d to 3d video", "SBS"],
             inputs=[
-                # the left view
                 *left_view_inputs(),
-                # the shift
-                *geometry_inputs(),
-                # the refinement
-                preset_input(),
-                restart_until_input(
-                    True, "Fraction of the whole schedule before which nothing is warped, the restart's"
-                ),
-                *refine_inputs(advanced=False),
-                form_input(),
-                # the right view's holes, and the steps
-                *hole_inputs(),
+                options_input(),
                 sampler_input(),
                 vae_input("each warp"),
             ],
@@ -67,32 +48,16 @@ class IterativeRefineSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        # the left view
-        depth: Tensor,
+        depth: StereoDepth | Tensor,
         trajectory: Trajectory,
-        # the shift
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
-        # the refinement
-        preset: str,
-        restart_until: float,
-        warp_every: float,
-        last_warp: float,
-        most_repeats: int,
-        fewest_repeats: int,
-        form: str,
-        # the right view's holes, and the steps
-        fill: str,
-        shift: str,
-        mirror: bool,
+        options: CrafterSettings | None = None,
         sampler: object | None = None,
         vae: Any = None,
     ) -> io.NodeOutput:
-        geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        refine = refine_settings(preset, restart_until, warp_every, last_warp, most_repeats, fewest_repeats, form)
-        settings = CrafterSettings(None, refine, HoleFill(fill), ShiftForm(shift), mirror)
+        depth = read_depth(depth)
+        settings = replace(CrafterSettings.of() if options is None else options, restart=None)
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
-        stereo = StereoCrafterZeroSampler(sampler, geometry, trajectory, settings, partial(tell_disparity, cls), vae)
-        return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))
+        tell = partial(tell_disparity, cls, depth)
+        stereo = StereoCrafterZeroSampler(sampler, depth, trajectory, settings, tell, vae)
+        return io.NodeOutput(stereo, ui=show_disparity(cls, depth))

@@ -8,9 +8,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.latent_shift import shift_latent
+from ..stereo_core.stereo_depth import StereoDepth
 from ..stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
 from .sampling.latents import expect_latent, expect_mask, make_pair_latent
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import depth_input, read_depth, show_disparity
 from .widgets.shift import fill_input, shift_form_input
 
 
@@ -27,13 +28,10 @@ class LatentStereoShift(io.ComfyNode):
             search_aliases=["StereoDiffusion", "parallax", "2d to 3d", "SBS", "stereo latent", "divergence"],
             inputs=[
                 io.Latent.Input("samples", tooltip="Latent of the left view, of a picture or a video."),
-                io.Image.Input(
-                    "depth",
-                    tooltip="Depth map of the left view, white is near, any size of the same shape.\n"
-                    "One for each entry or frame, or one for all.",
+                depth_input(
+                    "left view", "Any size of the same shape; one map for each entry or frame, or one for all."
                 ),
-                *geometry_inputs(),
-                fill_input(advanced=False),
+                fill_input(),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -42,7 +40,7 @@ class LatentStereoShift(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Seed of the noise of fill = noise. Unused otherwise.",
                 ),
-                shift_form_input(advanced=False),
+                shift_form_input(),
             ],
             outputs=[
                 io.Latent.Output(
@@ -59,10 +57,7 @@ class LatentStereoShift(io.ComfyNode):
     def execute(
         cls,
         samples: dict[str, Tensor],
-        depth: Tensor,
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
+        depth: StereoDepth | Tensor,
         fill: str,
         seed: int,
         shift: str,
@@ -70,10 +65,9 @@ class LatentStereoShift(io.ComfyNode):
         latent = samples["samples"]
         expect_latent("samples", latent)
         expect_mask("samples", samples)
-        geometry = read_geometry(depth, max_disparity, convergence, exponent)
-        form = ShiftForm(shift)
-        disparity = geometry.for_latent(latent.shape, form=form)
-        shown = show_disparity(cls, disparity, geometry.width)
+        depth, form = read_depth(depth), ShiftForm(shift)
+        disparity = depth.for_latent(latent.shape, form=form)
+        shown = show_disparity(cls, depth, disparity)
         view_shift = ViewShift(disparity.to(latent.device), form)
         pair = shift_latent(latent, view_shift, HoleFill(fill), torch.Generator().manual_seed(seed))
         holes = pair.holes.float()

@@ -82,7 +82,7 @@ class OrbitConditioning(io.ComfyNode):
                     display_name="positive",
                     tooltip="It carries azimuths and elevation to orbit_positive of Image Matrix Conditioning.",
                 ),
-                io.Conditioning.Output(display_name="negative"),
+                io.Conditioning.Output(display_name="negative", tooltip="The same without the picture, for guidance."),
                 io.Latent.Output(display_name="latent", tooltip="Empty, an entry for each view."),
             ],
         )

@@ -39,7 +39,10 @@ class SBSSplit(io.ComfyNode):
                     "where the views were of odd width or height.",
                 ),
             ],
-            outputs=[io.Image.Output(display_name="left"), io.Image.Output(display_name="right")],
+            outputs=[
+                io.Image.Output(display_name="left", tooltip="The left view."),
+                io.Image.Output(display_name="right", tooltip="The right view."),
+            ],
         )
 
     @classmethod

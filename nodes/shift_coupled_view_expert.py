@@ -7,10 +7,11 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
+from ..stereo_core.stereo_depth import StereoDepth
 from .attention.model_patch import couple_views
 from .matrix.view_expert import make_expert
 from .widgets.attention import attention_input, chosen_mode
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity
+from .widgets.geometry import depth_input, read_depth, show_disparity
 
 # Those in which the left view does not read the right one: the others would alter the clip that the depth belongs to.
 _MODES = (AttentionMode.LEFT_KV, AttentionMode.RIGHT_JOINT, AttentionMode.LEFT_QUERY)
@@ -30,12 +31,7 @@ class ShiftCoupledViewExpert(io.ComfyNode):
             search_aliases=["Diffusion2", "stereo video", "view expert", "parallax", "2d to 3d"],
             inputs=[
                 io.Model.Input("model", tooltip="The video model itself, SVD. It is not changed."),
-                io.Image.Input(
-                    "depth",
-                    tooltip="Depth map of the left clip, white is near, any size of the same shape.\n"
-                    "One for each frame, or one for all.",
-                ),
-                *geometry_inputs(),
+                depth_input("left clip", "Any size of the same shape; one map for each frame, or one for all."),
                 attention_input(
                     "attention",
                     "How the right view reads the left one where the left one does not show it.",
@@ -53,12 +49,9 @@ class ShiftCoupledViewExpert(io.ComfyNode):
     def execute(
         cls,
         model: ModelPatcher,
-        depth: Tensor,
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
+        depth: StereoDepth | Tensor,
         attention: str,
     ) -> io.NodeOutput:
-        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        stereo = read_depth(depth)
         coupled = couple_views(model, chosen_mode(attention))
-        return io.NodeOutput(make_expert(coupled, geometry), ui=show_disparity(cls, geometry.disparity()))
+        return io.NodeOutput(make_expert(coupled, stereo), ui=show_disparity(cls, stereo))

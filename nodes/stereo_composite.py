@@ -10,15 +10,15 @@ from ..stereo_core.color_matching import ColorMatch, fit_colors, steady
 from ..stereo_core.compositing import composite, resize_view
 from ..stereo_core.rendering import Quality, RenderedView, render_view, working_bytes
 from ..stereo_core.scenes import find_scene_starts
+from ..stereo_core.stereo_depth import StereoDepth
 from .host import (
     compute_device,
     core_to_image,
     each_frame,
     expect_memory_for_views,
-    expect_size_of_image,
     image_to_core,
 )
-from .widgets.geometry import geometry_inputs, read_geometry, tell_disparity
+from .widgets.geometry import depth_input, read_depth, tell_disparity
 from .widgets.rendering import quality_input
 
 # Rows or columns by which a generated view may differ from the picture's shape: autoencoders crop that much.
@@ -40,18 +40,15 @@ class StereoComposite(io.ComfyNode):
             inputs=[
                 # what to combine
                 io.Image.Input("image", tooltip="The original picture or clip; it becomes the left view, untouched."),
-                io.Image.Input(
-                    "depth",
-                    tooltip="Its depth map, white is near, of the same size. One map for each frame, or one for all.\n"
-                    "Use the map that the diffusion result was made with.",
+                depth_input(
+                    "picture",
+                    "One map for each frame, or one for all. Connect what the diffusion result was made with.",
                 ),
                 io.Image.Input(
                     "diffusion",
                     tooltip="The decoded diffusion result, any size of the same shape: the right views, or both views "
                     "in one batch, all left ones first.",
                 ),
-                # the shift
-                *geometry_inputs(),
                 # the rendering
                 io.Float.Input(
                     "feather",
@@ -74,7 +71,10 @@ class StereoComposite(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output(display_name="left", tooltip="The original, to the bit."),
-                io.Image.Output(display_name="right"),
+                io.Image.Output(
+                    display_name="right",
+                    tooltip="The original where the right eye sees it, the diffusion result elsewhere.",
+                ),
                 io.Mask.Output(display_name="holes", tooltip="1 where the right view is not the original's."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -85,12 +85,8 @@ class StereoComposite(io.ComfyNode):
         cls,
         # what to combine
         image: Tensor,
-        depth: Tensor,
+        depth: StereoDepth | Tensor,
         diffusion: Tensor,
-        # the shift
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
         # the rendering
         feather: float,
         color_match: str,
@@ -98,12 +94,12 @@ class StereoComposite(io.ComfyNode):
     ) -> io.NodeOutput:
         source = image_to_core(image, "image")
         frames, channels, height, width = source.shape
-        expect_size_of_image(depth, image)
+        stereo = read_depth(depth, image)
         generated = _right_views(image_to_core(diffusion, "diffusion"), frames, (height, width))
         working = working_bytes(height, width, channels, Quality(quality)) + 16 * channels * height * width
         expect_memory_for_views("Stereo Composite", source, working)
-        disparity = read_geometry(depth, max_disparity, convergence, exponent).for_pictures(frames)
-        tell_disparity(cls, disparity)
+        disparity = stereo.for_pictures(frames, (height, width))
+        tell_disparity(cls, stereo, disparity, pixels=width)
         right, holes = _render(
             source, disparity, generated, Quality(quality), ColorMatch(color_match), feather / 100 * width
         )

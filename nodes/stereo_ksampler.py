@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -9,18 +10,17 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.geometry import StereoGeometry
-from ..stereo_core.stereo_diffusion import PUBLISHED, PUBLISHED_GEOMETRY, ShiftPreset, ShiftSettings
+from ..stereo_core.stereo_depth import StereoDepth
+from ..stereo_core.stereo_diffusion import PictureOptions
 from ..stereo_core.trajectory import Trajectory
-from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.caches import tell_caches
 from .sampling.ksampler_pair import sample_picture_pair
 from .sampling.ksampler_run import plan_ksampler
 from .widgets.attention import attention_input, chosen_mode
-from .widgets.geometry import geometry_inputs, read_depth, show_disparity
+from .widgets.geometry import depth_input, read_depth, show_disparity
 from .widgets.ksampler import ksampler_inputs
-from .widgets.shift import shift_inputs, vae_input
-from .widgets.sockets import TRAJECTORY
+from .widgets.shift import vae_input
+from .widgets.sockets import PICTURE_OPTIONS, TRAJECTORY
 
 
 class StereoKSampler(io.ComfyNode):
@@ -40,10 +40,10 @@ class StereoKSampler(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="What the picture should show."),
                 io.Conditioning.Input("negative", tooltip="What it should not show."),
                 io.Latent.Input("latent_image", tooltip="The left view to start from, or an empty latent."),
-                io.Image.Input(
-                    "depth",
-                    tooltip="Depth map of the left view, white is near, any size of the same shape. One for each "
-                    "picture, or one for all.\nFor text: of the picture that KSampler makes with the same settings.",
+                depth_input(
+                    "left view",
+                    "For text: of the picture that KSampler makes with the same settings. Any size of the same shape; "
+                    "one map for each picture, or one for all.",
                 ),
                 # the plain run
                 *ksampler_inputs(
@@ -53,20 +53,12 @@ class StereoKSampler(io.ComfyNode):
                     "StereoDiffusion takes euler or ddim.\nNot dpm_fast or dpm_adaptive, which choose their own steps.",
                     "normal",
                 ),
-                # the shift
-                *geometry_inputs(),
                 attention_input(
                     "attention", "How the views read each other while they are made.", AttentionMode.LEFT_KV
                 ),
-                io.Combo.Input(
-                    "preset",
-                    options=ShiftPreset,
-                    default=ShiftPreset.CUSTOM.value,
-                    tooltip="custom: the shift as set here. The others are StereoDiffusion's, with holes left blank, "
-                    "with Deblur, and with both views shifted:\nthey replace shift_at, fill, mask_every, shift_both "
-                    "and shift, and max_disparity (8), convergence (0) and exponent (1).",
+                PICTURE_OPTIONS.Input(
+                    "options", optional=True, tooltip="From Stereo Picture Options; without them, what measured best."
                 ),
-                *shift_inputs(advanced=True),
                 # the left view
                 TRAJECTORY.Input(
                     "trajectory",
@@ -90,7 +82,7 @@ class StereoKSampler(io.ComfyNode):
         positive: list[Any],
         negative: list[Any],
         latent_image: dict[str, Any],
-        depth: Tensor,
+        depth: StereoDepth | Tensor,
         # the plain run
         seed: int,
         steps: int,
@@ -98,30 +90,19 @@ class StereoKSampler(io.ComfyNode):
         sampler_name: str,
         scheduler: str,
         denoise: float,
-        # the shift
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
         attention: str,
-        preset: str,
-        shift_at: float,
-        fill: str,
-        mask_every: float,
-        shift_both: bool,
-        shift: str,
+        options: PictureOptions | None = None,
         # the left view
         trajectory: Trajectory | None = None,
         vae: Any = None,
     ) -> io.NodeOutput:
-        settings = PUBLISHED.get(
-            ShiftPreset(preset), ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both, ShiftForm(shift))
-        )
-        asked = StereoGeometry(max_disparity, convergence, exponent)
-        geometry = read_depth(depth, asked if ShiftPreset(preset) is ShiftPreset.CUSTOM else PUBLISHED_GEOMETRY)
+        depth, options = read_depth(depth), PictureOptions() if options is None else options
+        if options.geometry is not None:
+            depth = replace(depth, geometry=options.geometry, convergence=None)
         plain = plan_ksampler(
             model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
         )
-        disparity = plain.disparity(model, geometry, settings.shift)
-        shown = show_disparity(cls, disparity, geometry.width, tell_caches(model.model_options))
+        disparity = plain.disparity(model, depth, options.shift.shift)
+        shown = show_disparity(cls, depth, disparity, tell_caches(model.model_options))
         mode = chosen_mode(attention)
-        return io.NodeOutput(sample_picture_pair(model, plain, geometry, settings, mode, trajectory, vae), ui=shown)
+        return io.NodeOutput(sample_picture_pair(model, plain, depth, options.shift, mode, trajectory, vae), ui=shown)

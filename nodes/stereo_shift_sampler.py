@@ -9,11 +9,12 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..stereo_core.stereo_depth import StereoDepth
 from ..stereo_core.stereo_diffusion import ShiftSettings
 from ..stereo_core.trajectory import Trajectory
 from ..stereo_core.view_shift import HoleFill, ShiftForm
 from .sampling.stereo_diffusion import StereoDiffusionSampler
-from .widgets.geometry import geometry_inputs, read_geometry, show_disparity, tell_disparity
+from .widgets.geometry import depth_input, read_depth, show_disparity, tell_disparity
 from .widgets.shift import shift_inputs, vae_input
 from .widgets.sockets import TRAJECTORY
 
@@ -30,14 +31,12 @@ class StereoShiftSampler(io.ComfyNode):
             description="Makes any sampler generate a stereo pair, for SamplerCustom and SamplerCustomAdvanced.",
             search_aliases=["StereoDiffusion", "stereo sampler", "text to stereo", "2d to 3d", "SBS", "parallax"],
             inputs=[
-                io.Image.Input(
-                    "depth",
-                    tooltip="Depth map of the picture to be sampled, white is near, any size of the same shape.\n"
-                    "One for each picture or frame, or one for all.",
+                depth_input(
+                    "picture to be sampled",
+                    "Any size of the same shape; one map for each picture or frame, or one for all.",
                 ),
                 # the shift
-                *geometry_inputs(),
-                *shift_inputs(advanced=False),
+                *shift_inputs(),
                 # the steps, and the left view
                 io.Sampler.Input(
                     "sampler",
@@ -64,11 +63,8 @@ class StereoShiftSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        depth: Tensor,
+        depth: StereoDepth | Tensor,
         # the shift
-        max_disparity: float,
-        convergence: float,
-        exponent: float,
         shift_at: float,
         fill: str,
         mask_every: float,
@@ -79,9 +75,9 @@ class StereoShiftSampler(io.ComfyNode):
         trajectory: Trajectory | None = None,
         vae: Any = None,
     ) -> io.NodeOutput:
-        geometry = read_geometry(depth, max_disparity, convergence, exponent)
+        depth = read_depth(depth)
         settings = ShiftSettings(shift_at, HoleFill(fill), mask_every, shift_both, ShiftForm(shift))
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler")
-        stereo = StereoDiffusionSampler(sampler, geometry, settings, trajectory, partial(tell_disparity, cls), vae)
-        return io.NodeOutput(stereo, ui=show_disparity(cls, geometry.disparity()))
+        stereo = StereoDiffusionSampler(sampler, depth, settings, trajectory, partial(tell_disparity, cls, depth), vae)
+        return io.NodeOutput(stereo, ui=show_disparity(cls, depth))

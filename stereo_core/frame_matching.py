@@ -8,6 +8,9 @@ from torch.nn import functional
 
 from .checks import expect_shape
 
+# Neighbours of a map that differ by more lie on two surfaces.
+_EDGE = 0.03
+
 
 def resize_nearest(map: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize a depth or disparity map without mixing values across its edges.
@@ -29,6 +32,28 @@ def resize_nearest(map: Tensor, size: tuple[int, int]) -> Tensor:
     if min(size) < 1:
         raise ValueError(f"size: got {size}. Give rows and columns, 1 or more each.")
     return map if map.shape[-2:] == size else functional.interpolate(map, size=size, mode="nearest-exact")
+
+
+def resize_keeping_edges(map: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize a depth map to a larger grid: smooth on surfaces, and sharp at their edges.
+
+    Args:
+        map: (B, 1, h, w) in [0, 1], any floating dtype.
+        size: (H, W) of the result.
+
+    Returns:
+        (B, 1, H, W), the same dtype: interpolated linearly where neighbours are about equal, and their nearest value
+        where they are not. To a smaller grid it is ``resize_nearest``.
+
+    Raises:
+        ValueError: the shape does not fit, or a size below 1.
+    """
+    nearest = resize_nearest(map, size)
+    if size[0] < map.shape[-2] or size[1] < map.shape[-1]:
+        return nearest
+    near, far = (functional.max_pool2d(sign * map, 3, stride=1, padding=1) for sign in (1, -1))
+    edge = resize_nearest(near + far, size) > _EDGE
+    return torch.where(edge, nearest, functional.interpolate(map, size=size, mode="bilinear", align_corners=False))
 
 
 def match_frames(depth: Tensor, frames: int) -> Tensor:

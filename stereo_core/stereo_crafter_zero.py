@@ -9,15 +9,30 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import NamedTuple
 
 from torch import Tensor
 
-from .iterative_refinement import RefineSettings
-from .noisy_restart import RestartSettings, restart_end
+from .iterative_refinement import RefineForm, RefineSettings
+from .noisy_restart import RestartForm, RestartSettings, restart_end
 from .right_view import LeftView, RightView
 from .stepping import Stepper
+from .video_presets import VideoPreset
 from .view_shift import HoleFill, ShiftForm
+
+_RESTART = RestartSettings()
+
+
+class CrafterForm(str, Enum):
+    """Whose equations are followed."""
+
+    UNREPEATED = "unrepeated"
+    """The paper's, but no column of the left view comes to stand beside itself: video models break on that."""
+    PAPER = "paper"
+    """The paper's as printed."""
+    CODE = "code"
+    """Those of the published code, where the two differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,28 @@ class CrafterSettings:
     fill: HoleFill = HoleFill.BACKGROUND
     shift: ShiftForm = ShiftForm.SUB_COLUMN
     mirror: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        preset: VideoPreset = VideoPreset.LARGE,
+        iterations: int = _RESTART.iterations,
+        restart_until: float = _RESTART.until,
+        form: CrafterForm = CrafterForm.UNREPEATED,
+        fill: HoleFill = HoleFill.BACKGROUND,
+        shift: ShiftForm = ShiftForm.SUB_COLUMN,
+    ) -> CrafterSettings:
+        """Return the whole method's settings, restart and refinement, by what the two share.
+
+        Args:
+            preset, iterations, restart_until: as in ``RestartSettings``.
+            form: whose equations are followed.
+            fill, shift: as in this class.
+        """
+        published = RestartForm.CODE if form is CrafterForm.CODE else RestartForm.PAPER
+        restart = RestartSettings(iterations, restart_until, published, preset)
+        refine = RefineSettings(form=RefineForm(published.value), preset=preset, restart_until=restart_until)
+        return cls(restart, refine, fill, shift, mirror=form is CrafterForm.UNREPEATED)
 
     def warps(self, levels: Sequence[float]) -> dict[int, int]:
         """Return how often each step with a warp before it is taken in a whole schedule; see ``RefineSettings``."""

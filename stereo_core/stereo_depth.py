@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from .checks import expect_shape
-from .frame_matching import match_frames, resize_nearest
+from .depth_doubts import Doubt
+from .frame_matching import match_frames, resize_keeping_edges, resize_nearest
 from .geometry import StereoGeometry
 from .view_shift import ShiftForm
 
@@ -26,6 +27,8 @@ class StereoDepth:
     Attributes:
         inverse_depth: (N, 1, h, w) in [0, 1], 1 nearest: a map for each picture or frame, or one for all.
         geometry: how deep the stereo is.
+        convergence: (N, 1, 1, 1), that of each map, where it was found from them; ``None`` for the geometry's number.
+        doubts: what looks wrong with the maps.
 
     Raises:
         ValueError: another shape.
@@ -33,9 +36,13 @@ class StereoDepth:
 
     inverse_depth: Tensor
     geometry: StereoGeometry
+    convergence: Tensor | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     def __post_init__(self) -> None:
         expect_shape("inverse_depth", self.inverse_depth, "N 1 H W")
+        if self.convergence is not None:
+            expect_shape("convergence", self.convergence, "N 1 1 1", N=len(self.inverse_depth))
 
     @property
     def width(self) -> int:
@@ -44,15 +51,32 @@ class StereoDepth:
 
     def disparity(self) -> Tensor:
         """Return the disparity of the maps' own grid, (N, 1, h, w) float32 in columns of it."""
-        return self.geometry.disparity(self.inverse_depth, self.inverse_depth.shape[-1])
+        return self.geometry.disparity(self.inverse_depth, self.width, self.convergence)
 
-    def for_pictures(self, count: int) -> Tensor:
-        """Return the disparity of ``count`` pictures of the maps' size, (count, 1, h, w) float32 in columns.
+    def select(self, pick: Callable[[Tensor], Tensor]) -> StereoDepth:
+        """Take other maps, or the same ones in another number: ``pick`` gets and gives (N, 1, ...)."""
+        convergence = None if self.convergence is None else pick(self.convergence)
+        return replace(self, inverse_depth=pick(self.inverse_depth), convergence=convergence)
+
+    def resized(self, size: tuple[int, int]) -> StereoDepth:
+        """Bring the maps to a grid of (H, W), no value mixed across an edge."""
+        return replace(self, inverse_depth=resize_nearest(self.inverse_depth, size))
+
+    def for_pictures(self, count: int, size: tuple[int, int] | None = None) -> Tensor:
+        """Return the disparity of ``count`` pictures, (count, 1, H, W) float32 in columns.
+
+        Args:
+            count: of the pictures.
+            size: (H, W) of the pictures, in the maps' shape; ``None`` for the maps' own. Edges stay sharp.
 
         Raises:
-            ValueError: another number of maps.
+            ValueError: another number of maps, or another shape.
         """
-        return self.geometry.disparity(one_for_each(self.inverse_depth, count), self.inverse_depth.shape[-1])
+        maps = self.select(lambda maps: one_for_each(maps, count))
+        if size is not None and size != tuple(maps.inverse_depth.shape[-2:]):
+            self._expect_aspect(*size)
+            maps = replace(maps, inverse_depth=resize_keeping_edges(maps.inverse_depth, size))
+        return maps.disparity()
 
     def for_latent(self, latent: Sequence[int], time_ratio: int = 1, form: ShiftForm = ShiftForm.SUB_COLUMN) -> Tensor:
         """Return the disparity of a latent.
@@ -70,28 +94,29 @@ class StereoDepth:
         Raises:
             ValueError: another aspect ratio or another number of maps, or whole columns that move nothing.
         """
-        height, width = latent[-2:]
-        self._expect_aspect(height, width)
-        maps = resize_nearest(self.inverse_depth, (height, width))
+        self._expect_aspect(*latent[-2:])
+        maps = self.resized((latent[-2], latent[-1]))
         if len(latent) == 4 or latent[2] == 1:
-            pictures = self._in_form(one_for_each(maps, latent[0]), width, form)
+            pictures = maps.select(lambda maps: one_for_each(maps, latent[0]))._in_form(form)
             return pictures if len(latent) == 4 else pictures.unsqueeze(2)
-        frames = (latent[2] - 1) * time_ratio + 1
-        if time_ratio > 1 and len(maps) not in (1, latent[2], frames):
+        frames, count = (latent[2] - 1) * time_ratio + 1, len(self.inverse_depth)
+        if time_ratio > 1 and count not in (1, latent[2], frames):
             raise ValueError(
-                f"depth holds {len(maps)} maps for a clip of {frames} frames ({latent[2]} in its latent). Give one for "
+                f"depth holds {count} maps for a clip of {frames} frames ({latent[2]} in its latent). Give one for "
                 "each frame, for example with Depth Estimate from the decoded clip, or one for all."
             )
-        clip = self._in_form(match_frames(maps, latent[2]), width, form)
+        clip = maps.select(lambda maps: match_frames(maps, latent[2]))._in_form(form)
         return clip.movedim(0, 1).unsqueeze(0).expand(latent[0], -1, -1, -1, -1)
 
-    def _in_form(self, maps: Tensor, width: int, form: ShiftForm) -> Tensor:
-        exact = self.geometry.disparity(maps, width)
+    def _in_form(self, form: ShiftForm) -> Tensor:
+        exact = self.disparity()
         if form is ShiftForm.SUB_COLUMN:
             return exact
-        whole = exact.round() if form is ShiftForm.ROUNDED else self.geometry.whole_disparity(maps, width)
+        grid = self.inverse_depth, self.width
+        truncated = form is ShiftForm.TRUNCATED
+        whole = self.geometry.whole_disparity(*grid, self.convergence) if truncated else exact.round()
         if exact.any() and not whole.any():
-            least = self.geometry.least_whole_percent(maps, width, truncated=form is ShiftForm.TRUNCATED)
+            least = self.geometry.least_whole_percent(*grid, truncated, self.convergence)
             more = f", or max_disparity to {least:.1f} or more" if least <= _MOST_PERCENT else ""
             raise ValueError(
                 f"max_disparity: {self.geometry.max_disparity:g} % moves nothing here, where a latent is shifted by "
@@ -104,7 +129,7 @@ class StereoDepth:
         # One latent row or column either way is the autoencoder's rounding; more is another shape.
         if abs(rows * width / columns - height) > 1 and abs(columns * height / rows - width) > 1:
             raise ValueError(
-                f"depth is {columns}x{rows}, of another shape than the latent's picture: {columns / rows:.2f} instead "
+                f"depth is {columns}x{rows}, of another shape than the picture: {columns / rows:.2f} instead "
                 f"of {width / height:.2f} times as wide as high. Make the depth map from the picture that was encoded."
             )
 

@@ -103,6 +103,26 @@ PUBLISHED_GEOMETRY = StereoGeometry(8.0, 0.0, 1.0)
 """What StereoDiffusion's published settings shift by: 8 percent of the width, all of it in front of the screen."""
 
 
+@dataclass(frozen=True, slots=True)
+class PictureOptions:
+    """How a pair of pictures is made.
+
+    Attributes:
+        shift: when and how one view becomes a pair.
+        geometry: how deep the stereo is, in place of what is asked for; ``None`` leaves it as it is.
+    """
+
+    shift: ShiftSettings = ShiftSettings()
+    geometry: StereoGeometry | None = None
+
+    @classmethod
+    def of(cls, preset: ShiftPreset, custom: ShiftSettings) -> PictureOptions:
+        """Return what a preset stands for, with its geometry, or ``custom`` for the preset of that name."""
+        if preset is ShiftPreset.CUSTOM:
+            return cls(custom)
+        return cls(PUBLISHED[preset], PUBLISHED_GEOMETRY)
+
+
 class PairPlan(NamedTuple):
     """What happens in one run of ``sample_pair``, by its own steps.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +78,15 @@ def couples_views(model_options: dict[str, Any], sigmas: Tensor, step: int) -> b
         step: 0 to N - 1.
     """
     wrappers = get_wrappers_with_key(WrappersMP.APPLY_MODEL, _KEY, model_options, is_model_options=True)
+    return _active(wrappers, sigmas, step)
+
+
+def is_coupled(model: ModelPatcher, sigmas: Tensor, step: int) -> bool:
+    """Tell the same of a model before its run, whose options hold no wrappers yet."""
+    return _active(model.get_wrappers(WrappersMP.APPLY_MODEL, _KEY), sigmas, step)
+
+
+def _active(wrappers: Iterable[Callable[..., Tensor]], sigmas: Tensor, step: int) -> bool:
     ends = [{"sigmas": sigma[None], "sample_sigmas": sigmas} for sigma in sigmas[step : step + 2]]
     return any(wrapper.__self__.active(end) for wrapper in wrappers for end in ends)
 

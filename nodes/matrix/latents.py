@@ -51,10 +51,11 @@ def read_matrix_size(matrix: dict[str, Any], views: int) -> MatrixSize:
     return size
 
 
-def expect_decodable(vae: Any, matrix: Tensor, count: int, width: int = 0) -> None:
+def expect_decodable(node: str, vae: Any, matrix: Tensor, count: int, width: int = 0) -> None:
     """Raise before anything is decoded unless it can be, and unless the pictures fit into memory.
 
     Args:
+        node: display name of the node, for the message.
         vae: the VAE.
         matrix: (V, F, C, h, w).
         count: how many pictures are shown.
@@ -74,4 +75,4 @@ def expect_decodable(vae: Any, matrix: Tensor, count: int, width: int = 0) -> No
     height = max(1, width * rows // columns)
     # decoded, put in order, and joined
     needed = 3 * count * 3 * height * width * torch.float32.itemsize
-    expect_memory("Image Matrix View", f"{count} pictures of {width}x{height}", needed, fewer="pictures")
+    expect_memory(node, f"{count} pictures of {width}x{height}", needed, fewer="pictures")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -16,7 +15,7 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_shift import ShiftForm
-from ..attention.model_patch import couple_views
+from ..attention.model_patch import couple_views, is_coupled
 from ..attention.windows import expect_whole_batch
 from ..host import noise_form
 from .caches import tell_caches
@@ -83,7 +82,6 @@ class ClipPair:
     Attributes:
         model, plain, depth, attention, trajectory: as for ``sample_picture_pair``.
         settings: what is done to the right view.
-        temporal: couple attention over time as well.
         second: takes over from ``model``; ``None`` for one model throughout.
         vae: of the models, to shift in the picture; ``None`` shifts the latent itself.
     """
@@ -94,7 +92,6 @@ class ClipPair:
     settings: CrafterSettings
     attention: AttentionMode | None
     trajectory: Trajectory | None = None
-    temporal: bool = False
     second: Expert | None = None
     vae: Any = None
 
@@ -118,11 +115,11 @@ class ClipPair:
             if self.settings.restart is not None:
                 self.settings.restart.end(self._levels(), 0, self.second.switch)
         self.plain.disparity(self.model, self.depth, self.settings.shift)  # raises where the depth does not fit
-        paired = self.attention is not None
-        if paired:
+        by_pair = [self.attention is not None or self._coupled(step) for step in range(steps)]
+        if any(by_pair):
             for model in self._models():
                 expect_whole_batch(model.model_options)
-        return plan_crafter(self.settings, self._levels(), 0, [paired] * steps)
+        return plan_crafter(self.settings, self._levels(), 0, by_pair)
 
     def describe(self) -> str:
         """Say in lines for people what will be done, and what it costs."""
@@ -140,8 +137,7 @@ class ClipPair:
             ValueError: what cannot work, before anything is sampled.
         """
         plan, steps = self.plan(), len(self.plain.sigmas) - 1
-        couple = partial(couple_views, mode=self.attention, temporal=self.temporal)
-        coupled = [couple(model) for model in self._models()]
+        coupled = [couple_views(model, self.attention) for model in self._models()]
         done, planned = 0, steps + plan.again + (steps if self.trajectory is None else 0)
         trajectory = self.trajectory
         if trajectory is None:
@@ -168,6 +164,10 @@ class ClipPair:
 
     def _models(self) -> list[ModelPatcher]:
         return [self.model, *([] if self.second is None else [self.second.model])]
+
+    def _coupled(self, step: int) -> bool:
+        """Whether the models that are given couple the views already."""
+        return any(is_coupled(model, self.plain.sigmas, step) for model in self._models())
 
     def _parts(self) -> list[slice]:
         """Which steps each model takes."""

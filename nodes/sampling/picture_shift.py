@@ -12,7 +12,7 @@ from comfy.latent_formats import LatentFormat
 from torch import Tensor
 
 from ...stereo_core.checks import describe_latent
-from ...stereo_core.frame_matching import match_frames, resize_nearest
+from ...stereo_core.frame_matching import match_frames
 from ...stereo_core.rendering import Quality, render_view
 from ...stereo_core.stereo_depth import StereoDepth, one_for_each
 from ...stereo_core.view_shift import ShiftForm, ViewShift
@@ -83,13 +83,11 @@ class PictureShift:
             ValueError: the VAE is not the model's, or the depth is of another number of pictures or frames.
         """
         latent = self._latent_format.process_out(denoised)
-        maps = self._depth.inverse_depth
         # The VAE of a model that keeps frames in the batch sees them together; that of a clip takes one at a time.
         if latent.ndim == 5:
-            each = one_for_each(maps, len(latent)).split(1) if latent.shape[2] == 1 else [maps] * len(latent)
-            views = [self._shifted(*part) for part in zip(latent.split(1), each, strict=True)]
+            views = [self._shifted(part, self._of_entry(entry, latent)) for entry, part in enumerate(latent.split(1))]
         else:
-            views = [self._shifted(latent, maps)]
+            views = [self._shifted(latent, self._depth)]
         self._afterwards()
         moved = torch.cat(views).to(denoised.device)
         if moved.shape != denoised.shape:
@@ -99,16 +97,22 @@ class PictureShift:
             )
         return self._latent_format.process_in(moved).to(denoised)
 
-    def _shifted(self, latent: Tensor, maps: Tensor) -> Tensor:
+    def _of_entry(self, entry: int, latent: Tensor) -> StereoDepth:
+        """The maps of an entry (B, C, T, H, W): its own one where entries are pictures, all where they are clips."""
+        if latent.shape[2] > 1:
+            return self._depth
+        return self._depth.select(lambda maps: one_for_each(maps, len(latent))[entry : entry + 1])
+
+    def _shifted(self, latent: Tensor, depth: StereoDepth) -> Tensor:
         comfy.model_management.throw_exception_if_processing_interrupted()
         pixels = self._vae.decode(latent)
         frames = pixels.reshape(-1, *pixels.shape[-3:])[..., :3].movedim(-1, 1)  # (T, 3, h, w)
-        if latent.ndim == 5:
-            maps = match_frames(maps, len(frames)) if len(maps) >= len(frames) else _spread(maps, len(frames))
+        count = len(frames)
+        if latent.ndim == 4:
+            depth = depth.select(lambda maps: one_for_each(maps, count))
         else:
-            maps = one_for_each(maps, len(frames))
-        maps = resize_nearest(maps, tuple(frames.shape[-2:]))
-        disparity = self._depth.geometry.disparity(maps, frames.shape[-1]).to(frames.device)
+            depth = depth.select(lambda maps: match_frames(maps, count) if len(maps) >= count else _spread(maps, count))
+        disparity = depth.resized((frames.shape[-2], frames.shape[-1])).disparity().to(frames.device)
         right = torch.cat([render_view(*one, Quality.BEST).image for one in _pairs(frames, disparity)])
         return self._vae.encode(right.movedim(1, -1))
 

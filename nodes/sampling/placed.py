@@ -88,8 +88,7 @@ class Placed:
         columns = self._pairing.disparity
         if columns.ndim == 5:
             columns = rearrange(columns, "b c t h w -> (b t) c h w")
-        maps, entries = self._depth.inverse_depth, self.shape[0]
-        if self._pairing.form is ShiftForm.SUB_COLUMN and len(columns) == entries and len(maps) in (1, entries):
-            finer = resize_nearest(one_for_each(maps, entries), (height, width))
-            return self._depth.geometry.disparity(finer, width)
+        maps, entries = len(self._depth.inverse_depth), self.shape[0]
+        if self._pairing.form is ShiftForm.SUB_COLUMN and len(columns) == entries and maps in (1, entries):
+            return self._depth.select(lambda maps: one_for_each(maps, entries)).resized((height, width)).disparity()
         return resize_nearest(columns, (height, width)) * (width / columns.shape[-1])

@@ -44,7 +44,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         depth: StereoDepth,
         trajectory: Trajectory | None,
         settings: CrafterSettings,
-        tell: Callable[[Tensor, int, str], None] | None = None,
+        tell: Callable[[Tensor, str], None] | None = None,
         vae: Any = None,
     ) -> None:
         """Take what the nodes have.
@@ -55,8 +55,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
             depth: of the left view.
             trajectory: x of the left view at all noise levels; ``None``, from an unconnected socket, is refused.
             settings: what is done to the right view.
-            tell: called with the latent's disparity, the width of the depth maps, and what is planned in words, once
-                they are known.
+            tell: called with the latent's disparity, and what is planned in words, once they are known.
             vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
 
         Raises:
@@ -118,7 +117,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
             expect_whole_batch(options)
         if self.tell is not None:
             lines = [plan.describe(self._estimates(plan, given.right is None)), tell_caches(options)]
-            self.tell(disparity, self.depth.width, "\n".join(filter(None, lines)))
+            self.tell(disparity, "\n".join(filter(None, lines)))
         run = StepwiseRun(
             self.inner,
             model_wrap,

@@ -36,7 +36,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         depth: StereoDepth,
         settings: ShiftSettings,
         trajectory: Trajectory | None = None,
-        tell: Callable[[Tensor, int, str], None] | None = None,
+        tell: Callable[[Tensor, str], None] | None = None,
         vae: Any = None,
     ) -> None:
         """Take what the nodes have.
@@ -46,8 +46,8 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             depth: of the left view.
             settings: when and how one view becomes two.
             trajectory: x of the left view at all noise levels, which that view then follows exactly.
-            tell: called with the latent's disparity, the width of the depth maps, and a line on what is left out, if
-                anything is, once they are known.
+            tell: called with the latent's disparity, and a line on what is left out, if anything is, once they are
+                known.
             vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
 
         Raises:
@@ -134,7 +134,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         latent_format = guider.inner_model.latent_format
         disparity = latent_disparity(self.depth, like.shape, latent_format, self.settings.shift).to(like.device)
         if self.tell is not None:
-            self.tell(disparity, self.depth.width, more)
+            self.tell(disparity, more)
         if self.settings.shift_both:
             return BothShifted(disparity)
         return RightShifted(make_shift(disparity, self.settings.shift, self.vae, self.depth, guider))

@@ -1,4 +1,4 @@
-"""The inputs that set how deep the stereo is, the same on every node that shifts something, and what they show."""
+"""The input that says where everything lies, the same on every node that shifts something, and what such nodes show."""
 
 from __future__ import annotations
 
@@ -6,104 +6,114 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ...stereo_core.convergence import find_convergence
+from ...stereo_core.depth_doubts import Doubt, doubt_depth
 from ...stereo_core.disparity_preview import disparity_preview
 from ...stereo_core.geometry import StereoGeometry, describe
 from ...stereo_core.stereo_depth import StereoDepth
-from ..host import core_to_image, depth_to_core, show_text
-
-_DEFAULTS = StereoGeometry()
+from ..host import core_to_image, depth_to_core, image_to_core, show_text
+from .sockets import STEREO_DEPTH
 
 # So few levels of disparity are told as layers; a photograph's depth has hundreds.
 _FEW_LAYERS = 16
 
-
-def geometry_inputs() -> list[io.Input]:
-    """``max_disparity``, ``convergence`` and ``exponent``, in this order."""
-    return [
-        io.Float.Input(
-            "max_disparity",
-            default=_DEFAULTS.max_disparity,
-            min=0.0,
-            max=30.0,
-            step=0.1,
-            tooltip="How far the nearest point moves relative to the farthest, in percent of the width.\n"
-            "1 to 3 is comfortable on most screens; the node shows it in per mille and pixels.",
-        ),
-        io.Float.Input(
-            "convergence",
-            default=_DEFAULTS.convergence,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="The depth value that lies on the screen, 0 (far) to 1 (near).\n"
-            "Nearer objects are in front of the screen, farther ones behind it. 0 puts everything in front.",
-        ),
-        io.Float.Input(
-            "exponent",
-            default=_DEFAULTS.exponent,
-            min=0.1,
-            max=5.0,
-            step=0.05,
-            advanced=True,
-            tooltip="Depth is raised to this power first, 0.1 to 5.\n"
-            "Above 1 flattens the background and brings out the foreground, below 1 the reverse. 1 is linear.",
-        ),
-    ]
+_DOUBTS = {
+    Doubt.COLOURED: "depth is coloured: is it a map in false colours? Use its grey original.",
+    Doubt.FLAT: "depth has no range, so nothing will be deep.",
+    Doubt.MASK: "depth has two levels only: is it a mask? Everything will lie on two planes.",
+    Doubt.PICTURE: "depth is the picture itself, no depth map. Make one with Depth Estimate.",
+}
 
 
-def read_geometry(depth: Tensor, max_disparity: float, convergence: float, exponent: float) -> StereoDepth:
-    """Return the depth and geometry of these inputs, for everything that is shifted by them.
+def depth_input(what: str, number: str) -> io.MultiType.Input:
+    """``depth``.
+
+    Args:
+        what: whose depth it is, "left clip" for example.
+        number: how many maps there may be, one or more sentences.
+    """
+    return io.MultiType.Input(
+        "depth",
+        types=[STEREO_DEPTH, io.Image],
+        tooltip=f"Depth of the {what}: Stereo Strength, which says how deep the stereo is, or a plain depth map, white "
+        f"is near, for its defaults.\n{number}",
+    )
+
+
+def read_depth(depth: StereoDepth | Tensor, picture: Tensor | None = None) -> StereoDepth:
+    """Return what ``depth_input`` was given, a plain depth IMAGE (N, H, W, C) with the default geometry.
+
+    Args:
+        depth: what was given.
+        picture: IMAGE (B, H', W', C), what it is the depth of, where that is known.
+
+    Raises:
+        ValueError: a map that is not finite or not in [0, 1].
+    """
+    return depth if isinstance(depth, StereoDepth) else make_depth(depth, StereoGeometry(), picture=picture)
+
+
+def make_depth(
+    depth: Tensor, geometry: StereoGeometry, invert: bool = False, picture: Tensor | None = None
+) -> StereoDepth:
+    """Read a depth IMAGE once, for everything that is shifted by ``geometry``.
 
     Args:
         depth: IMAGE (N, H, W, C) in [0, 1], white is near.
-        max_disparity: percent of the width, 0 to 30.
-        convergence: the depth on the screen, 0 (far) to 1 (near).
-        exponent: of the depth, 0.1 to 5.
+        geometry: how deep the stereo is.
+        invert: white is far instead.
+        picture: IMAGE (B, H', W', C), what it is the depth of, where that is known.
 
     Raises:
-        ValueError: depth that is not finite or not in [0, 1], or a value out of its range.
+        ValueError: a map that is not finite or not in [0, 1].
     """
-    return read_depth(depth, StereoGeometry(max_disparity, convergence, exponent))
+    maps = depth_to_core(depth)
+    shown = None if picture is None else image_to_core(picture, "image")
+    doubts = doubt_depth(image_to_core(depth, "depth"), shown)
+    maps = 1 - maps if invert else maps
+    return StereoDepth(maps, geometry, find_convergence(maps, geometry, shown), doubts)
 
 
-def read_depth(depth: Tensor, geometry: StereoGeometry) -> StereoDepth:
-    """Read a depth IMAGE (N, H, W, C) once, for everything that is shifted by ``geometry``."""
-    return StereoDepth(depth_to_core(depth), geometry)
-
-
-def show_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0, more: str = "") -> ui.PreviewImage:
+def show_disparity(
+    node: type[io.ComfyNode], depth: StereoDepth, disparity: Tensor | None = None, more: str = "", pixels: int = 0
+) -> ui.PreviewImage:
     """Write the range of the shift on the node, and draw it.
 
     Args:
         node: with ``io.Hidden.unique_id`` in its schema.
-        disparity: (B, 1, H, W) or (B, 1, T, H, W) in columns of its grid.
-        pixels: of the picture's width, where the grid is a latent's.
+        depth: what is shifted by.
+        disparity: (B, 1, H, W) or (B, 1, T, H, W) in columns, of a latent or picture; ``None`` for the maps' own.
         more: lines to write below.
+        pixels: of the picture's width, where that is not the maps'.
 
     Returns:
         The first map in colours, for the node's ``ui``.
     """
-    tell_disparity(node, disparity, pixels, more)
+    disparity = depth.disparity() if disparity is None else disparity
+    tell_disparity(node, depth, disparity, more, pixels)
     first = disparity[:1] if disparity.ndim == 4 else disparity[:1, :, 0]
     return ui.PreviewImage(core_to_image(disparity_preview(first)), cls=node)
 
 
-def tell_disparity(node: type[io.ComfyNode], disparity: Tensor, pixels: int = 0, more: str = "") -> None:
-    """Write the range of the shift on the node: per mille of the width, pixels, and columns of a latent.
+def tell_disparity(
+    node: type[io.ComfyNode], depth: StereoDepth, disparity: Tensor, more: str = "", pixels: int = 0
+) -> None:
+    """Write on the node what the maps make doubtful, and the range of the shift: per mille of the width, and pixels.
 
     Args:
-        node, disparity, pixels, more: as ``show_disparity`` has them.
+        node, depth, disparity, more, pixels: as ``show_disparity`` has them.
     """
-    width = disparity.shape[-1]
+    width, pixels = disparity.shape[-1], pixels or depth.width
     span = describe(disparity, width)
-    if not pixels:
-        lines = [_line("nearest", span.nearest, width), _line("farthest", span.farthest, width)]
-    else:
-        scale = pixels / width
-        lines = [
-            f"{_line('nearest', span.nearest * scale, pixels)}: {span.nearest:+.2f} columns of the latent's {width}",
-            f"{_line('farthest', span.farthest * scale, pixels)}: {span.farthest:+.2f} columns",
-        ]
+    scale = pixels / width
+    lines = [
+        *(_DOUBTS[doubt] for doubt in depth.doubts),
+        _line("nearest", span.nearest * scale, pixels),
+        _line("farthest", span.farthest * scale, pixels),
+    ]
+    if width != pixels:
+        lines[-2] += f": {span.nearest:+.2f} columns of the latent's {width}"
+        lines[-1] += f": {span.farthest:+.2f} columns"
         levels = disparity.unique()
         if len(levels) <= _FEW_LAYERS:
             layers = f"{len(levels)} layers" if len(levels) > 1 else "one layer: no depth"

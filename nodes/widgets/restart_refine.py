@@ -1,15 +1,17 @@
-"""The inputs of StereoCrafter-Zero, the same on every node that samples a clip."""
+"""The inputs of StereoCrafter-Zero: those of its options, and those of every node that samples a clip by them."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...stereo_core.iterative_refinement import RefineForm, RefineSettings
-from ...stereo_core.noisy_restart import RestartForm, RestartSettings
+from ...stereo_core.iterative_refinement import RefineSettings
+from ...stereo_core.noisy_restart import RestartSettings
+from ...stereo_core.stereo_crafter_zero import CrafterForm
 from ...stereo_core.video_presets import VideoPreset
 from ...stereo_core.view_shift import HoleFill
+from .geometry import depth_input
 from .shift import fill_input, shift_form_input
-from .sockets import TRAJECTORY
+from .sockets import TRAJECTORY, VIDEO_OPTIONS
 
 _RESTART, _REFINE = RestartSettings(), RefineSettings()
 
@@ -17,10 +19,9 @@ _RESTART, _REFINE = RestartSettings(), RefineSettings()
 def left_view_inputs() -> list[io.Input]:
     """``depth`` and ``trajectory``."""
     return [
-        io.Image.Input(
-            "depth",
-            tooltip="Depth maps of the left clip, white is near, any size of the same shape.\n"
-            "One for each frame of the video or of its latent, or one for all.",
+        depth_input(
+            "left clip",
+            "Any size of the same shape; one map for each frame of the video or of its latent, or one for all.",
         ),
         TRAJECTORY.Input(
             "trajectory",
@@ -30,7 +31,17 @@ def left_view_inputs() -> list[io.Input]:
     ]
 
 
-def restart_inputs(advanced: bool) -> list[io.Input]:
+def options_input() -> io.Input:
+    """``options``."""
+    return VIDEO_OPTIONS.Input(
+        "options",
+        optional=True,
+        tooltip="From Stereo Video Options or Stereo Refine Options. Without them: StereoCrafter-Zero's settings for "
+        "576x1024, placed by the noise.",
+    )
+
+
+def restart_inputs() -> list[io.Input]:
     """``iterations`` and ``restart_until``."""
     return [
         io.Int.Input(
@@ -38,26 +49,19 @@ def restart_inputs(advanced: bool) -> list[io.Input]:
             default=_RESTART.iterations,
             min=1,
             max=50,
-            advanced=advanced,
             tooltip="How often the first steps are taken, 1 to 50; StereoCrafter-Zero takes 7 times.\n"
             "More: stronger stereo, more time. A preset counts in 50 steps, and takes fewer steps less often.",
         ),
-        restart_until_input(advanced, "Fraction of the whole schedule that is restarted"),
+        io.Float.Input(
+            "restart_until",
+            default=_RESTART.until,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Fraction of the whole schedule that is restarted, above 0 to 1, for preset custom; at least one "
+            "step.\nStereoCrafter-Zero takes 0.1, 5 of 50 steps. 0: none, with every preset.",
+        ),
     ]
-
-
-def restart_until_input(advanced: bool, what: str) -> io.Input:
-    """``restart_until``; ``what`` begins its tooltip."""
-    return io.Float.Input(
-        "restart_until",
-        default=_RESTART.until,
-        min=0.0,
-        max=1.0,
-        step=0.01,
-        advanced=advanced,
-        tooltip=f"{what}, above 0 to 1, for preset custom; at least one step.\n"
-        "StereoCrafter-Zero takes 0.1, 5 of 50 steps. 0: none, with every preset.",
-    )
 
 
 def preset_input() -> io.Input:
@@ -71,7 +75,7 @@ def preset_input() -> io.Input:
     )
 
 
-def refine_inputs(advanced: bool) -> list[io.Input]:
+def refine_inputs() -> list[io.Input]:
     """``warp_every``, ``last_warp``, ``most_repeats`` and ``fewest_repeats``."""
     return [
         io.Float.Input(
@@ -80,7 +84,6 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             min=0.01,
             max=1.0,
             step=0.01,
-            advanced=advanced,
             tooltip="Fraction of the whole schedule between two warps of the left view into the right one; "
             "StereoCrafter-Zero takes 0.1, 5 of 50 steps.\nMore often: the views agree better, at more cost.",
         ),
@@ -90,7 +93,6 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             min=0.0,
             max=1.0,
             step=0.01,
-            advanced=advanced,
             tooltip="Fraction of the whole schedule at which the last warp comes; for preset custom.\n"
             "Later: the views agree better, edges may break. StereoCrafter-Zero takes 0.68, after 34 of 50 steps.",
         ),
@@ -99,7 +101,6 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             default=_REFINE.most_repeats,
             min=1,
             max=50,
-            advanced=advanced,
             tooltip="How often the step after the first warp is taken, 1 to 50; StereoCrafter-Zero takes 8.\n"
             "From there the count falls evenly to fewest_repeats. A preset counts in 50 steps, and repeats fewer steps "
             "less often.",
@@ -109,7 +110,6 @@ def refine_inputs(advanced: bool) -> list[io.Input]:
             default=_REFINE.fewest_repeats,
             min=1,
             max=50,
-            advanced=advanced,
             tooltip="How often the step after the last warp is taken, 1 to 50; StereoCrafter-Zero takes 3.",
         ),
     ]
@@ -119,26 +119,17 @@ def form_input() -> io.Input:
     """``form``."""
     return io.Combo.Input(
         "form",
-        options=RestartForm,
-        default=RestartForm.PAPER.value,
-        advanced=True,
-        tooltip="Follow StereoCrafter-Zero's equations, or its published code where the two differ.",
+        options=CrafterForm,
+        default=CrafterForm.UNREPEATED.value,
+        tooltip="unrepeated: StereoCrafter-Zero's equations, but no column of the left view comes to stand beside "
+        "itself, on which video models break.\npaper: its equations as printed. code: those of its published code.",
     )
 
 
 def hole_inputs() -> list[io.Input]:
-    """``fill``, ``shift`` and ``mirror``."""
-    return [
-        fill_input([HoleFill.LEFT, HoleFill.NOISE, HoleFill.BACKGROUND]),
-        shift_form_input(),
-        io.Boolean.Input(
-            "mirror",
-            default=True,
-            advanced=True,
-            tooltip="Where fill left would put a column beside itself, take the next one: video models break on "
-            "repeated columns.\nOff: as StereoCrafter-Zero's equations have it.",
-        ),
-    ]
+    """``fill`` and ``shift``."""
+    fills = [HoleFill.LEFT, HoleFill.NOISE, HoleFill.BACKGROUND]
+    return [fill_input(fills), shift_form_input()]
 
 
 def sampler_input(more: str = "") -> io.Input:
@@ -150,26 +141,3 @@ def sampler_input(more: str = "") -> io.Input:
         "StereoCrafter-Zero.\nNot dpm_fast or dpm_adaptive, which choose their own steps."
         + (f"\n{more}" if more else ""),
     )
-
-
-def refine_settings(
-    preset: str,
-    restart_until: float,
-    warp_every: float,
-    last_warp: float,
-    most_repeats: int,
-    fewest_repeats: int,
-    form: str,
-    can_be_off: bool = False,
-) -> RefineSettings | None:
-    """Return the settings that these inputs mean.
-
-    Args:
-        preset, restart_until, warp_every, last_warp, most_repeats, fewest_repeats, form: as in ``RefineSettings``.
-        can_be_off: whether a custom ``last_warp`` of 0 means no refinement at all, ``None``.
-    """
-    chosen = VideoPreset(preset)
-    if can_be_off and chosen is VideoPreset.CUSTOM and last_warp == 0:
-        return None
-    repeats = warp_every, last_warp, most_repeats, fewest_repeats
-    return RefineSettings(*repeats, RefineForm(form), chosen, restart_until)

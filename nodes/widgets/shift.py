@@ -19,32 +19,30 @@ _FILLS = {
 }
 
 
-def fill_input(fills: Iterable[HoleFill] = HoleFill, advanced: bool = True) -> io.Combo.Input:
+def fill_input(fills: Iterable[HoleFill] = HoleFill) -> io.Combo.Input:
     """``fill``, with those of its values that a node takes."""
     lines = (f"{fill.value}: {_FILLS[fill]}." for fill in fills)
     return io.Combo.Input(
         "fill",
         options=[fill.value for fill in fills],
         default=_DEFAULTS.fill.value,
-        advanced=advanced,
         tooltip="\n".join(["What the holes of a new right view start from.", *lines]),
     )
 
 
-def shift_form_input(advanced: bool = True) -> io.Combo.Input:
+def shift_form_input() -> io.Combo.Input:
     """``shift``."""
     return io.Combo.Input(
         "shift",
         options=ShiftForm,
         default=_DEFAULTS.shift.value,
-        advanced=advanced,
         tooltip="How a latent, whose columns are 8 to 32 pixels wide, is shifted.\n"
         "sub_column: exactly, the picture in it apart from its noise.\nrounded: by the nearest whole columns.\n"
         "truncated: by whole columns cut off towards zero, as StereoDiffusion and StereoCrafter-Zero do.",
     )
 
 
-def shift_inputs(advanced: bool) -> list[io.Input]:
+def shift_inputs() -> list[io.Input]:
     """``shift_at``, ``fill``, ``mask_every``, ``shift_both`` and ``shift``, in this order."""
     return [
         io.Float.Input(
@@ -53,29 +51,26 @@ def shift_inputs(advanced: bool) -> list[io.Input]:
             min=0.0,
             max=1.0,
             step=0.01,
-            advanced=advanced,
             tooltip="Fraction of the steps after which the right view is made, 0 to 1; StereoDiffusion takes 0.2.\n"
             "Earlier: the views may differ in content. Later: cheaper and closer, but edges may break.",
         ),
-        fill_input(advanced=advanced),
+        fill_input(),
         io.Float.Input(
             "mask_every",
             default=_DEFAULTS.mask_every,
             min=0.0,
             max=1.0,
             step=0.01,
-            advanced=advanced,
             tooltip="Fraction of the steps between two renewals of what both views show, from the left view; 0 = never."
             "\nStereoDiffusion takes 0.2, 10 of 50 steps. More often: the views agree better, at no cost.",
         ),
         io.Boolean.Input(
             "shift_both",
             default=_DEFAULTS.shift_both,
-            advanced=advanced,
             tooltip="Shift each view by half, in opposite directions, instead of the right one alone; whole columns."
             "\nThe left view is then no longer the picture that the plain sampler would make.",
         ),
-        shift_form_input(advanced=advanced),
+        shift_form_input(),
     ]
 
 

@@ -10,6 +10,19 @@ from comfy_api.latest import io
 #                             -- a sampler's x at each level, in the model's latent scale (after process_latent_in)
 TRAJECTORY = io.Custom("STEREO_TRAJECTORY")
 
+# A stereo_core.stereo_depth.StereoDepth: the left view's depth maps, and how deep the stereo made from them is.
+STEREO_DEPTH = io.Custom("STEREO_DEPTH")
+
+# A stereo_core.stereo_diffusion.PictureOptions, and a stereo_core.stereo_crafter_zero.CrafterSettings.
+PICTURE_OPTIONS = io.Custom("STEREO_PICTURE_OPTIONS")
+VIDEO_OPTIONS = io.Custom("STEREO_VIDEO_OPTIONS")
+
+# A stereo_core.composition_weights.CompositionSettings.
+COMPOSITION_OPTIONS = io.Custom("STEREO_COMPOSITION_OPTIONS")
+
+# A nodes.sampling.ksampler_pair.Expert: a model that takes over within the schedule.
+SECOND_MODEL = io.Custom("STEREO_SECOND_MODEL")
+
 # A nodes.depth.networks.DepthModel: the network, which the host moves between devices, and its preprocessing.
 DEPTH_MODEL = io.Custom("STEREO_DEPTH_MODEL")
 

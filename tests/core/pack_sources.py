@@ -13,7 +13,11 @@ NODES = sorted((ROOT / "nodes").rglob("*.py"))
 PACK = [ROOT / "__init__.py", *NODES, *CORE]
 EVERYTHING = [*PACK, *sorted((ROOT / "tools").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
 
-NODE_FILES = [path for path in NODES if path.parent == ROOT / "nodes" and path.stem not in {"__init__", "host"}]
+NODE_FILES = [
+    path
+    for path in NODES
+    if path.parent in {ROOT / "nodes", ROOT / "nodes" / "options"} and path.stem not in {"__init__", "host"}
+]
 
 
 def name(path: Path) -> str:

@@ -102,3 +102,27 @@ def test_pictures_with_a_time_axis_of_one_frame_have_a_map_each():
     assert torch.equal(depth.for_latent((3, 16, 1, 8, 16), time_ratio=4), pictures.unsqueeze(2))
     with pytest.raises(ValueError, match="3 maps for 2 pictures"):
         depth.for_latent((2, 16, 1, 8, 16), time_ratio=4)
+
+
+def test_a_convergence_of_each_map_goes_with_it_to_every_grid():
+    depth = StereoDepth(ramp(3), StereoGeometry(10, 0.9), torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1))
+    for disparity in (depth.disparity(), depth.for_pictures(3), depth.for_latent((3, 4, 4, 8))):
+        width = disparity.shape[-1]
+        middle = disparity.mean((1, 2, 3)) / width
+        torch.testing.assert_close(middle, torch.tensor([0.05, 0.0, -0.05]), rtol=0, atol=1e-3)
+    last = depth.select(lambda maps: maps[2:])
+    torch.testing.assert_close(last.disparity(), depth.disparity()[2:])
+    whole = depth.for_latent((3, 4, 16, 32), form=ShiftForm.TRUNCATED)
+    assert torch.equal(whole[0] - whole[2], torch.full_like(whole[0], 3))  # 3.2 columns
+
+
+def test_a_smaller_map_becomes_the_pictures_with_sharp_edges_and_smooth_surfaces():
+    small = torch.linspace(0, 0.1, 16).expand(1, 1, 8, 16).clone()
+    small[..., 8:] += 0.8
+    disparity = StereoDepth(small, StereoGeometry(100, 0.0)).for_pictures(1, (32, 64)) / 64
+    assert disparity.shape == (1, 1, 32, 64)
+    steps = disparity[0, 0, 16].diff()
+    assert steps[31] > 0.79 and steps[31].item() == steps.max().item(), "the edge is one step, in the middle"
+    assert steps[:24].max() < 0.5 * 0.1 / 15 and steps[:24].min() >= 0, "surfaces rise evenly"
+    with pytest.raises(ValueError, match="depth is 16x8, of another shape than the picture"):
+        StereoDepth(small, StereoGeometry()).for_pictures(1, (32, 48))

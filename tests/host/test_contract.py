@@ -80,15 +80,13 @@ def test_every_node_explains_itself(ours: dict[str, Any]):
             assert options.get("tooltip"), f"{id}.{name} has no tooltip"
 
 
-def test_every_node_has_a_help_page_that_names_every_input_and_output(ours: dict[str, Any], server: Server):
-    for id, info in ours.items():
+def test_every_node_has_a_help_page(ours: dict[str, Any], server: Server):
+    for id in ours:
         page = (HELP / f"{id}.md").read_text(encoding="utf-8")
         status, served = server.request(f"/extensions/latent-stereo/docs/{id}.md")
         assert status == 200 and served.decode() == page.replace("\r\n", "\n"), (
             f"{id}: the host does not serve its page"
         )
-        for name in [name for _, name, _, _ in inputs(info)] + info["output_name"]:
-            assert f"`{name}`" in page, f"{id}: the help page does not mention {name}"
     assert {page.stem for page in HELP.glob("*.md")} == ours.keys()
 
 

@@ -33,7 +33,6 @@ WIDGETS = {
     "repeat_until": 0.0,
     "repeat_noise": "paper",
     "video_alone_from": 1.0,
-    "chunk": 1,
 }
 # Levels, residual blocks and attention of SVD; and the least that the host takes for it.
 _FULL = {
@@ -65,7 +64,8 @@ def main() -> None:
     print(f"{count.columns} of the multi-view model ({VIEWS} + {FRAMES} a step, and as many for each of 5 repeats).\n")
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         own_work("cuda" if cuda else "cpu", matrix)
-        node = load_host(find_host(), Path(folder), cpu=not cuda)["Stereo_ScoreCompositionSampler"]
+        host = load_host(find_host(), Path(folder), cpu=not cuda)
+        node, options = (host[f"Stereo_ScoreComposition{part}"] for part in ("Sampler", "Options"))
         models = {"video": random_model(768, cuda), "multiview": random_model(1280, cuda)}
         given = conditioning(views, frames, size)
         sigmas = schedule(steps)
@@ -75,7 +75,8 @@ def main() -> None:
 
         def run(**widgets: Any) -> Tensor:
             arguments = (models["video"], models["multiview"], given, sigmas, 0)
-            return node.execute(*arguments, **{**WIDGETS, **widgets}).args[0]["samples"]
+            chosen = options.execute(**{**WIDGETS, **widgets}).args[0]
+            return node.execute(*arguments, chunk=1, keep_video=False, options=chosen).args[0]["samples"]
 
         run()  # brings the weights where they are used
         watches = [Stopwatch(model.model.diffusion_model) for model in models.values()]

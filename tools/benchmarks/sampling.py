@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tools.host.in_process import load_host
+from tools.host.node_inputs import gather
 from tools.host.server import find_host
 
 from .table import machine, print_table
@@ -95,7 +96,7 @@ def sampling_runs(host: dict[str, Any], model: Any, steps: int) -> dict[str, Cal
     words = [[torch.randn(1, 77, 768, generator=generator), {}]]
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps)
     euler = comfy.samplers.sampler_object("euler")
-    pair = host["Stereo_StereoShiftSampler"].execute(depth, **WIDGETS).args[0]
+    pair = host["Stereo_StereoShiftSampler"].execute(**gather("Stereo_StereoShiftSampler", depth, WIDGETS)).args[0]
 
     def coupled(mode: str) -> Any:
         return host["Stereo_CrossViewAttentionPatch"].execute(model, mode, 0.0, 1.0, "", False).args[0]

@@ -14,6 +14,7 @@ from torch import Tensor
 from stereo_core.metrics import consistency, psnr, ssim
 from stereo_core.warping import forward_warp
 from tools.host.in_process import load_host
+from tools.host.node_inputs import gather
 from tools.host.server import find_host
 from tools.toy import weights
 from tools.toy.scenes import Pair, render_scenes
@@ -68,11 +69,11 @@ class Bench:
         image = _image(pair.left)
         depth, share = _depth(pair)
         geometry = {"max_disparity": share, "convergence": 0.0, "exponent": 1.0}
-        shift = (
-            self.host["Stereo_ImageStereoShift"]
-            .execute(image, depth, **geometry, balance=0.0, quality="best", edge_growth=0)
-            .args
+        strength = self.host["Stereo_StereoStrength"].execute(
+            depth, share, "value", convergence=0.0, exponent=1.0, invert=False
         )
+        stereo_depth = strength.args[0]
+        shift = self.host["Stereo_ImageStereoShift"].execute(image, stereo_depth, 0.0, "best", 0).args
         made["Image Stereo Shift"] = _core(shift[1])
         latent = self.host["VAEEncode"]().encode(self.toy.vae, image)[0]
         kinds = self._words(pair.label)
@@ -88,7 +89,7 @@ class Bench:
         composite = self.host["Stereo_StereoComposite"].execute
         blend = {"feather": 2.0, "color_match": "local", "quality": "best"}
         made["everything, composited"] = _core(
-            composite(image, depth, _image(made["everything"]), **geometry, **blend).args[1]
+            composite(image, stereo_depth, _image(made["everything"]), **blend).args[1]
         )
         again = self.host["VAEEncode"]().encode(self.toy.vae, _image(pair.right))[0]
         made["the true view through the autoencoder"] = self._decoded(again)
@@ -110,7 +111,8 @@ class Bench:
         rest["trajectory"] = known
         node = self.host["Stereo_StereoKSampler"]
         none = self.toy.conditioning()
-        return node.execute(self.toy.model, kinds, none, latent, depth, **rest, **widgets).args[0]
+        inputs = gather("Stereo_StereoKSampler", depth, {**rest, **widgets})
+        return node.execute(self.toy.model, kinds, none, latent, **inputs).args[0]
 
     def _null_text(
         self, kinds: list[Any], noise: Any, known: Any, sigmas: Tensor, depth: Tensor, widgets: dict[str, Any]
@@ -127,7 +129,8 @@ class Bench:
         shift = {name: value for name, value in widgets.items() if name != "attention"}
         shift |= {"shift_at": 0.2, "shift_both": False, "shift": "sub_column", "trajectory": None}
         euler = comfy.samplers.sampler_object("euler")
-        sampler = self.host["Stereo_StereoShiftSampler"].execute(depth, **shift, sampler=euler).args[0]
+        inputs = gather("Stereo_StereoShiftSampler", depth, shift)
+        sampler = self.host["Stereo_StereoShiftSampler"].execute(**inputs, sampler=euler).args[0]
         patch = self.host["Stereo_CrossViewAttentionPatch"].execute
         model = patch(self.toy.model, widgets["attention"], 0.0, 1.0, "", False).args[0]
         return SamplerCustom.execute(model, False, 0, _GUIDANCE, kinds, negative, sampler, sigmas, noise).args[0]

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 from stereo_core.iterative_refinement import RefineSettings
 from stereo_core.noisy_restart import RestartSettings
 from tools.host.in_process import load_host
+from tools.host.node_inputs import gather
 from tools.host.server import find_host
 
 from .sampling import Peak, now
@@ -41,12 +42,9 @@ DEFAULTS = {
     "last_warp": 0.68,
     "most_repeats": 8,
     "fewest_repeats": 3,
-    "form": "paper",
+    "form": "unrepeated",
     "fill": "background",
     "shift": "sub_column",
-    "mirror": True,
-    "temporal": False,
-    "switch_at_step": 10,
 }
 """Stereo Video KSampler's, with the paper's fractions of the steps."""
 
@@ -300,8 +298,9 @@ class Clip:
     def stereo(self, **widgets: Any) -> Tensor:
         """Both views, the left one recorded first."""
         node = self._host["Stereo_StereoVideoKSampler"]
-        told, settings = self._told, {**DEFAULTS, "steps": self._steps, **widgets}
-        return node.execute(self._model, told, told, self._latent(), self._depth, **settings).args[0]["samples"]
+        settings = {**DEFAULTS, "steps": self._steps, **widgets}
+        inputs = gather("Stereo_StereoVideoKSampler", self._depth, settings)
+        return node.execute(self._model, self._told, self._told, self._latent(), **inputs).args[0]["samples"]
 
     def _plain(self, sigmas: Tensor) -> Tensor:
         from comfy_extras.nodes_custom_sampler import SamplerCustom

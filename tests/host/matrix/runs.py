@@ -17,8 +17,17 @@ WIDGETS = {
     "repeat_until": 0.0,
     "repeat_noise": "paper",
     "video_alone_from": 1.0,
-    "chunk": 1,
 }
+
+
+def sampler_inputs(**widgets: Any) -> dict[str, Any]:
+    """Score Composition Sampler's inputs by name, its options from a node of their own."""
+    import nodes
+
+    flat = {**WIDGETS, "chunk": 1, "keep_video": False, **widgets}
+    options = {name: flat.pop(name) for name in WIDGETS}
+    made = nodes.NODE_CLASS_MAPPINGS["Stereo_ScoreCompositionOptions"].execute(**options).args[0]
+    return {**flat, "options": made}
 
 
 def words(seed: int, size: tuple[int, int], **extra: Any) -> list[list[Any]]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stereo_core.seeds import Stream, make_generator
-from tests.host.matrix.runs import SEED, WIDGETS, alone, guided, schedule, words
+from tests.host.matrix.runs import SEED, alone, guided, sampler_inputs, schedule, words
 from tests.host.matrix.runs import noise as matrix_noise
 from tests.host.tiny.families import load
 from tools.host.in_process import pack_module
@@ -53,7 +53,7 @@ def run(host: dict[str, type], models: Any, given: Any = None, sigmas: Tensor | 
     """The node's matrix, (V, F, C, H, W)."""
     node = host["Stereo_ScoreCompositionSampler"]
     given = given or conditioning()
-    latent = node.execute(*models, given, schedule() if sigmas is None else sigmas, SEED, **{**WIDGETS, **widgets})
+    latent = node.execute(*models, given, schedule() if sigmas is None else sigmas, SEED, **sampler_inputs(**widgets))
     out = latent.args[0]
     assert out["stereo_matrix"] == (len(given.rows), len(given.rows[0].guidance))
     return out["samples"].unflatten(0, out["stereo_matrix"])

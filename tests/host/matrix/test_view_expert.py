@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.matrix.runs import SEED, WIDGETS, guided, noise, schedule, words
+from tests.host.matrix.runs import SEED, guided, noise, sampler_inputs, schedule, words
 from tests.host.matrix.runs import alone as host_alone
 from tests.host.tiny.families import load
 from tools.host.in_process import pack_module
+from tools.host.node_inputs import gather
 
 FRAMES, HEIGHT, WIDTH = 2, 4, 8
 SIZE = HEIGHT, WIDTH
@@ -48,15 +49,16 @@ def conditioning(host: dict[str, type], **change: Any) -> Any:
 
 
 def expert(host: dict[str, type], model: Any, attention: str = "left_kv", **change: Any) -> Any:
-    given = {"depth": depth(), **GEOMETRY, "attention": attention, **change}
-    return host["Stereo_ShiftCoupledViewExpert"].execute(model, **given).args[0]
+    flat = {**GEOMETRY, "attention": attention, **change}
+    inputs = gather("Stereo_ShiftCoupledViewExpert", flat.pop("depth", depth()), flat)
+    return host["Stereo_ShiftCoupledViewExpert"].execute(model, **inputs).args[0]
 
 
 def run(host: dict[str, type], video: Any, views: Any, **widgets: Any) -> Tensor:
     """(2, F, C, H, W)."""
     node = host["Stereo_ScoreCompositionSampler"]
     given = widgets.pop("given", None) or conditioning(host)
-    out = node.execute(video, views, given, schedule(), SEED, **{**WIDGETS, **widgets}).args[0]
+    out = node.execute(video, views, given, schedule(), SEED, **sampler_inputs(**widgets)).args[0]
     assert out["stereo_matrix"] == (2, FRAMES)
     return out["samples"].unflatten(0, (2, FRAMES))
 

@@ -14,15 +14,9 @@ from torch import Tensor
 from tests.host.tiny.inputs import CASES, given, kinds, node_of
 from tools.host.server import PromptError, Server
 
-SHIFT = {
-    "max_disparity": 3.0,
-    "convergence": 0.5,
-    "exponent": 1.0,
-    "balance": 0.0,
-    "quality": "fast",
-    "edge_growth": 0,
-}
-LATENT = {"max_disparity": 3.0, "convergence": 0.5, "exponent": 1.0, "fill": "left", "seed": 0, "shift": "sub_column"}
+STRENGTH = {"max_disparity": 3.0, "screen": "value", "convergence": 0.5, "exponent": 1.0, "invert": False}
+SHIFT = {"balance": 0.0, "quality": "fast", "edge_growth": 0}
+LATENT = {"fill": "left", "seed": 0, "shift": "sub_column"}
 
 
 def image(kind: str = "ramp", width: int = 32, height: int = 24, frames: int = 1, channels: int = 3) -> dict[str, Any]:
@@ -31,10 +25,12 @@ def image(kind: str = "ramp", width: int = 32, height: int = 24, frames: int = 1
 
 
 def shift(picture: dict[str, Any], depth: dict[str, Any], **widgets: Any) -> dict[str, Any]:
-    inputs = {"image": ["a", 0], "depth": ["b", 0], **SHIFT, **widgets}
+    strength = {name: widgets.pop(name, default) for name, default in STRENGTH.items()}
+    inputs = {"image": ["a", 0], "depth": ["strength", 0], **SHIFT, **widgets}
     return {
         "a": picture,
         "b": depth,
+        "strength": {"class_type": "Stereo_StereoStrength", "inputs": {"depth": ["b", 0], **strength}},
         "shift": {"class_type": "Stereo_ImageStereoShift", "inputs": inputs},
         "out": {"class_type": "PreviewImage", "inputs": {"images": ["shift", 1]}},
     }
@@ -69,7 +65,7 @@ def split(picture: dict[str, Any], form: str) -> dict[str, Any]:
 
 
 REFUSED = {
-    "depth of another size": (shift(image(), image(width=33)), "depth is 33x24 and image is 32x24"),
+    "depth of another shape": (shift(image(), image(width=40)), "depth is 40x24, of another shape than the picture"),
     "depth of another frame count": (shift(image(frames=3), image(frames=5)), "depth holds 5 maps for 3 pictures"),
     "empty image": (shift(image(frames=0), image()), "image: the batch is empty"),
     "empty depth": (shift(image(), image(frames=0)), "depth: the batch is empty"),
@@ -108,6 +104,7 @@ HANDLED = {
     "one pixel": shift(image(width=1, height=1), image(width=1, height=1)),
     "one column": shift(image(width=1, height=9), image(width=1, height=9), quality="best"),
     "one row": shift(image(width=9, height=1), image(width=9, height=1), quality="best", balance=0.5),
+    "depth of another size": shift(image(), image(width=64, height=48)),
     "one depth for a clip": shift(image(frames=3), image(frames=1)),
     "largest disparity": shift(image(), image(), max_disparity=30.0, quality="best", edge_growth=16),
     "video latent with its clip": latent_shift("1,4,3,8,8", image(width=64, height=64, frames=9)),
@@ -135,6 +132,11 @@ def test_handled(server: Server, case: str):
 # Those that hold no whole clip, or leave its size to the sampler that they are connected to.
 WITHOUT_CLIPS = (
     "DepthEstimate",
+    "StereoPictureOptions",
+    "StereoVideoOptions",
+    "StereoRefineOptions",
+    "SecondModel",
+    "ScoreCompositionOptions",
     "LatentStereoShift",
     "DepthConditioning",
     "NullTextOptimization",
@@ -244,6 +246,7 @@ NO_FAULT = {
     "DepthConditioning": ("another model's", "another family's", "a mask of NaN"),
     "StereoClipConditioning": ("another family's", "a mask of NaN"),
     "ImageMatrixView": ("a mask of NaN",),
+    "ImageMatrixSheet": ("a mask of NaN",),
     "ImageMatrixConditioning": ("another family's",),
 }
 

@@ -13,6 +13,7 @@ from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
 from tests.host.tiny.guides import load_qwen_control_net, make_control_net
 from tests.host.tiny.unets import NARROW
+from tools.host.node_inputs import gather
 
 GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
 WIDGETS = {**GEOMETRY, "right_depth": "warped", "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
@@ -49,11 +50,13 @@ def latent(batch: int = 1) -> dict[str, Tensor]:
 
 
 def prepare(host: dict[str, type], depth: Tensor, width: int, latent: dict[str, Any], **inputs: Any) -> Any:
-    return (
-        host["Stereo_DepthConditioning"]
-        .execute(prompt(1, width), prompt(2, width), depth, latent, **{**WIDGETS, **inputs})
-        .args
-    )
+    given = gather("Stereo_DepthConditioning", depth, {**WIDGETS, **inputs})
+    return host["Stereo_DepthConditioning"].execute(prompt(1, width), prompt(2, width), latent=latent, **given).args
+
+
+def shift_latent(host: dict[str, type], latent: dict[str, Any], depth: Tensor) -> Any:
+    node = "Stereo_LatentStereoShift"
+    return host[node].execute(latent, **gather(node, depth, HOLES)).args
 
 
 def concat(conditioning: list[Any]) -> Tensor:
@@ -66,7 +69,7 @@ def stereo(host: dict[str, type], model: Any, conditions: Any, batch: int = 1, c
     import comfy.samplers
     from comfy_extras.nodes_custom_sampler import SamplerCustom
 
-    sampler = host["Stereo_StereoShiftSampler"].execute(block(), **SHIFT).args[0]
+    sampler = host["Stereo_StereoShiftSampler"].execute(**gather("Stereo_StereoShiftSampler", block(), SHIFT)).args[0]
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 4)
     out = SamplerCustom.execute(model, True, 7, cfg, *conditions, sampler, sigmas, latent(batch))
     return out.args[0]["samples"]
@@ -99,7 +102,7 @@ def test_the_right_map_is_the_left_one_moved_as_the_latent_is(host: dict[str, ty
     depth = block()
     positive, _ = prepare(host, depth, 1024, latent(2))
     left, right = concat(positive).chunk(2)
-    shifted, _ = host["Stereo_LatentStereoShift"].execute({"samples": left[:1]}, depth, **HOLES).args
+    shifted, _ = shift_latent(host, {"samples": left[:1]}, depth)
     assert torch.equal(left[0], left[1]) and torch.equal(right[0], right[1])
     # The block of 4 latent columns at 5 to 8 moves by 3, a quarter of 12; it keeps its depth.
     near = right[0, 0, 3] > 0.8
@@ -116,7 +119,8 @@ def test_flat_depth_is_finite(host: dict[str, type]):
 
 def test_what_the_prompts_held_is_kept_and_they_are_not_changed(host: dict[str, type]):
     positive = [[torch.zeros(1, 77, 1024), {"pooled_output": None, "mask": "kept"}]]
-    out = host["Stereo_DepthConditioning"].execute(positive, prompt(2, 1024), block(), latent(), **WIDGETS).args
+    given = gather("Stereo_DepthConditioning", block(), WIDGETS)
+    out = host["Stereo_DepthConditioning"].execute(positive, prompt(2, 1024), latent=latent(), **given).args
     assert out[0][0][1]["mask"] == "kept" and out[0][0][0] is positive[0][0]
     assert positive[0][1].keys() == {"pooled_output", "mask"}
 
@@ -168,7 +172,7 @@ def test_left_gives_both_eyes_the_left_map(host: dict[str, type], models: dict[s
 
 
 def test_a_latent_that_holds_both_views_gets_a_map_for_each(host: dict[str, type], models: dict[str, Any]):
-    pair, _ = host["Stereo_LatentStereoShift"].execute(latent(2), block(), **HOLES).args
+    pair, _ = shift_latent(host, latent(2), block())
     conditions = prepare(host, block(), 1024, pair)
     left, right = concat(conditions[0]).chunk(2)
     assert len(left) == 2 and not torch.equal(left, right)
@@ -230,13 +234,9 @@ def test_a_control_net_acts_and_its_strength_counts(host: dict[str, type], model
 @pytest.mark.parametrize("right_depth", ["warped", "left"])
 def test_control_nets_chain_and_prompts_share_them(host: dict[str, type], models: dict[str, Any], right_depth: str):
     first = prepare(host, block(), 768, latent(), control_net=models["control"], right_depth=right_depth)
-    positive, negative = (
-        host["Stereo_DepthConditioning"]
-        .execute(
-            *first, block(left=8), latent(), **{**WIDGETS, "right_depth": right_depth}, control_net=models["control"]
-        )
-        .args
-    )
+    given = gather("Stereo_DepthConditioning", block(left=8), {**WIDGETS, "right_depth": right_depth})
+    node = host["Stereo_DepthConditioning"]
+    positive, negative = node.execute(*first, latent=latent(), **given, control_net=models["control"]).args
     control = positive[0][1]["control"]
     assert control is negative[0][1]["control"]
     assert len(control.get_models()) == 2 and models["control"].cond_hint_original is None
@@ -289,10 +289,10 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_with_one_clear_error(host: dict[str, type], case: str):
     changes, said = REFUSED[case]
+    flat = {"depth": block(), "latent": latent(2), **WIDGETS, **changes}
     with pytest.raises(ValueError, match=said):
-        host["Stereo_DepthConditioning"].execute(
-            prompt(1, 768), prompt(2, 768), **{"depth": block(), "latent": latent(2), **WIDGETS, **changes}
-        )
+        given = gather("Stereo_DepthConditioning", flat.pop("depth"), flat)
+        host["Stereo_DepthConditioning"].execute(prompt(1, 768), prompt(2, 768), **given)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -306,11 +306,12 @@ def test_qwen_sees_each_eyes_own_depth(host: dict[str, type], batch: int):
     empty = {"samples": torch.zeros(batch, 16, 1, HEIGHT // 8, WIDTH // 8)}
     prompts = (FAMILIES["qwen_image"].conditioning(seed) for seed in (1, 2))
     node = host["Stereo_DepthConditioning"]
-    conditions = node.execute(*prompts, depth, empty, **WIDGETS, control_net=control, vae=vae).args
+    given = gather("Stereo_DepthConditioning", depth, WIDGETS)
+    conditions = node.execute(*prompts, latent=empty, **given, control_net=control, vae=vae).args
     hint = conditions[0][0][1]["control"].hint
     scale = comfy.latent_formats.Wan21().process_in
     views = [torch.cat([scale(vae.encode(one[None].movedim(1, -1))) for one in view]) for view in hint.chunk(2)]
-    sampler = host["Stereo_StereoShiftSampler"].execute(depth, **SHIFT).args[0]
+    sampler = host["Stereo_StereoShiftSampler"].execute(**gather("Stereo_StereoShiftSampler", depth, SHIFT)).args[0]
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 4)
     with Hints(control) as hints:
         pair = SamplerCustom.execute(model, True, 7, 1.0, *conditions, sampler, sigmas, empty).args[0]["samples"]

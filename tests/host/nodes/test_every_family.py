@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
+from tools.host.node_inputs import gather
 
 PICTURES = (
     "sd3",
@@ -65,7 +66,7 @@ def sample(host: dict[str, type]) -> Sample:
         plain = host["KSampler"]().sample(load(name), *RUN, *prompts, latent, 1.0)[0]["samples"]
         settings = dict(zip(("seed", "steps", "cfg", "sampler_name", "scheduler"), RUN, strict=True))
         inputs = {value.id: value.default for value in host[node].define_schema().inputs if hasattr(value, "default")}
-        chosen = {**inputs, **settings, "max_disparity": 30.0, "depth": depth, **given}
+        chosen = gather(node, depth, {**inputs, **settings, "max_disparity": 30.0, **given})
         pair = host[node].execute(load(name), *prompts, latent, **chosen).args[0]["samples"]
         return plain, pair
 

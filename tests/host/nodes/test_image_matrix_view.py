@@ -16,8 +16,7 @@ LOOK = {
     "last_view": 0,
     "last_frame": -1,
     "length": 25,
-    "every": 4,
-    "cell_width": 16,
+    "views": 0,
 }
 
 
@@ -34,12 +33,16 @@ class Painter:
         return samples[:, :3].repeat_interleave(8, -1).repeat_interleave(8, -2).movedim(1, -1)
 
 
+def painted() -> dict[str, Any]:
+    """A matrix whose cells are numbered."""
+    cells = torch.arange(VIEWS * FRAMES).float().reshape(-1, 1, 1, 1).expand(-1, 4, 4, 5)
+    return {"samples": cells, "stereo_matrix": (VIEWS, FRAMES)}
+
+
 def look(host: dict[str, type], show: str, **changes: Any) -> tuple[list[int], list[list[int]], Tensor]:
     """The colour of each picture shown, what the VAE was given in each call, and the pictures."""
-    cells = torch.arange(VIEWS * FRAMES).float().reshape(-1, 1, 1, 1).expand(-1, 4, 4, 5)
     vae = Painter()
-    matrix = {"samples": cells, "stereo_matrix": (VIEWS, FRAMES)}
-    image = host["Stereo_ImageMatrixView"].execute(matrix, vae, show, **{**LOOK, **changes}).args[0]
+    image = host["Stereo_ImageMatrixView"].execute(painted(), vae, show, **{**LOOK, **changes}).args[0]
     return image[:, 0, 0, 0].int().tolist(), vae.calls, image
 
 
@@ -67,12 +70,19 @@ def test_the_stereo_pair_goes_into_stereo_combine(host: dict[str, type]):
     assert combined[:, 0, 0, 0].tolist() == [4, 5, 6, 7] and combined[:, 0, -1, 0].tolist() == [8, 9, 10, 11]
 
 
+def sheet(host: dict[str, type], **widgets: Any) -> tuple[list[list[int]], Tensor]:
+    """What the VAE was given in each call, and the sheet."""
+    vae = Painter()
+    image = host["Stereo_ImageMatrixSheet"].execute(painted(), vae, views=0, **widgets).args[0]
+    return vae.calls, image
+
+
 def test_the_contact_sheet_shows_and_decodes_every_nth_cell(host: dict[str, type]):
-    _, calls, sheet = look(host, "contact_sheet", every=2, cell_width=20)
+    calls, image = sheet(host, every=2, cell_width=20)
     assert calls == [[0, 2], [8, 10]]
-    assert sheet.shape == (1, 2 * 16 + 4, 2 * 20 + 4, 3)
-    assert [[sheet[0, y, x, 0].item() for x in (0, 24)] for y in (0, 20)] == [[0, 2], [8, 10]]
-    _, calls, _ = look(host, "contact_sheet", every=1)
+    assert image.shape == (1, 2 * 16 + 4, 2 * 20 + 4, 3)
+    assert [[image[0, y, x, 0].item() for x in (0, 24)] for y in (0, 20)] == [[0, 2], [8, 10]]
+    calls, _ = sheet(host, every=1, cell_width=16)
     assert sum(map(len, calls)) == VIEWS * FRAMES
 
 
@@ -80,10 +90,10 @@ def test_a_saved_matrix_is_seen_again(host: dict[str, type]):
     """Load Latent gives the samples alone."""
     node, vae = host["Stereo_ImageMatrixView"], Painter()
     samples = torch.arange(6.0).reshape(-1, 1, 1, 1).expand(-1, 4, 4, 5)
-    image = node.execute({"samples": samples}, vae, "view", **{**LOOK, "view": 1}, views=3).args[0]
+    image = node.execute({"samples": samples}, vae, "view", **{**LOOK, "view": 1, "views": 3}).args[0]
     assert image[:, 0, 0, 0].tolist() == [2, 3]
     with pytest.raises(ValueError, match="views is 4 and matrix holds 6 latents"):
-        node.execute({"samples": samples}, vae, "view", **LOOK, views=4)
+        node.execute({"samples": samples}, vae, "view", **{**LOOK, "views": 4})
 
 
 def test_a_latent_that_is_no_matrix_is_refused(host: dict[str, type]):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.host.tiny.sampling import depth_step
+from tools.host.node_inputs import gather
 
 WIDGETS = {
     "max_disparity": 8.0,
@@ -24,7 +25,8 @@ def picture(frames: int = 1, height: int = 24, width: int = 40) -> torch.Tensor:
 
 
 def shift(host: dict[str, type], image: torch.Tensor, depth: torch.Tensor, **widgets: Any) -> tuple[torch.Tensor, ...]:
-    return host["Stereo_ImageStereoShift"].execute(image, depth, **{**WIDGETS, **widgets}).result
+    inputs = gather("Stereo_ImageStereoShift", depth, {**WIDGETS, **widgets})
+    return host["Stereo_ImageStereoShift"].execute(image, **inputs).result
 
 
 @pytest.mark.parametrize("quality", ["fast", "best"])

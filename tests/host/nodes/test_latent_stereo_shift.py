@@ -10,12 +10,13 @@ import torch
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import FAMILIES, load
 from tests.host.tiny.sampling import depth_step
+from tools.host.node_inputs import gather
 
 WIDGETS = {"max_disparity": 15.0, "convergence": 0.5, "exponent": 1.0, "fill": "left", "seed": 0, "shift": "truncated"}
 
 
 def shift(host: dict[str, type], latent: dict[str, Any], depth: torch.Tensor) -> tuple[Any, torch.Tensor]:
-    return host["Stereo_LatentStereoShift"].execute(latent, depth, **WIDGETS).result
+    return host["Stereo_LatentStereoShift"].execute(latent, **gather("Stereo_LatentStereoShift", depth, WIDGETS)).result
 
 
 def test_latents_keep_the_left_view_and_start_both_eyes_from_the_same_noise(host: dict[str, type]):
@@ -31,7 +32,8 @@ def test_the_latents_own_mask_stays_in_the_left_view_and_moves_in_the_right_one(
     mask[..., 64:96] = 1.0
     latent = {"samples": torch.randn(1, 4, 8, 16), "noise_mask": mask}
     near = torch.ones(1, 64, 128, 3)  # all of it moves by half of 12.5 %, one column
-    stereo, holes = host["Stereo_LatentStereoShift"].execute(latent, near, **{**WIDGETS, "max_disparity": 12.5}).result
+    inputs = gather("Stereo_LatentStereoShift", near, {**WIDGETS, "max_disparity": 12.5})
+    stereo, holes = host["Stereo_LatentStereoShift"].execute(latent, **inputs).result
     left, right = (view[0, 0, 0].nonzero().flatten().tolist() for view in stereo["noise_mask"].chunk(2))
     assert (left, right) == ([8, 9, 10, 11], [7, 8, 9, 10, 15]) and holes[0, 0].nonzero().flatten().tolist() == [15]
     assert latent["noise_mask"] is mask and mask.sum() == 64 * 32
@@ -42,7 +44,8 @@ def test_a_masks_part_between_two_columns_is_shared_by_them(host: dict[str, type
     mask[..., 8:12] = 1.0
     latent, widgets = {"samples": torch.randn(1, 4, 8, 16), "noise_mask": mask}, {**WIDGETS, "shift": "sub_column"}
     near = torch.ones(1, 64, 128, 3)
-    stereo, _ = host["Stereo_LatentStereoShift"].execute(latent, near, **{**widgets, "max_disparity": 6.25}).result
+    inputs = gather("Stereo_LatentStereoShift", near, {**widgets, "max_disparity": 6.25})
+    stereo, _ = host["Stereo_LatentStereoShift"].execute(latent, **inputs).result
     left, right = stereo["noise_mask"].chunk(2)
     assert torch.equal(left, mask)
     assert right[0, 0, 0, 7:12].tolist() == pytest.approx([0.5, 1.0, 1.0, 1.0, 0.5], abs=0.1)

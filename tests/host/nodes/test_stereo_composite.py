@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tools.host.node_inputs import gather
+
 GEOMETRY = {"max_disparity": 10.0, "convergence": 0.0, "exponent": 1.0}
 WIDGETS = {**GEOMETRY, "feather": 1.0, "color_match": "local", "quality": "fast"}
 HEIGHT, WIDTH = 96, 144
@@ -35,13 +37,15 @@ def depth(frames: int = 1) -> Tensor:
 
 
 def composite(host: dict[str, type], image: Tensor, near: Tensor, diffusion: Tensor, **widgets: Any) -> Any:
-    return host["Stereo_StereoComposite"].execute(image, near, diffusion, **{**WIDGETS, **widgets}).args
+    inputs = gather("Stereo_StereoComposite", near, {**WIDGETS, **widgets})
+    return host["Stereo_StereoComposite"].execute(image, diffusion=diffusion, **inputs).args
 
 
 def warped(host: dict[str, type], image: Tensor, near: Tensor, **widgets: Any) -> tuple[Tensor, Tensor]:
     """The right view and its holes from Image Stereo Shift, at the same settings."""
     settings = {**GEOMETRY, "balance": 0.0, "quality": "fast", "edge_growth": 0, **widgets}
-    _, right, holes, _ = host["Stereo_ImageStereoShift"].execute(image, near, **settings).args
+    inputs = gather("Stereo_ImageStereoShift", near, settings)
+    _, right, holes, _ = host["Stereo_ImageStereoShift"].execute(image, **inputs).args
     return right, holes
 
 
@@ -164,7 +168,7 @@ def spoiled(value: float) -> Tensor:
 
 
 REFUSED = {
-    "depth of another size": ({"near": depth()[:, :, 1:]}, "depth is 143x96 and image is 144x96"),
+    "depth of another shape": ({"near": depth()[:, :, 40:]}, "depth is 104x96, of another shape than the picture"),
     "depth of another count": ({"near": depth(2)}, "depth holds 2 maps for 1 pictures"),
     "diffusion squashed to a square": (
         {"diffusion": torch.zeros(1, 64, 64, 3)},

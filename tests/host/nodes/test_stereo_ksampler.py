@@ -9,6 +9,7 @@ import torch
 
 from tests.host.tiny import sampling as tiny
 from tests.host.tiny.autoencoders import load_vae
+from tools.host.node_inputs import gather
 
 WIDGETS = {
     **tiny.WIDGETS,
@@ -28,8 +29,9 @@ def ksample(host: dict[str, type]) -> Any:
     def run(name: str = "sd15", latent: dict[str, Any] | None = None, **widgets: Any) -> dict[str, Any]:
         latent = {"samples": tiny.empty(name)} if latent is None else latent
         prompts = tiny.conditioning(name, 1), tiny.conditioning(name, 2)
-        options = {"depth": tiny.depth_step(), **WIDGETS, **widgets}
-        return host["Stereo_StereoKSampler"].execute(tiny.load(name), *prompts, latent, **options).args[0]
+        flat = {**WIDGETS, **widgets}
+        inputs = gather("Stereo_StereoKSampler", flat.pop("depth", tiny.depth_step()), flat)
+        return host["Stereo_StereoKSampler"].execute(tiny.load(name), *prompts, latent, **inputs).args[0]
 
     return run
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
+from tools.host.node_inputs import GEOMETRY, REFINE, VIDEO, gather
 
 STEPS = 5
 WIDGETS = {
@@ -29,14 +30,10 @@ WIDGETS = {
     "last_warp": 0.6,
     "most_repeats": 3,
     "fewest_repeats": 2,
-    "form": "paper",
+    "form": "unrepeated",
     "fill": "left",
     "shift": "truncated",
-    "mirror": True,
-    "temporal": False,
-    "switch_at_step": 2,
 }
-GEOMETRY = ("max_disparity", "convergence", "exponent")
 
 
 @pytest.fixture
@@ -44,8 +41,13 @@ def ksample(host: dict[str, type]) -> Any:
     def run(name: str = "sd15", latent: dict[str, Any] | None = None, **widgets: Any) -> dict[str, Any]:
         latent = {"samples": tiny.empty(name)} if latent is None else latent
         prompts = tiny.conditioning(name, 1), tiny.conditioning(name, 2)
-        options = {"depth": tiny.depth_step(), **WIDGETS, **widgets}
-        return host["Stereo_StereoVideoKSampler"].execute(tiny.load(name), *prompts, latent, **options).args[0]
+        flat = {**WIDGETS, **widgets}
+        model = flat.pop("model", None) or tiny.load(name)
+        second, switch = flat.pop("second_model", None), flat.pop("switch_at_step", 2)
+        if second is not None:
+            flat["second_model"] = host["Stereo_SecondModel"].execute(second, switch).args[0]
+        inputs = gather("Stereo_StereoVideoKSampler", flat.pop("depth", tiny.depth_step()), flat)
+        return host["Stereo_StereoVideoKSampler"].execute(model, *prompts, latent, **inputs).args[0]
 
     return run
 
@@ -77,18 +79,14 @@ def parts(host: dict[str, type], name: str, attention: str) -> Tensor:
     sigmas = tiny.schedule(name, STEPS)
     noise, latent, inner = RandomNoise.execute(5).args[0], {"samples": tiny.empty(name)}, tiny.inner("euler_ancestral")
     trajectory = host["Stereo_LeftTrajectory"].execute(noise, guider(model), inner, sigmas, latent, "full").args[2]
-    geometry = [WIDGETS[key] for key in GEOMETRY]
-    chosen = [WIDGETS[key] for key in ("warp_every", "last_warp", "most_repeats", "fewest_repeats")]
-    holes = [WIDGETS[key] for key in ("fill", "shift", "mirror")]
-    restart = host["Stereo_NoisyRestartSampler"].execute(
-        tiny.depth_step(), trajectory, *geometry, "custom", 2, 0.2, "paper", *holes, inner
+    chosen = {key: WIDGETS[key] for key in (*GEOMETRY, *VIDEO, *REFINE, "shift") if key in WIDGETS}
+    restart, refine = (
+        host[node].execute(trajectory=trajectory, sampler=inner, **gather(node, tiny.depth_step(), chosen)).args[0]
+        for node in ("Stereo_NoisyRestartSampler", "Stereo_IterativeRefineSampler")
     )
-    refine = host["Stereo_IterativeRefineSampler"].execute(
-        tiny.depth_step(), trajectory, *geometry, "custom", 0.2, *chosen, "paper", *holes, inner
-    )
-    first = SamplerCustomAdvanced.execute(noise, guider(coupled), restart.args[0], sigmas[:2], latent).args[0]
+    first = SamplerCustomAdvanced.execute(noise, guider(coupled), restart, sigmas[:2], latent).args[0]
     rest = DisableNoise.execute().args[0]
-    return SamplerCustomAdvanced.execute(rest, guider(coupled), refine.args[0], sigmas[1:], first).args[0]["samples"]
+    return SamplerCustomAdvanced.execute(rest, guider(coupled), refine, sigmas[1:], first).args[0]["samples"]
 
 
 @pytest.mark.parametrize("name", ["sd15", "wan"])
@@ -180,7 +178,6 @@ BAD = {
     "depth holds 2 maps for 1 pictures": {"depth": torch.zeros(2, 32, 64, 3)},
     "dpm_fast chooses its own steps": {"sampler_name": "dpm_fast"},
     "last_warp: 0.1 of 5 steps": {"last_warp": 0.1, "restart_until": 0.4},
-    "temporal: .* has no separate attention over time": {"temporal": True, "attention": "left_query"},
     "fewest_repeats is 4 and most_repeats 3": {"fewest_repeats": 4},
     "restart_until: got 1.5": {"restart_until": 1.5},
     "restart_until: the restart takes all 5 steps": {"restart_until": 1.0},
@@ -244,11 +241,19 @@ def test_a_switch_that_leaves_a_part_without_steps_or_cuts_the_restart_is_refuse
         ksample(second_model=tiny.load("sd15"), switch_at_step=switch, restart_until=0.4)
 
 
-@pytest.mark.parametrize("name", ["svd"])
-def test_attention_over_time_is_coupled_on_request(ksample: Any, name: str):
-    settings = {"attention": "left_query", "depth": tiny.depth_step(2), "latent": {"samples": torch.zeros(2, 4, 4, 8)}}
-    off, on = (ksample(name, temporal=temporal, **settings)["samples"] for temporal in (False, True))
-    assert torch.equal(off[:2], on[:2]) and not torch.equal(off[2:], on[2:])
+def test_a_model_that_is_coupled_already_is_taken_as_it_is(host: dict[str, type], ksample: Any):
+    """So that attention over time can be coupled, in some blocks, or in part of the schedule."""
+    settings = {"depth": tiny.depth_step(2), "latent": {"samples": torch.zeros(2, 4, 4, 8)}}
+    patch = host["Stereo_CrossViewAttentionPatch"]
+    space, time = (
+        patch.execute(tiny.load("svd"), "left_query", 0.0, 1.0, "", over_time).args[0] for over_time in (False, True)
+    )
+    by_node, by_patch, over_time = (
+        ksample("svd", **settings, **given)["samples"]
+        for given in ({"attention": "left_query"}, {"model": space}, {"model": time})
+    )
+    assert torch.equal(by_node, by_patch)
+    assert torch.equal(by_node[:2], over_time[:2]) and not torch.equal(by_node[2:], over_time[2:])
 
 
 @pytest.mark.parametrize(
@@ -257,6 +262,7 @@ def test_attention_over_time_is_coupled_on_request(ksample: Any, name: str):
         # 5 steps for each view, one restarted once more, and warps before steps 2 to 4 taken 3, 3 and 2 times.
         ({}, "16 steps of one view, 3.2 times a plain run of 5 steps"),
         ({"attention": "left_query"}, "27 steps of one view, 5.4 times a plain run of 5 steps"),
+        ({"coupled": True}, "27 steps of one view, 5.4 times a plain run of 5 steps"),
         # The estimate of the left view before each warp.
         ({"shift": "sub_column"}, "20 steps of one view, 4.0 times a plain run of 5 steps"),
         ({"shift": "sub_column", "sampler_name": "euler"}, "16 steps of one view, 3.2 times"),
@@ -279,6 +285,9 @@ def test_the_cost_is_said_before_the_run_and_is_the_models(
         return apply(x, *args, **kwargs)
 
     monkeypatch.setattr(model, "apply_model", watch)
+    if widgets.get("coupled"):
+        patch = host["Stereo_CrossViewAttentionPatch"]
+        widgets = {"model": patch.execute(tiny.load("sd15"), "left_query", 0.0, 1.0, "", False).args[0]}
     ksample(**widgets)
     # With guidance each view is two entries.
     assert sum(entries) == 2 * int(expected.split()[0])

@@ -153,7 +153,7 @@ def test_no_filling_repeats_columns(name: str, columns: int, convergence: float)
     widgets = {"max_disparity": 12.5 * columns, "convergence": convergence}
     watched = 0
     for build in (video.restart, video.refine, video.both):
-        for form, fill in (("paper", "left"), ("code", "left"), ("paper", "noise")):
+        for form, fill in (("unrepeated", "left"), ("unrepeated", "noise")):
             watch = Watch()
             own = {"fill": fill} if build is not video.restart else {}
             sampler = build(trajectory, watch.sampler, depth, **widgets, form=form, **own)

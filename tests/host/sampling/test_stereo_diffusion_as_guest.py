@@ -151,7 +151,8 @@ def test_memory_is_asked_for_the_pair(monkeypatch: pytest.MonkeyPatch):
         return prepare(model, shape, *args, **kwargs)
 
     monkeypatch.setattr(comfy.sampler_helpers, "prepare_sampling", watch)
-    before = guide(tiny.stereo())
+    sampler = tiny.stereo()
+    before = guide(sampler)
     assert asked == [1]
     asked.clear()
     monkeypatch.setattr(comfy.model_management, "is_device_cpu", lambda _: False)
@@ -159,7 +160,7 @@ def test_memory_is_asked_for_the_pair(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         comfy.model_management, "get_free_memory", lambda _=None, torch_free_too=False: full[torch_free_too]
     )
-    after = guide(tiny.stereo())
+    after = guide(sampler)
     assert asked == [1, 2]
     assert tiny.error(after, before) < 1e-4
 

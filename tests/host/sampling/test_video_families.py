@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.tiny.video import FRAMES, STEPS, VIDEO, Studio, depth, error
+from tests.host.tiny.video import FRAMES, STEPS, VIDEO, WIDGETS, Studio, depth, error
+from tools.host.node_inputs import gather
 
+KSAMPLER = ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise", "attention")
 MODES = ("none", "left_query", "left_kv", "right_joint", "joint")
 
 FLOAT_ERROR = 5e-6
@@ -183,10 +185,12 @@ def test_the_one_node_way_takes_clips(host: dict[str, type], studio: Any, name: 
     at, conditions = studio(name), [studio(name).family.conditioning(seed) for seed in (1, 2)]
     chosen = (5, 4, 3.0, "euler", "simple")
     plain = host["KSampler"]().sample(at.model, *chosen, *conditions, at.latent(), 1.0)[0]["samples"]
-    restart, refine = (1, 0.25), (0.25, 0.5, 2, 1, "paper", "left", "truncated", True, False, 2)
-    widgets = (1.0, 30.0, 1.0, 1.0, "left_query", "custom", *restart, *refine)
-    node = host["Stereo_StereoVideoKSampler"]
-    pair = node.execute(at.model, *conditions, at.latent(), depth(name), *chosen, *widgets).args[0]["samples"]
+    restart = {"preset": "custom", "iterations": 1, "restart_until": 0.25, "fill": "left", "shift": "truncated"}
+    refine = {"warp_every": 0.25, "last_warp": 0.5, "most_repeats": 2, "fewest_repeats": 1}
+    given = gather("Stereo_StereoVideoKSampler", depth(name), {**WIDGETS, **restart, **refine})
+    node, whole = host["Stereo_StereoVideoKSampler"], (*chosen, 1.0, "left_query")
+    seed_to_attention = dict(zip(KSAMPLER, whole, strict=True))
+    pair = node.execute(at.model, *conditions, at.latent(), **given, **seed_to_attention).args[0]["samples"]
     assert pair.shape == (2 * len(plain), *plain.shape[1:])
     assert torch.equal(pair[: len(plain)], plain) and error(pair[len(plain) :], plain) > 0.05
 

@@ -97,12 +97,18 @@ def composition(host: Host) -> Inputs:
     return {"video_model": load("svd"), "multiview_model": made, "conditioning": told, "sigmas": karras(2)}
 
 
+def matrix(_: Host) -> Inputs:
+    samples = {"samples": torch.ones(4, 4, *SIZE), "stereo_matrix": (2, 2)}
+    return {"matrix": samples, "vae": load_vae("picture")}
+
+
 def inverted(host: Host) -> Inputs:
     return {**prompts(), "model": inversion.load("sd15"), "trajectory": trajectory(host), "inner_steps": 1}
 
 
 CASES: dict[str, Callable[[Host], Inputs]] = {
     "DepthEstimate": lambda _: {"image": pictures(2), "source": {"depth": 1 + pictures(2)[..., 0]}},
+    "StereoStrength": lambda _: {"depth": depth_step(2), "image": pictures(2)},
     "DisparityPropagate": lambda _: {"depth": depth_step(2), "image": pictures(2)},
     "DissolveDepth": dissolve,
     "DissolveDepth gaussian": lambda _: {"depth": depth_step(), "method": "gaussian"},
@@ -124,7 +130,11 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "NullTextOptimization": inverted,
     "StereoKSampler": ksampler,
     "StereoVideoKSampler": ksampler,
+    "StereoPictureOptions": lambda _: {},
     "StereoShiftSampler": lambda _: {"depth": depth_step()},
+    "StereoVideoOptions": lambda _: {},
+    "StereoRefineOptions": lambda _: {},
+    "SecondModel": lambda _: {"model": load("wan")},
     "LeftTrajectory": left_trajectory,
     "NoisyRestartSampler": recorded,
     "IterativeRefineSampler": recorded,
@@ -140,10 +150,9 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "StereoClipConditioning": stereo_clip,
     "ShiftCoupledViewExpert": expert,
     "ScoreCompositionSampler": composition,
-    "ImageMatrixView": lambda _: {
-        "matrix": {"samples": torch.ones(4, 4, *SIZE), "stereo_matrix": (2, 2)},
-        "vae": load_vae("picture"),
-    },
+    "ScoreCompositionOptions": lambda _: {},
+    "ImageMatrixView": matrix,
+    "ImageMatrixSheet": matrix,
     "CrossViewAttentionPatch": lambda _: {"model": load("sd15")},
     "SBSCombine": lambda _: {"left": pictures(2), "right": pictures(2)},
     "SBSCombine rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
@@ -172,5 +181,6 @@ def given(host: Host, case: str) -> Inputs:
 
 
 def kinds(node: Any) -> dict[str, str]:
-    """The type of each input."""
-    return {input.id: input.io_type for input in node.define_schema().inputs}
+    """The type of each input; of those that take several, IMAGE if it is among them."""
+    types = {input.id: input.get_io_type() for input in node.define_schema().inputs}
+    return {name: "IMAGE" if "IMAGE" in kind.split(",") else kind for name, kind in types.items()}

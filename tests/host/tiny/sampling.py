@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tests.host.tiny.families import FAMILIES, load
 from tools.host.in_process import pack_module
+from tools.host.node_inputs import gather
 
 SHAPES = {
     "sd15": (4, 4, 8),
@@ -30,7 +31,7 @@ WIDGETS = {
     "shift_both": False,
     "shift": "truncated",
 }
-"""Stereo Shift Sampler's, with a disparity that moves two of eight latent columns."""
+"""Stereo Strength's and Stereo Shift Sampler's, with a disparity that moves two of eight latent columns."""
 
 
 def load_sure(name: str, value: float) -> Any:
@@ -66,8 +67,9 @@ def stereo(sampler: Any = None, depth: Tensor | None = None, trajectory: Any = N
 
     depth = depth_step() if depth is None else depth
     sampler = inner(sampler) if isinstance(sampler, str) else sampler
+    inputs = gather("Stereo_StereoShiftSampler", depth, {**WIDGETS, **widgets})
     node = nodes.NODE_CLASS_MAPPINGS["Stereo_StereoShiftSampler"]
-    return node.execute(depth, **{**WIDGETS, **widgets}, sampler=sampler, trajectory=trajectory).args[0]
+    return node.execute(**inputs, sampler=sampler, trajectory=trajectory).args[0]
 
 
 def sample(

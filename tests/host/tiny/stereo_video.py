@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny import sampling as tiny
+from tools.host.node_inputs import gather
 
 SHAPES = {"sd15": (1, 4, 4, 8), "svd": (2, 4, 4, 8), "wan": (1, 16, 1, 4, 8), "clip": (1, 16, 3, 4, 8)}
 """Latents of one view: a picture, two frames in the batch, a picture of a video model, and a clip of it."""
@@ -17,9 +18,9 @@ SHAPES = {"sd15": (1, 4, 4, 8), "svd": (2, 4, 4, 8), "wan": (1, 16, 1, 4, 8), "c
 WIDGETS = {"max_disparity": 30.0, "convergence": 1.0, "exponent": 1.0}
 """Of eight latent columns the near block keeps its place, and what is behind it goes two to the right."""
 
-HOLES = {"fill": "left", "shift": "truncated", "mirror": True}
+HOLES = {"fill": "left", "shift": "truncated"}
 """StereoCrafter-Zero's own."""
-RESTART = {"preset": "custom", "iterations": 3, "restart_until": 0.3, "form": "paper", **HOLES}
+RESTART = {"preset": "custom", "iterations": 3, "restart_until": 0.3, "form": "unrepeated", **HOLES}
 REFINE = {
     "preset": "custom",
     "restart_until": 0.3,
@@ -27,7 +28,7 @@ REFINE = {
     "last_warp": 0.6,
     "most_repeats": 3,
     "fewest_repeats": 2,
-    "form": "paper",
+    "form": "unrepeated",
     **HOLES,
 }
 
@@ -70,7 +71,8 @@ def _execute(node: str, trajectory: Any, sampler: Any, depth: Tensor | None, wid
 
     sampler = tiny.inner(sampler) if isinstance(sampler, str) else sampler
     depth = tiny.depth_step() if depth is None else depth
-    return nodes.NODE_CLASS_MAPPINGS[node].execute(depth, trajectory, sampler=sampler, **widgets).args[0]
+    inputs = gather(node, depth, widgets)
+    return nodes.NODE_CLASS_MAPPINGS[node].execute(trajectory=trajectory, sampler=sampler, **inputs).args[0]
 
 
 @dataclass

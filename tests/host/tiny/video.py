@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.host.tiny.families import FAMILIES, Tiny, clip_vision, load
+from tools.host.node_inputs import gather
 
 STEPS = 8
 FRAMES = 3
@@ -21,9 +22,9 @@ FRAMES = 3
 VIDEO = ("svd", "wan", "wan_i2v", "ltxv", "hunyuan_video")
 
 WIDGETS = {"max_disparity": 30.0, "convergence": 1.0, "exponent": 1.0}
-HOLES = {"fill": "left", "shift": "truncated", "mirror": True}
+HOLES = {"fill": "left", "shift": "truncated"}
 """StereoCrafter-Zero's own."""
-RESTART = {"preset": "custom", "iterations": 3, "restart_until": 0.25, "form": "paper", **HOLES}
+RESTART = {"preset": "custom", "iterations": 3, "restart_until": 0.25, "form": "unrepeated", **HOLES}
 REFINE = {
     "preset": "custom",
     "restart_until": 0.25,
@@ -31,7 +32,7 @@ REFINE = {
     "last_warp": 0.625,
     "most_repeats": 3,
     "fewest_repeats": 2,
-    "form": "paper",
+    "form": "unrepeated",
     **HOLES,
 }
 """Of eight steps the first two are restarted, and the next four begin with a warp."""
@@ -162,7 +163,8 @@ class Studio:
     ) -> Any:
         sampler = inner(sampler) if isinstance(sampler, str) else sampler
         maps = depth(self.name) if depth_maps is None else depth_maps
-        return self.host[node].execute(maps, trajectory, sampler=sampler, **{**WIDGETS, **widgets}).args[0]
+        inputs = gather(node, maps, {**WIDGETS, **widgets})
+        return self.host[node].execute(trajectory=trajectory, sampler=sampler, **inputs).args[0]
 
 
 def inner(name: str) -> Any:

@@ -1,0 +1,31 @@
+"""The tables of the help pages say what the nodes' tooltips say: python tools/help_pages.py writes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.help_pages import PAGES, page_with_tables
+
+
+@pytest.fixture
+def schemas(host: dict[str, type]) -> dict[str, object]:
+    return {id: node.define_schema() for id, node in host.items() if id.startswith("Stereo_")}
+
+
+def test_every_page_has_the_tables_of_its_node(schemas: dict[str, object]):
+    stale = []
+    for id, schema in schemas.items():
+        page = (PAGES / f"{id}.md").read_text(encoding="utf-8")
+        if page_with_tables(page, schema) != page:
+            stale.append(id)
+    assert not stale, "run python tools/help_pages.py"
+
+
+def test_everything_that_can_be_connected_or_set_is_explained(schemas: dict[str, object]):
+    silent = [
+        f"{id}.{getattr(value, 'id', None) or value.display_name}"
+        for id, schema in schemas.items()
+        for value in (*schema.inputs, *schema.outputs)
+        if not value.tooltip
+    ]
+    assert not silent, silent
