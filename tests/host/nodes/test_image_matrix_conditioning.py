@@ -243,7 +243,7 @@ def test_strips_of_ones_own_lie_evenly_around_with_a_level_camera(host: dict[str
         ),
         ({"orbit_positive": sampled_with(**MOTION)}, "orbit_positive: it carries no azimuth and no elevation"),
         ({"video_positive": sampled_with(fps=6)}, "video_positive: it carries no motion_bucket_id. Connect"),
-        ({"video_positive": []}, "video_positive: it carries no motion_bucket_id and no fps"),
+        ({"video_positive": []}, "video_positive: holds no prompt"),
     ],
 )
 def test_strips_that_do_not_fit_are_refused(
@@ -255,8 +255,6 @@ def test_strips_that_do_not_fit_are_refused(
 
 def test_latent_spaces_that_differ_are_refused(host: dict[str, type], encoders: dict[str, Any]):
     class Halved:
-        latent_dim, not_video = 2, False
-
         def encode(self, images: Tensor) -> Tensor:
             return encoders["video_vae"].encode(images)[..., ::2, ::2]
 
