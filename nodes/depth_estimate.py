@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.depth_range import DepthRange, normalize_inverse_depth
+from ..stereo_core.letterbox import find_picture
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stabilization import stabilize as stabilize_depth
 from .depth.networks import resize_depth
@@ -106,8 +109,18 @@ class DepthEstimate(io.ComfyNode):
         cuts = find_scene_starts(frames) if range == DepthRange.SCENE or stabilize else None
         if stabilize and len(raw) > 1:
             raw = stabilize_depth(raw, frames, cuts)
-        depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile=percentile)
+        depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw))
         return io.NodeOutput(_to_image(depth, tuple(frames.shape[-2:])))
+
+
+def _without_bars(frames: Tensor, raw: Tensor) -> tuple[slice, slice]:
+    """Return the rows and columns of maps (T, 1, h, w) that show the picture of frames (T, 3, H, W), not their bars."""
+    scales = [small / size for small, size in zip(raw.shape[-2:], frames.shape[-2:], strict=True)]
+    area = []
+    for inside, scale, size in zip(find_picture(frames), scales, raw.shape[-2:], strict=True):
+        first = min(math.ceil(inside.start * scale), size - 1)
+        area.append(slice(first, max(math.floor(inside.stop * scale), first + 1)))
+    return area[0], area[1]
 
 
 def _to_image(depth: Tensor, size: tuple[int, int]) -> Tensor:

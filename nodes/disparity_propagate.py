@@ -25,11 +25,20 @@ class DisparityPropagate(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="Stereo_DisparityPropagate",
-            display_name="Disparity Propagate",
+            display_name="Steady Depth along Motion",
             category="stereo/depth",
             description="Steadies the depth of a clip: every frame's map is carried along the motion to the others, "
             "and averaged with theirs.",
-            search_aliases=["StereoCrafter-Zero", "temporal", "flicker", "deflicker", "depth", "optical flow", "RAFT"],
+            search_aliases=[
+                "Disparity Propagate",
+                "StereoCrafter-Zero",
+                "temporal",
+                "flicker",
+                "deflicker",
+                "depth",
+                "optical flow",
+                "RAFT",
+            ],
             inputs=[
                 # First, so that the node hands on the depth when it is bypassed: the host then takes the first IMAGE.
                 io.Image.Input(
@@ -83,7 +92,7 @@ class DisparityPropagate(io.ComfyNode):
     ) -> io.NodeOutput:
         frames, inverse = image_to_core(image, "image"), depth_to_core(depth)
         _expect_fit(frames, inverse)
-        expect_memory("Disparity Propagate", describe_size(frames), _bytes(frames, inverse, resolution))
+        expect_memory("Steady Depth along Motion", describe_size(frames), _bytes(frames, inverse, resolution))
         flows = clip_flows(frames, find_scene_starts(frames), resolution, flow_model)
         interrupt = comfy.model_management.throw_exception_if_processing_interrupted
         steady = propagate(inverse, flows, Averaging(averaging), reach, compute_device(), on_step=interrupt)

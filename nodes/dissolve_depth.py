@@ -21,11 +21,18 @@ class DissolveDepth(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="Stereo_DissolveDepth",
-            display_name="Dissolve Depth",
+            display_name="Simplify Depth",
             category="stereo/depth",
             description="Removes the fine detail of a depth map or clip, so that warped latents stay coherent: by one "
             "step of a diffusion model, or by a low-pass filter that needs no model.",
-            search_aliases=["dissolved depth", "smooth depth", "blur depth", "guided filter", "StereoCrafter-Zero"],
+            search_aliases=[
+                "Dissolve Depth",
+                "dissolved depth",
+                "smooth depth",
+                "blur depth",
+                "guided filter",
+                "StereoCrafter-Zero",
+            ],
             inputs=[
                 # what to dissolve, and how far
                 io.Image.Input("depth", tooltip="Depth map, white is near, or the maps of a clip's frames."),
@@ -147,7 +154,7 @@ class DissolveDepth(io.ComfyNode):
         positive: Any = None,
     ) -> io.NodeOutput:
         maps = depth_to_core(depth)
-        expect_memory("Dissolve Depth", describe_size(maps), 4 * maps.nbytes)  # the result, also as an IMAGE
+        expect_memory("Simplify Depth", describe_size(maps), 4 * maps.nbytes)  # the result, also as an IMAGE
         kind = DissolveMethod(method)
         amount = {DissolveMethod.DISSOLVE: strength, DissolveMethod.RESAMPLE: scale}.get(kind, radius)
         nothing, *others = amounts_to_show(kind, amount, strip)

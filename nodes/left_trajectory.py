@@ -32,10 +32,16 @@ class LeftTrajectory(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="Stereo_LeftTrajectory",
-            display_name="Left Trajectory",
+            display_name="Record Left View",
             category="stereo/sampling",
             description="Samples the left view as SamplerCustomAdvanced does, and records x at every noise level.",
-            search_aliases=["StereoCrafter-Zero", "record sampling", "SamplerCustomAdvanced", "text to stereo video"],
+            search_aliases=[
+                "Left Trajectory",
+                "StereoCrafter-Zero",
+                "record sampling",
+                "SamplerCustomAdvanced",
+                "text to stereo video",
+            ],
             inputs=[
                 # what SamplerCustomAdvanced takes
                 io.Noise.Input("noise", tooltip="As for SamplerCustomAdvanced: Random Noise, or Disable Noise."),
@@ -92,7 +98,7 @@ class LeftTrajectory(io.ComfyNode):
             before.expect_continued(float(sigmas[0]))
         samples = fit_samples("latent_image", guider.model_patcher, latent_image)
         expect_guider(guider)
-        expect_memory_for_states("Left Trajectory", samples, len(sigmas))
+        expect_memory_for_states("Record Left View", samples, len(sigmas))
         # The host's uni_pc writes into the schedule that it is given.
         outputs = SamplerCustomAdvanced.execute(noise, guider, recorder, sigmas.clone(), latent_image)
         trajectory = recorder.trajectory

@@ -53,5 +53,6 @@ class ShiftCoupledViewExpert(io.ComfyNode):
         attention: str,
     ) -> io.NodeOutput:
         stereo = read_depth(depth)
-        coupled = couple_views(model, chosen_mode(attention))
-        return io.NodeOutput(make_expert(coupled, stereo), ui=show_disparity(cls, stereo))
+        # The expert first: how it may be used is told before what its attention needs.
+        expert = couple_views(make_expert(model, stereo), chosen_mode(attention))
+        return io.NodeOutput(expert, ui=show_disparity(cls, stereo))

@@ -71,7 +71,7 @@ class StereoVideoKSampler(io.ComfyNode):
                 TRAJECTORY.Input(
                     "trajectory",
                     optional=True,
-                    tooltip="x of the left view at all noise levels, from Left Trajectory or DDIM Inversion with the "
+                    tooltip="x of the left view at all noise levels, from Record Left View or DDIM Inversion with the "
                     "same steps and scheduler.\nWithout it, this node samples the left view first.",
                 ),
                 vae_input("each warp"),

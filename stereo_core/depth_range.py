@@ -51,6 +51,7 @@ def normalize_inverse_depth(
     range: DepthRange = DepthRange.SCENE,
     scene_starts: Tensor | None = None,
     percentile: float = 0.5,
+    area: tuple[slice, slice] | None = None,
 ) -> Tensor:
     """Normalise relative inverse depth to [0, 1] with one range for each scene, clip or image.
 
@@ -64,6 +65,8 @@ def normalize_inverse_depth(
         scene_starts: (B,) bool, true where a scene starts, as :func:`scenes.find_scene_starts` gives them; ``None``
             is one scene.
         percentile: how much of a frame is clipped at either end, in percent, from 0 to below 50.
+        area: the rows and columns that the range is taken from, without bars; ``None`` for all. Values elsewhere are
+            clamped to that range.
 
     Returns:
         (B, 1, H, W) in [0, 1], the dtype of ``raw``. A scene that is flat to within rounding, apart from what is
@@ -79,7 +82,10 @@ def normalize_inverse_depth(
     frames = raw.shape[0]
     if scene_starts is not None:
         expect_shape("scene_starts", scene_starts, "B", B=frames)
-    bounds = torch.stack([_frame_bounds(frame, percentile) for frame in raw])  # (B, 2)
+    for frame in raw:
+        expect_finite("raw", frame)
+    within = raw if area is None else raw[..., area[0], area[1]]
+    bounds = torch.stack([_frame_bounds(frame, percentile) for frame in within])  # (B, 2)
 
     normalized = torch.empty_like(raw)
     for first, last in _spans(range, frames, scene_starts):
@@ -95,7 +101,6 @@ def normalize_inverse_depth(
 
 def _frame_bounds(frame: Tensor, percentile: float) -> Tensor:
     """Low and high percentile of one frame (1, H, W), on an even grid of its pixels."""
-    expect_finite("raw", frame)
     step = math.ceil(math.sqrt(frame.numel() / _SAMPLES))
     quantiles = frame.new_tensor([percentile / 100, 1 - percentile / 100], dtype=torch.float32)
     start = min(step // 2, min(frame.shape[1:]) - 1)

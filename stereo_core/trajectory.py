@@ -98,7 +98,7 @@ class Trajectory:
             raise ValueError(
                 f"trajectory: holds no state at noise level {sigma:.4g}, only at {levels}, ... "
                 "Use the same sigmas for making and for replaying it; of a schedule in parts, join them by `before` of "
-                "Left Trajectory."
+                "Record Left View."
             )
         return nearest
 

@@ -64,7 +64,7 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         """
         if trajectory is None:
             raise ValueError(
-                "trajectory: nothing is connected. Sample the left view first with Left Trajectory, on the same "
+                "trajectory: nothing is connected. Sample the left view first with Record Left View, on the same "
                 "sigmas, and connect its trajectory."
             )
         if HoleFill(settings.fill) is HoleFill.ZEROS:

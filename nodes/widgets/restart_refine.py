@@ -25,7 +25,7 @@ def left_view_inputs() -> list[io.Input]:
         ),
         TRAJECTORY.Input(
             "trajectory",
-            tooltip="x of the left view at all noise levels of the schedule, from Left Trajectory or DDIM Inversion.\n"
+            tooltip="x of the left view at all noise levels of the schedule, from Record Left View or DDIM Inversion.\n"
             "The left view follows it exactly.",
         ),
     ]

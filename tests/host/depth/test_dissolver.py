@@ -1,4 +1,4 @@
-"""Dissolve Depth on the host's own models and autoencoders, against Eq. 5 on the bare network."""
+"""Simplify Depth on the host's own models and autoencoders, against Eq. 5 on the bare network."""
 
 from __future__ import annotations
 

@@ -189,3 +189,13 @@ def test_a_moving_object_does_not_change_the_range_of_the_clip(estimate) -> None
     assert (steady[:, 8, 8] == steady[0, 8, 8]).all()
     alone = estimate(image, {"depth": metres}, range="image")
     assert alone[0, 8, 8, 0] > alone[5, 8, 8, 0] + 0.2
+
+
+def test_black_bars_take_no_part_in_the_range(estimate) -> None:
+    """What a model says of a bar is noise, often nearer than everything else."""
+    frames = 0.3 + 0.7 * clip(1, 12, 8)
+    frames[:, :4], frames[:, -4:] = 0.0, 0.0
+    inverse = torch.linspace(1, 2, 8).expand(1, 12, 8).clone()
+    inverse[:, :4], inverse[:, -4:] = 10.0, 0.1
+    depth = estimate(frames, {"depth": 1 / inverse})
+    torch.testing.assert_close(depth[0, 6, :, 0], torch.linspace(0, 1, 8), rtol=0, atol=0.02)

@@ -1,4 +1,4 @@
-"""Disparity Propagate in the real host: with RAFT from the host's own loader, and without a model."""
+"""Steady Depth along Motion in the real host: with RAFT from the host's own loader, and without a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Left Trajectory: SamplerCustomAdvanced to the bit, with its states; parts joined; memory as the help says."""
+"""Record Left View: SamplerCustomAdvanced to the bit, with its states; parts joined; memory as the help says."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def plain(host: dict[str, type], name: str, latent: Tensor | None = None, **widg
 
 
 def parts(host: dict[str, type], name: str, attention: str) -> Tensor:
-    """Left Trajectory, the two samplers on a split schedule and the attention patch, node by node."""
+    """Record Left View, the two samplers on a split schedule and the attention patch, node by node."""
     import comfy.samplers
     from comfy_extras.nodes_custom_sampler import DisableNoise, RandomNoise, SamplerCustomAdvanced
 

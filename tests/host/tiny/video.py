@@ -109,7 +109,7 @@ class Studio:
         model: Any = None,
         precision: str = "full",
     ) -> tuple[Tensor, Any]:
-        """Left Trajectory: what comes out, and the states."""
+        """Record Left View: what comes out, and the states."""
         noise, sigmas = _noise(latent), self.sigmas() if sigmas is None else sigmas
         node, args = self.host["Stereo_LeftTrajectory"], (self.guider(model), inner(sampler), sigmas)
         out = node.execute(noise, *args, latent or self.latent(), precision, before).args

@@ -1,0 +1,45 @@
+"""Black bars are found where they are, and a dark picture is none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from stereo_core.depth_range import DepthRange, normalize_inverse_depth
+from stereo_core.letterbox import find_picture
+
+
+def clip(top: int = 0, bottom: int = 0, left: int = 0, right: int = 0, black: float = 0.02) -> Tensor:
+    frames = 0.3 + 0.7 * torch.rand(3, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.arange(40)[:, None], torch.arange(60)
+    shown = (rows >= top) & (rows < 40 - bottom) & (columns >= left) & (columns < 60 - right)
+    return torch.where(shown, frames, black * torch.rand(frames.shape))
+
+
+@pytest.mark.parametrize("bars", [(0, 0, 0, 0), (5, 5, 0, 0), (0, 0, 8, 8), (5, 6, 7, 8)])
+def test_the_picture_lies_within_the_bars(bars: tuple[int, int, int, int]):
+    top, bottom, left, right = bars
+    assert find_picture(clip(*bars)) == (slice(top, 40 - bottom), slice(left, 60 - right))
+
+
+def test_what_is_black_in_one_frame_alone_is_no_bar():
+    frames = clip(5, 5)
+    frames[1] = clip()[1]
+    assert find_picture(frames) == (slice(0, 40), slice(0, 60))
+
+
+def test_a_dark_picture_is_all_picture():
+    assert find_picture(torch.zeros(2, 3, 40, 60)) == (slice(0, 40), slice(0, 60))
+    assert find_picture(clip(18, 18)) == (slice(0, 40), slice(0, 60))
+
+
+def test_bars_do_not_take_part_in_the_range():
+    raw = torch.linspace(2, 4, 60).expand(1, 1, 40, 60).clone()
+    raw[..., :8, :] = 9.0
+    raw[..., -8:, :] = 0.0
+    depth = normalize_inverse_depth(raw, DepthRange.IMAGE, percentile=0.0, area=(slice(8, 32), slice(0, 60)))
+    torch.testing.assert_close(depth[0, 0, 20], torch.linspace(0, 1, 60))
+    assert depth[0, 0, 0].eq(1).all() and depth[0, 0, -1].eq(0).all()
+    everywhere = normalize_inverse_depth(raw, DepthRange.IMAGE, percentile=0.0)
+    assert everywhere[0, 0, 20].max() < 0.5
