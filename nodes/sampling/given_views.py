@@ -13,7 +13,7 @@ from ...stereo_core.noise_forms import alpha
 from ...stereo_core.schedules import expect_steps
 from ...stereo_core.trajectory import Trajectory, same_latent
 from ..host import noise_form
-from .latents import expect_latent
+from .latents import expect_latent_of
 
 
 class Views(NamedTuple):
@@ -57,7 +57,7 @@ def read_views(
     Raises:
         ValueError: a latent that cannot be shifted, or that is neither the left view nor the pair.
     """
-    expect_latent("latent_image", noise)
+    expect_latent_of("latent_image", latent, guider.inner_model.latent_format)
     expect_steps(sigmas)
     left = trajectory.at(float(sigmas[0])).to(noise)
     paired = noise.shape == (2 * len(left), *left.shape[1:])

@@ -73,7 +73,13 @@ def fit_samples(name: str, model: ModelPatcher, latent: dict[str, Any]) -> Tenso
     expect_mask(name, latent)
     ratios = (latent.get(ratio) for ratio in _RATIOS)
     samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios)
-    form = model.get_model_object("latent_format")
+    expect_latent_of(name, samples, model.get_model_object("latent_format"))
+    return samples
+
+
+def expect_latent_of(name: str, samples: Tensor, form: LatentFormat) -> None:
+    """Raise ``ValueError`` unless samples (B, C, H, W) or (B, C, T, H, W) are a latent of a model of this format."""
+    expect_latent(name, samples)
     if samples.ndim == 5 and form.latent_dimensions != 3:
         raise ValueError(
             f"{name}: is a latent of a video, and the model makes single pictures. Connect a video model, or the "
@@ -84,7 +90,6 @@ def fit_samples(name: str, model: ModelPatcher, latent: dict[str, Any]) -> Tenso
             f"{name}: is the latent of another model: it has {samples.shape[1]} channels, and this model's latents "
             f"have {form.latent_channels}. Encode the picture with the model's own VAE."
         )
-    return samples
 
 
 def expect_memory_for_states(node: str, samples: Tensor, levels: int) -> None:

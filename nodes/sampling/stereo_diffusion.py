@@ -18,7 +18,7 @@ from ..attention.windows import expect_whole_batch
 from ..host import noise_form
 from .caches import tell_caches
 from .host_samplers import expect_steppable, goes_step_by_step, shown_as_part
-from .latents import ALREADY_A_PAIR, expect_latent, latent_disparity
+from .latents import ALREADY_A_PAIR, expect_latent_of, latent_disparity
 from .noise_streams import NoiseStreams
 from .pairs import make_room
 from .picture_shift import expect_vae_fits, make_shift
@@ -88,6 +88,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         Returns:
             (2B, ...), all left entries, then all right ones.
         """
+        expect_latent_of("latent_image", latent_image, model_wrap.inner_model.latent_format)
         self._check(noise, sigmas, extra_args["model_options"])
         by_frame = len(self.depth.inverse_depth) > 1
         expect_known(model_wrap, extra_args["model_options"], noise.shape, by_frame)
@@ -148,7 +149,6 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         return NoiseStreams(self.inner, like, sigmas, seed, trajectory)
 
     def _check(self, noise: Tensor, sigmas: Tensor, model_options: dict[str, Any]) -> None:
-        expect_latent("latent_image", noise)
         # In a pair from this pack both eyes have the same noise; two pictures never have the same by chance.
         fewer_maps = len(self.depth.inverse_depth) < len(noise)
         if len(noise) % 2 == 0 and fewer_maps and noise.any() and torch.equal(*noise.chunk(2)):

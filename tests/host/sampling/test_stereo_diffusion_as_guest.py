@@ -172,6 +172,9 @@ def trajectory(pack: Any) -> Any:
 
 
 REFUSALS = {
+    "NaN": ({}, {"samples": torch.full((1, 4, 4, 8), float("nan"))}, "latent_image: holds NaN"),
+    "another model's": ({}, {"samples": torch.ones(1, 16, 4, 8)}, "latent_image: is the latent of another model"),
+    "a video": ({}, {"samples": torch.ones(1, 4, 3, 4, 8)}, "latent_image: is a latent of a video"),
     "depth of another shape": ({"depth": torch.zeros(1, 64, 32, 3)}, {}, "depth is 32x64, of another shape"),
     "two maps for three pictures": (
         {"depth": torch.zeros(2, 32, 64, 3)},
