@@ -63,7 +63,7 @@ def encode_pictures(
 
 def expect_picture_vae(name: str, vae: Any) -> None:
     """Raise ``ValueError`` unless the VAE of the input ``name`` makes a latent of each picture."""
-    if vae.latent_dim == 3 and not vae.not_video:
+    if getattr(vae, "latent_dim", 2) == 3 and not vae.not_video:  # VAEs of other packs may not say
         raise ValueError(f"{name}: makes one latent of several frames. Connect the VAE of SVD or SV3D.")
 
 

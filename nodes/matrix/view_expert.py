@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -21,7 +21,7 @@ def make_expert(model: ModelPatcher, depth: StereoDepth) -> ModelPatcher:
     """Return a clone of ``model`` that score composition uses as a view expert with this depth and geometry."""
     expert = model.clone()
     expert.set_attachments(_KEY, depth)
-    expert.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, _KEY, _refuse_alone)
+    expert.add_wrapper_with_key(WrappersMP.APPLY_MODEL, _KEY, _refuse_alone)
     return expert
 
 
@@ -30,12 +30,15 @@ def find_expert(model: ModelPatcher) -> StereoDepth | None:
     return model.get_attachment(_KEY)
 
 
-def _refuse_alone(*_: Any, **__: Any) -> NoReturn:
-    """Raise where a view expert is sampled by itself (wrapper ``OUTER_SAMPLE``), which score composition never does."""
-    raise ValueError(
-        "Shift-Coupled View Expert: its model is for multiview_model of Score Composition Sampler alone. Connect the "
-        "model that it was made from."
-    )
+def _refuse_alone(executor: Callable[..., Tensor], *inputs: Any, **conds: Any) -> Tensor:
+    """Raise unless both views are given, as score composition gives them (wrapper ``APPLY_MODEL``)."""
+    options = inputs[5]  # x, t, c_concat, c_crossattn, control, transformer_options
+    if not options.get("stereo_pair"):
+        raise ValueError(
+            "Shift-Coupled View Expert: its model is for multiview_model of Score Composition Sampler alone. Connect "
+            "the model that it was made from."
+        )
+    return executor(*inputs, **conds)
 
 
 class PairDenoiser:

@@ -30,10 +30,12 @@ def expect_vae_fits(vae: Any, form: ShiftForm) -> None:
 
 def expect_vae_of_model(vae: Any, latent_format: LatentFormat) -> None:
     """Raise ``ValueError`` where a VAE is given whose latents have not the model's channels."""
-    if vae is not None and vae.latent_channels != latent_format.latent_channels:
+    taken = latent_format.latent_channels
+    made = getattr(vae, "latent_channels", taken)  # VAEs of other packs may not say
+    if made != taken:
         raise ValueError(
-            f"vae: makes latents of {vae.latent_channels} channels, and this model takes "
-            f"{latent_format.latent_channels}. Connect the VAE that belongs to the model, or none."
+            f"vae: makes latents of {made} channels, and this model takes {taken}. Connect the VAE that belongs to the "
+            "model, or none."
         )
 
 

@@ -38,6 +38,15 @@ _POOLED_LAYER = {
     Flux: "vector_in.in_layer",
     HunyuanVideo: "vector_in.in_layer",
 }
+# The host's models that take the pooled summary for granted.
+_POOLED_MODELS = {
+    comfy.model_base.SDXL,
+    comfy.model_base.SDXLRefiner,
+    comfy.model_base.SD3,
+    comfy.model_base.HunyuanVideo,
+    comfy.model_base.HiDream,
+    comfy.model_base.Kandinsky5,
+}
 _OWN_ENCODER = "Connect the text encoder (CLIP) that belongs to the model."
 # Of Stable Zero123, which takes two widths.
 _ANY_WIDTH = "cc_projection"
@@ -84,7 +93,8 @@ def expect_entries(name: str, entries: Sequence[Mapping[str, Any]], model: Model
             _expect_width(name, "text embedding", entry.get("cross_attn"), _text_width(network))
             _expect_width(name, "pooled output", entry.get("pooled_output"), _width(network, _POOLED_LAYER))
             _expect_channels(name, entry.get("noise_concat"), network, model)
-            if isinstance(network, OpenAISignatureMMDITWrapper) and entry.get("pooled_output") is None:
+            summary = entry.get("pooled_output", entry.get("unclip_conditioning"))
+            if type(model.model) in _POOLED_MODELS and summary is None:
                 raise ValueError(f"{name}: has no pooled output, which this model needs. {_OWN_ENCODER}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ RUNS, EVERY = 200, 20
 WIDTH, HEIGHT = 1920, 1080
 SETTLED = 40
 """Runs after which what is loaded on first use is there."""
+MIDDLE = (SETTLED + RUNS) // 2
 
 
 def main() -> None:
@@ -30,24 +32,16 @@ def main() -> None:
             held.append(_held_bytes())
     rows = [[str(run), f"{held[run] / 2**20:.0f} MiB"] for run in range(0, RUNS + 1, EVERY)]
     print_table(["runs", "memory of the server"], rows)
-    later = held[SETTLED:]
-    slope = float(np.polyfit(range(len(later)), later, 1)[0])
+    first, last = (median(held[half]) / 2**20 for half in (slice(SETTLED + 1, MIDDLE + 1), slice(MIDDLE + 1, None)))
     print(
-        f"From run {SETTLED} to {RUNS}: {slope / 2**10:+.1f} KiB a run, by least squares; from "
-        f"{min(later) / 2**20:.0f} to {max(later) / 2**20:.0f} MiB. "
+        f"Median of runs {SETTLED + 1} to {MIDDLE}: {first:.0f} MiB; of runs {MIDDLE + 1} to {RUNS}: {last:.0f} MiB. "
         f"One picture is {WIDTH * HEIGHT * 12 / 2**20:.0f} MiB.\n"
     )
 
 
 def _prompt(pictures: dict[str, str], run: int) -> dict[str, Any]:
-    widgets = {
-        "max_disparity": 2.0 + run / RUNS,  # another for each run: what is unchanged the host does not run again
-        "convergence": 0.5,
-        "exponent": 1.0,
-        "balance": 0.0,
-        "quality": "best",
-        "edge_growth": 1,
-    }
+    # The balance is another for each run: what is unchanged the host does not run again.
+    widgets = {"balance": run / RUNS, "quality": "best", "edge_growth": 1}
     loaded = {name: {"class_type": "LoadImage", "inputs": {"image": file}} for name, file in pictures.items()}
     links = {"image": ["picture", 0], "depth": ["depth", 0]}
     return {

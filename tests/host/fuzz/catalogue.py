@@ -31,7 +31,7 @@ LatentFlip LatentRotate LatentCrop LatentBatch LatentFromBatch RepeatLatentBatch
 LatentComposite TrimVideoLatent
 VAEDecode VAEEncode VAEEncodeForInpaint
 ImageScale ImageInvert ImageBatch ImagePadForOutpaint ImageCrop RepeatImageBatch ImageFromBatch
-MaskToImage ImageToMask InvertMask GrowMask SolidMask
+MaskToImage ImageToMask InvertMask SolidMask
 """.split()
 """The host's nodes that stand between ours."""
 

@@ -69,7 +69,7 @@ def _run_node(graph: Graph, key: str, catalogue: Catalogue, outcome: Outcome) ->
         outcome.values[key] = (GIVEN[kind].make(**node["inputs"]),)
         return
     before = {name: fingerprint(value) for name, value in linked.items()}
-    concerned = kind.startswith(OURS) or any(_acts(graph[one]["class_type"], catalogue) for one in above(graph, key))
+    concerned = kind.startswith(OURS) or any(_acts(graph[one], catalogue) for one in above(graph, key))
     try:
         outputs = call(catalogue.classes[kind], {**node["inputs"], **linked})
     except InterruptProcessingException:
@@ -110,7 +110,7 @@ def without_ours(graph: Graph, key: str, catalogue: Catalogue) -> Graph:
         plain[one] = {**node, "inputs": inputs}
         if one == key:
             plain[one] = _twin(node["class_type"], inputs, catalogue) or plain[one]
-        if not _acts(node["class_type"], catalogue):
+        if not _acts(node, catalogue):
             continue
         kind = catalogue.kinds[node["class_type"]]
         for slot, given in enumerate(kind.outputs):
@@ -125,15 +125,16 @@ def without_ours(graph: Graph, key: str, catalogue: Catalogue) -> Graph:
     return {one: node for one, node in plain.items() if one in above(plain, key) or one == key}
 
 
-def _acts(name: str, catalogue: Catalogue) -> bool:
-    """Whether this is one of ours that changes what the host's nodes do: it gives a sampler, or a model, a latent or
-    conditioning made of another one."""
-    kind = catalogue.kinds[name]
-    given = {socket.kind for socket in kind.sockets}
-    return kind.ours and any(
-        output == "SAMPLER" or (output in ("MODEL", "LATENT", "CONDITIONING") and output in given)
-        for output in kind.outputs
+def _acts(node: dict[str, Any], catalogue: Catalogue) -> bool:
+    """Whether this is one of ours that changes what the host's nodes do: it gives a sampler, a model or a latent made
+    of another one, or conditioning with a ControlNet in it."""
+    kind = catalogue.kinds[node["class_type"]]
+    given = {socket.kind for socket in kind.sockets if socket.name in node["inputs"]}
+    made = set(kind.outputs)
+    changed = (
+        "SAMPLER" in made or made & given & {"MODEL", "LATENT"} or ("CONDITIONING" in made and "CONTROL_NET" in given)
     )
+    return kind.ours and bool(changed)
 
 
 def _twin(name: str, inputs: dict[str, Any], catalogue: Catalogue) -> dict[str, Any] | None:

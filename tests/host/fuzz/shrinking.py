@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.host.fuzz.catalogue import Catalogue
+from tests.host.fuzz.catalogue import Catalogue, fits
 from tests.host.fuzz.given import GIVEN, Scene
 from tests.host.fuzz.graphs import Graph, above, links
 
@@ -49,7 +49,7 @@ def _smaller(graph: Graph, catalogue: Catalogue, scene: Scene) -> Iterator[Graph
             if graph[link[0]]["class_type"] in GIVEN:
                 continue
             for name, given in GIVEN.items():
-                if given.kind == socket.kind:
+                if fits(given.kind, socket.kind):
                     leaf = {"class_type": name, "inputs": given.draw(scene, plain)}
                     yield _with(
                         {f"{one}.{socket.name}": leaf, **graph},

@@ -91,7 +91,7 @@ def test_the_right_estimate_is_the_shifted_left_one_and_the_models_own_in_the_ho
         lambda: torch.stack(
             [
                 by_columns(state.movedim(1, 0), sigma, range(FRAMES)).movedim(0, 1),
-                denoiser.together(state, sigma, (0, 1)),
+                denoiser.together(state, sigma, (0, 1), {"stereo_pair": True}),
             ]
         ),
     )

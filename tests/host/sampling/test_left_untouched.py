@@ -14,13 +14,13 @@ from tests.host.fuzz.fingerprints import fingerprint
 from tests.host.fuzz.given import conditioning
 from tests.host.tiny import video
 from tests.host.tiny.families import FAMILIES, load
+from tools.host.node_inputs import gather
 
 STEPS = 3
 GEOMETRY = {"max_disparity": 25.0, "convergence": 0.0, "exponent": 1.0}
 SHIFT = {"shift_at": 0.34, "fill": "background", "mask_every": 0.34, "shift_both": False, "shift": "sub_column"}
-HOLES = {"fill": "background", "shift": "sub_column", "mirror": True, "form": "paper", "preset": "custom"}
-RESTART = {"restart_until": 0.4, "iterations": 2}
-REFINE = {"restart_until": 0.34, "warp_every": 0.34, "last_warp": 1.0, "most_repeats": 2, "fewest_repeats": 2}
+RESTART = {"preset": "custom", "iterations": 2, "restart_until": 0.34, "fill": "background", "shift": "sub_column"}
+REFINE = {"warp_every": 0.34, "last_warp": 1.0, "most_repeats": 2, "fewest_repeats": 2}
 PLAIN = {"seed": 5, "steps": STEPS, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
 
 
@@ -73,9 +73,9 @@ class Case:
         """Of the left view, by the model as it was loaded."""
         guider = video.Studio(self.host, self.name).guider(load(self.name))
         guider.set_conds(self.positive, self.negative)
-        return self.run("Stereo_LeftTrajectory", **self._custom(guider), precision="full")[2]
+        return self.run("Stereo_LeftTrajectory", **self.custom(guider), precision="full")[2]
 
-    def _custom(self, guider: Any, sampler: Any = None) -> dict[str, Any]:
+    def custom(self, guider: Any, sampler: Any = None) -> dict[str, Any]:
         from comfy_extras.nodes_custom_sampler import RandomNoise
 
         return {
@@ -86,24 +86,30 @@ class Case:
             "latent_image": self.latent,
         }
 
-    def sampled(self, sampler: Any) -> tuple[Any, ...]:
+    def ends(self) -> dict[str, Any]:
+        """What KSampler takes."""
+        prompts = {"positive": self.positive, "negative": self.negative}
+        return {"model": self.model, **prompts, "latent_image": self.latent}
+
+    def sampled(self, node: str, trajectory: Any = None, **flat: Any) -> tuple[Any, ...]:
+        """SamplerCustomAdvanced with one of our samplers."""
         from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 
-        return SamplerCustomAdvanced.execute(**self._custom(self.guider(), sampler)).args
+        known = {} if trajectory is None else {"trajectory": trajectory}
+        sampler = self.run(node, sampler=video.inner("euler"), **known, **gather(node, self.depth, flat))[0]
+        return SamplerCustomAdvanced.execute(**self.custom(self.guider(), sampler)).args
 
-    def given(self) -> Any:
-        """What the nodes are given, as it is now."""
-        return fingerprint([self.positive, self.negative, self.latent, self.depth, self.sigmas, self.trajectory])
+    @functools.cached_property
+    def before(self) -> Any:
+        """What is there before anything of ours has run."""
+        return self.left()
 
-    def state(self) -> Any:
-        """The models, their options, patches and weights, as they are now."""
-        network = load(self.name).model
-        return [
-            fingerprint(load(self.name)),
-            fingerprint(self.model),
-            sorted(vars(network)),
-            *map(fingerprint, network.state_dict().values()),
-        ]
+    def left(self) -> Any:
+        """What the nodes were given, the model with its options, patches and weights, and KSampler's picture."""
+        given = (self.positive, self.negative, self.latent, self.depth, self.sigmas, self.trajectory)
+        model, network = load(self.name), load(self.name).model
+        values = [*given, model, self.model, sorted(vars(network)), network.state_dict(), self.plain()]
+        return [fingerprint(value) for value in values]
 
     def _couples(self) -> bool:
         try:
@@ -116,40 +122,32 @@ _COUPLING = {"mode": "left_kv", "start_percent": 0.0, "end_percent": 1.0, "block
 
 
 def ksampler(case: Case) -> Any:
-    ends = {"positive": case.positive, "negative": case.negative, "latent_image": case.latent, "depth": case.depth}
-    widgets = {**PLAIN, **GEOMETRY, **SHIFT, "attention": case.attention, "preset": "custom"}
-    return case.run("Stereo_StereoKSampler", model=case.model, **ends, **widgets)
+    flat = {**PLAIN, **GEOMETRY, **SHIFT, "attention": case.attention}
+    return case.run("Stereo_StereoKSampler", **case.ends(), **gather("Stereo_StereoKSampler", case.depth, flat))
 
 
 def video_ksampler(case: Case) -> Any:
-    ends = {"positive": case.positive, "negative": case.negative, "latent_image": case.latent, "depth": case.depth}
-    widgets = {**PLAIN, **GEOMETRY, **RESTART, **REFINE, **HOLES, "attention": case.attention}
-    rest = {"temporal": False, "switch_at_step": 1}
-    return case.run("Stereo_StereoVideoKSampler", model=case.model, **ends, **widgets, **rest)
+    flat = {**PLAIN, **GEOMETRY, **RESTART, **REFINE, "attention": case.attention}
+    inputs = gather("Stereo_StereoVideoKSampler", case.depth, flat)
+    return case.run("Stereo_StereoVideoKSampler", **case.ends(), **inputs)
 
 
 def shift_sampler(case: Case) -> Any:
-    return case.sampled(case.run("Stereo_StereoShiftSampler", depth=case.depth, **GEOMETRY, **SHIFT)[0])
+    return case.sampled("Stereo_StereoShiftSampler", **GEOMETRY, **SHIFT)
 
 
 def restart_sampler(case: Case) -> Any:
-    widgets = {**GEOMETRY, **RESTART, **HOLES}
-    return case.sampled(
-        case.run("Stereo_NoisyRestartSampler", depth=case.depth, trajectory=case.trajectory, **widgets)[0]
-    )
+    return case.sampled("Stereo_NoisyRestartSampler", case.trajectory, **GEOMETRY, **RESTART)
 
 
 def refine_sampler(case: Case) -> Any:
-    widgets = {**GEOMETRY, **REFINE, **HOLES}
-    return case.sampled(
-        case.run("Stereo_IterativeRefineSampler", depth=case.depth, trajectory=case.trajectory, **widgets)[0]
-    )
+    return case.sampled("Stereo_IterativeRefineSampler", case.trajectory, **GEOMETRY, **RESTART, **REFINE)
 
 
 def left_trajectory(case: Case) -> Any:
     guider = case.guider()
     guider.model_patcher = case.model
-    return case.run("Stereo_LeftTrajectory", **case._custom(guider), precision="half")
+    return case.run("Stereo_LeftTrajectory", **case.custom(guider), precision="half")
 
 
 def inversion(case: Case) -> Any:
@@ -198,7 +196,7 @@ def test_everything_is_as_it_was(host: dict[str, type], name: str, node: str):  
     from comfy.model_management import InterruptProcessingException
 
     case, run = case_of(name), RUNS[node]
-    plain, given, state = case.plain(), case.given(), case.state()
+    before = case.before
     case.calls, case.at = 0, {}
     made = fingerprint(run(case))
     calls = case.calls
@@ -209,7 +207,5 @@ def test_everything_is_as_it_was(host: dict[str, type], name: str, node: str):  
             run(case)
         assert calls // 2 <= case.calls < calls
     case.at = {}
-    assert case.given() == given
-    assert case.state() == state
-    assert torch.equal(case.plain(), plain)
+    assert case.left() == before
     assert fingerprint(run(case)) == made

@@ -43,10 +43,11 @@ def test_another_pooled_output_is_refused(expect: Any, name: str):
         expect("positive", [[embedding, {**extras, "pooled_output": pooled}]], load(name))
 
 
-def test_sd3_needs_a_pooled_output(expect: Any):
-    ((embedding, _),) = FAMILIES["sd3"].conditioning(1)
+@pytest.mark.parametrize("name", ["sd3", "sdxl", "hunyuan_video", "hidream", "kandinsky"])
+def test_a_model_that_needs_a_pooled_output_is_told_of(expect: Any, name: str):
+    ((embedding, _),) = FAMILIES[name].conditioning(1)
     with pytest.raises(ValueError, match="positive: has no pooled output, which this model needs. Connect the text"):
-        expect("positive", [[embedding, {}]], load("sd3"))
+        expect("positive", [[embedding, {}]], load(name))
 
 
 @pytest.mark.parametrize("name", ["sdxl", "svd", "flux", "wan"])
