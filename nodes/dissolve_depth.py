@@ -95,20 +95,15 @@ class DissolveDepth(io.ComfyNode):
                     tooltip="Show the middle frame at several strengths, radii or scales to choose from.\nCosts one "
                     "more model run for each of five strengths, on that frame or on its window of a video model.",
                 ),
-                io.Boolean.Input(
-                    "keep_range",
-                    default=True,
-                    advanced=True,
-                    tooltip="Give the dissolved clip back its brightness and contrast: one gain and offset for all its "
-                    "frames.\nOff: StereoCrafter-Zero's formula alone, which raises both with strength.",
-                ),
                 io.Combo.Input(
                     "form",
                     options=DissolveForm,
-                    default=DissolveForm.PAPER.value,
+                    default=DissolveForm.RANGE_KEPT.value,
                     advanced=True,
-                    tooltip="paper: the map is taken for an x in DDIM's form, at a step of the model's own 50.\n"
-                    "code: as StereoCrafter-Zero's code does, in SVD's form, at a step of Karras' 50.",
+                    tooltip="range_kept: the paper's, then the clip gets back its brightness and contrast, one gain "
+                    "and offset for all its frames.\npaper: the map is taken for an x in DDIM's form, at a step of the "
+                    "model's own 50; raises both with strength.\ncode: as StereoCrafter-Zero's code does, in SVD's "
+                    "form, at a step of Karras' 50.",
                 ),
                 # the model
                 io.Model.Input(
@@ -146,7 +141,6 @@ class DissolveDepth(io.ComfyNode):
         overlap: int,
         # what is shown, and how the model is used
         strip: bool,
-        keep_range: bool,
         form: str,
         # the model
         model: Any = None,
@@ -165,7 +159,7 @@ class DissolveDepth(io.ComfyNode):
                 given = {"model": model, "vae": vae, "positive": positive}
                 _expect_all(given)
                 expect_prompt("positive", positive, model)
-                worker = DepthDissolver(**given, form=form, keep_range=keep_range, window=window, overlap=overlap)
+                worker = DepthDissolver(**given, form=DissolveForm(form), window=window, overlap=overlap)
             clip, frames = dissolve_clip(worker, maps, amount, others)
             shown += frames
             result = maps if clip is None else clip

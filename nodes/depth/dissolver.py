@@ -31,7 +31,6 @@ class DepthDissolver:
         vae: the model's own.
         positive: the conditioning; the model is evaluated once, without guidance.
         form: how the latent is taken, see ``DissolveForm``.
-        keep_range: whether the result gets back the brightness and contrast of the input.
         window: frames that a model of clips gets at once, 0 for all.
         overlap: frames over which one window fades into the next.
     """
@@ -40,7 +39,6 @@ class DepthDissolver:
     vae: Any
     positive: Conditioning
     form: DissolveForm
-    keep_range: bool
     window: int
     overlap: int
 
@@ -67,7 +65,7 @@ class DepthDissolver:
         """
         windows = self.windows(len(depth))
         dissolved = blend_windows(self._dissolve(depth, amount, windows, tick), windows)
-        return restore_range(dissolved, depth) if self.keep_range else dissolved
+        return restore_range(dissolved, depth) if self.form is DissolveForm.RANGE_KEPT else dissolved
 
     def frame(self, depth: Tensor, index: int, amount: int, tick: Callable[[], object]) -> Tensor:
         """Dissolve one frame of a clip, in the window that the model would see it in.
@@ -83,7 +81,7 @@ class DepthDissolver:
         """
         window = min(self.windows(len(depth)), key=lambda window: abs(window.start + window.stop - 1 - 2 * index))
         (dissolved,) = self._dissolve(depth, amount, [window], tick)
-        if self.keep_range:
+        if self.form is DissolveForm.RANGE_KEPT:
             dissolved = restore_range(dissolved, depth[window])
         return dissolved[index - window.start]
 

@@ -98,3 +98,16 @@ def test_the_host_offers_the_workflows_as_templates(server: Server):
         assert status == 200 and json.loads(body)["nodes"]
         status, picture = server.request(f"/api/workflow_templates/latent-stereo/{name}.jpg")
         assert status == 200 and picture[:2] == b"\xff\xd8"
+
+
+def test_no_node_shows_more_than_eight_widgets(ours: dict[str, Any]):
+    """In the classic canvas nothing is folded in."""
+    rows = {}
+    for id, info in ours.items():
+        values = [
+            (kind, options)
+            for _, _, kind, options in inputs(info)
+            if kind in {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+        ]
+        rows[id] = len(values) + sum("control_after_generate" in options for _, options in values)
+    assert max(rows.values()) <= 8, {id: count for id, count in rows.items() if count > 8}

@@ -21,8 +21,7 @@ WIDGETS = {
     "window": 0,
     "overlap": 0,
     "strip": False,
-    "keep_range": True,
-    "form": "paper",
+    "form": "range_kept",
 }
 SHAPES = {"sd15": (3, 4, 6, 8), "sd2_v": (2, 4, 6, 8), "svd": (3, 4, 4, 4), "wan": (1, 16, 2, 6, 8)}
 FLOW = ("wan",)
@@ -46,7 +45,7 @@ def vae_of(name: str) -> Any:
 
 @pytest.fixture
 def dissolver(pack: Any) -> Any:
-    settings = {"form": "paper", "keep_range": False, "window": 0, "overlap": 0}
+    settings = {"form": "paper", "window": 0, "overlap": 0}
     return lambda *given: pack("nodes.depth.dissolver").DepthDissolver(*given, **settings)
 
 
@@ -114,7 +113,7 @@ def test_it_is_equation_5_on_the_bare_network(dissolver: Any, name: str, strengt
 def test_the_node_encodes_steps_and_decodes(host: dict[str, type], dissolver: Any, name: str):
     model, vae, depth = load(name), vae_of(name), clip(5)
     positive = told(name, 5)
-    result = node(host, depth, model=model, vae=vae, positive=positive, keep_range=False).result[0]
+    result = node(host, depth, model=model, vae=vae, positive=positive, form="paper").result[0]
 
     work = dissolver(model, vae, positive)
     if name == "sd15":
@@ -154,9 +153,9 @@ def test_low_passes_need_no_model_and_treat_equal_frames_alike(host: dict[str, t
 @pytest.mark.parametrize("name", ["sd15", "qwen_image"])
 def test_a_still_clip_stays_still_through_a_picture_model(host: dict[str, type], name: str):
     depth = clip(1).expand(4, -1, -1, -1).clone()
-    given = {"model": load(name), "vae": vae_of(name), "positive": told(name), "keep_range": False}
+    given = {"model": load(name), "vae": vae_of(name), "positive": told(name), "form": "paper"}
     result = node(host, depth, **given).result[0]
-    restored = node(host, depth, **{**given, "keep_range": True}).result[0]
+    restored = node(host, depth, **{**given, "form": "range_kept"}).result[0]
     assert all(torch.equal(frame, maps[0]) for maps in (result, restored) for frame in maps)
     assert torch.equal(result, node(host, depth, **given).result[0]), "no noise: the same again"
     assert torch.equal(result[:1], node(host, depth[:1], **given, window=3, overlap=1).result[0]), "frames are alone"
@@ -170,11 +169,11 @@ def test_any_size_and_number_of_frames_comes_back(
     depth = clip(frames, height, width)
     result = node(host, depth, model=load(name), vae=vae_of(name), positive=told(name, frames)).result[0]
     assert result.shape == depth.shape and result.isfinite().all()
-    assert abs(result.mean() - depth.mean()) < 5e-3, "keep_range"
+    assert abs(result.mean() - depth.mean()) < 5e-3, "the range"
 
 
 def test_a_clip_that_does_not_fill_a_causal_vae_is_continued_with_its_last_frame(host: dict[str, type]):
-    given = {"model": load("wan"), "vae": vae_of("wan"), "positive": told("wan"), "keep_range": False}
+    given = {"model": load("wan"), "vae": vae_of("wan"), "positive": told("wan"), "form": "paper"}
     depth = clip(6)
     longer = torch.cat([depth, depth[-1:].expand(3, -1, -1, -1)])
     torch.testing.assert_close(node(host, depth, **given).result[0], node(host, longer, **given).result[0][:6])
@@ -183,7 +182,7 @@ def test_a_clip_that_does_not_fill_a_causal_vae_is_continued_with_its_last_frame
 @pytest.mark.parametrize("name", ["svd", "wan"])
 def test_windows_are_the_models_runs_of_each_blended(host: dict[str, type], name: str):
     depth, positive = clip(8), told(name, 8)
-    given = {"model": load(name), "vae": vae_of(name), "keep_range": False}
+    given = {"model": load(name), "vae": vae_of(name), "form": "paper"}
     blended = node(host, depth, **given, positive=positive, window=5, overlap=2).result[0]
 
     def alone(start: int) -> Tensor:
@@ -209,7 +208,7 @@ def test_the_strip_shows_every_strength_and_says_them(host: dict[str, type]):
 
     depth = clip(3, 32, 48)
     model, calls = spied(load("sd15"))
-    given = {"model": model, "vae": vae_of("sd15"), "positive": told("sd15"), "keep_range": False, "strength": 25}
+    given = {"model": model, "vae": vae_of("sd15"), "positive": told("sd15"), "form": "paper", "strength": 25}
     output = node(host, depth, **given, strip=True)
     assert output.ui["text"] == ("row by row: t = 0, t = 10, t = 20, t = 25, t = 30, t = 40, t = 45",)
     assert len(calls) == 3 + 5, "the clip, and five other strengths on its middle frame"
