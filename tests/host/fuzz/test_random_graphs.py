@@ -1,9 +1,9 @@
 """Random graphs over all families: no unclear error, no NaN out of finite input, nothing changed in place, and plain
 runs that are the same to the bit before and after.
 
-LATENT_STEREO_GRAPHS says how many, LATENT_STEREO_SEED which ones:
+RANDOM_GRAPHS says how many, RANDOM_SEED which ones:
 
-    LATENT_STEREO_GRAPHS=1000 python tools/test.py tests/host/fuzz
+    RANDOM_GRAPHS=1000 python tools/test.py tests/host/fuzz
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tests.host.fuzz.shrinking import shrink
 from tests.host.tiny import video
 from tests.host.tiny.families import FAMILIES, load, told
 
-GRAPHS = int(os.environ.get("LATENT_STEREO_GRAPHS", "200"))
-SEED = os.environ.get("LATENT_STEREO_SEED", "1")
+GRAPHS = int(os.environ.get("RANDOM_GRAPHS", "200"))
+SEED = os.environ.get("RANDOM_SEED", "1")
 EACH = -(-GRAPHS // len(FAMILIES))
 
 
