@@ -1,4 +1,4 @@
-"""Draw the workflows' thumbnails and the README's picture from the shipped example and the Middlebury Motorcycle pair.
+"""Draw the workflows' thumbnails from the shipped example and the Middlebury Motorcycle pair.
 
 python tools/thumbnails.py
 """
@@ -177,11 +177,6 @@ def main() -> None:
     }
     for name, picture in thumbnails.items():
         thumbnail(picture).save(environment.ROOT / "workflows" / f"{name}.jpg", quality=85)
-    top = beside(label(to_picture(left), "picture"), label(to_picture(depth), "depth map"))
-    bottom = beside(label(to_picture(right), "right view"), label(anaglyph, "anaglyph"))
-    sheet = stack(top, bottom)
-    sheet.thumbnail((1200, 1200), Image.Resampling.LANCZOS)
-    sheet.save(environment.ROOT / "nodes" / "help" / "example.jpg", quality=82)
 
 
 if __name__ == "__main__":
