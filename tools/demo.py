@@ -8,7 +8,6 @@ python tools/demo.py --workflow NAME --image A.jpg another of the shipped workfl
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from pathlib import Path
@@ -40,6 +39,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     for file in (options.image, options.depth, options.video):
         if file is not None and not file.is_file():
             parser.error(f"there is no file {file}")
+    if any(place.exists() and not place.is_dir() for place in (options.output, *options.output.parents)):
+        parser.error(f"--output {options.output} is not a folder, or lies in a file")
     if options.depth is not None and options.image is None:
         parser.error("--depth needs --image, the picture it belongs to")
     if options.workflow == DEFAULT_WORKFLOW and options.image is not None and options.depth is None:
@@ -52,7 +53,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     options = parse()
     environment.enter(__file__)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then, too
+    environment.stop_on_signals()  # so that the server is stopped then, too
 
     from tools import demo_run
     from tools.host.server import ServerError

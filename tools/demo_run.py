@@ -17,8 +17,10 @@ from tools.benchmarks.middlebury import Pair, motorcycle, save_depth
 from tools.example.files import still_life
 from tools.host import workflow_file
 from tools.host.progress import Bar
-from tools.host.server import OutputFile, Server
+from tools.host.run_folder import run_folder
+from tools.host.server import OutputFile, Server, models_folder
 from tools.host.workflow_file import Prompt, nodes_of
+from tools.setup.home import HOME, locked
 
 
 class WorkflowError(Exception):
@@ -29,9 +31,9 @@ def run(options: argparse.Namespace) -> None:
     """Run the demo: the workflow's own example, the Middlebury pair, or the files that the options name."""
     workflow, prompt = workflow_file.load(options.workflow), workflow_file.load_prompt(options.workflow)
     print("Starting ComfyUI", flush=True)
-    with Server() as server, tempfile.TemporaryDirectory() as folder:
+    with run_folder() as base, Server(base) as server, tempfile.TemporaryDirectory() as folder:
         for model in workflow_file.missing_models(workflow, server.object_info()):
-            place = server.base / "models" / model["directory"]
+            place = models_folder() / model["directory"]
             raise WorkflowError(
                 f"The workflow {options.workflow} needs the model {model['name']}. Put it into {place}, or name the "
                 "ComfyUI that has it with COMFYUI_PATH."
@@ -44,11 +46,13 @@ def run(options: argparse.Namespace) -> None:
         with Bar(prompt) as bar:
             files = server.run(prompt, bar)
         seconds = time.perf_counter() - start
-        saved = collect(files, prompt, options.output)
+        with locked(HOME / "output.lock"):  # the files of one run, where two end at once
+            saved = collect(files, prompt, options.output)
+            quality = compare(saved["right"], truth) if truth is not None and "right" in saved else None
     for name, path in saved.items():
         print(f"  {name:<16} {path}")
-    if truth is not None and "right" in saved:
-        print(compare(saved["right"], truth))
+    if quality is not None:
+        print(quality)
     print(f"{seconds:.1f} seconds for the workflow")
 
 

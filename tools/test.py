@@ -4,6 +4,7 @@ python tools/test.py                 all of them
 python tools/test.py core            those that need no ComfyUI: the core and the tools
 python tools/test.py host            those with ComfyUI, without a browser
 python tools/test.py browser         those with ComfyUI's frontend in a headless browser
+python tools/test.py --pythons       the set-up and the core's tests on every Python from 3.10 that is on this machine
 
 Further arguments go to pytest. The tests run in as many processes as there are cores, at most 4,
 each with one thread; with -n, -p or --pdb among the arguments, in one or as -n says.
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.setup import environment, node_packages  # noqa: E402
+from tools.setup import environment, interpreters, node_packages  # noqa: E402
 
 LANES = {
     "core": ["tests/core", "tests/tools"],
@@ -34,6 +35,9 @@ def main() -> int:
     if arguments in (["-h"], ["--help"]):
         print(__doc__)
         return 0
+    if lane is None and arguments[:1] == ["--pythons"]:
+        environment.stop_on_signals()
+        return interpreters.run_on_all([__file__, "core", *arguments[1:]])
     environment.enter(__file__)
     try:
         if lane not in WITHOUT_BROWSER:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.host import server  # noqa: F401  # so that their HOME is replaced, too
-from tools.setup import environment, node_packages  # noqa: F401  # so that their HOME is replaced, too
+from tools.host import run_folder, server  # noqa: F401  # so that their HOME is replaced, too
+from tools.setup import environment, interpreters, node_packages  # noqa: F401  # so that their HOME is replaced, too
 
 
 @pytest.fixture
@@ -17,6 +17,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, module in list(sys.modules.items()):
         if name.startswith("tools.") and hasattr(module, "HOME"):
             monkeypatch.setattr(module, "HOME", folder)
-    monkeypatch.delenv("COMFYUI_PATH", raising=False)
-    monkeypatch.delenv("LATENT_STEREO_READY", raising=False)
+    for variable in ("COMFYUI_PATH", "LATENT_STEREO_READY", "LATENT_STEREO_HOME", "PIP_CACHE_DIR"):
+        monkeypatch.delenv(variable, raising=False)
     return folder

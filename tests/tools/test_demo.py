@@ -24,6 +24,8 @@ from tools.host.progress import Bar
         (["--depth", "FILE"], "--depth needs --image"),
         (["--image", "FILE"], "--image needs --depth here; without a depth map use --workflow image_to_stereo"),
         (["--max-disparity", "-1"], "--max-disparity is a percentage of the width, 0 or more"),
+        (["--output", "FILE"], "is not a folder, or lies in a file"),
+        (["--output", "FILE/deeper"], "is not a folder, or lies in a file"),
         (["--max-disparity", "wide"], "invalid float value"),
     ],
 )
@@ -32,7 +34,7 @@ def test_wrong_arguments_are_told_before_anything_starts(
 ) -> None:
     (tmp_path / "a.png").touch()
     with pytest.raises(SystemExit) as left:
-        demo.parse([str(tmp_path / "a.png") if a == "FILE" else a for a in arguments])
+        demo.parse([a.replace("FILE", str(tmp_path / "a.png")) for a in arguments])
     assert left.value.code == 2 and said in capsys.readouterr().err
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tools.setup import environment
+from tools.setup import environment, packages
 from tools.setup import home as home_module
 from tools.setup.environment import Environment, SetupError, prepare
 
@@ -89,6 +91,85 @@ def test_a_failing_disk_is_told(steps: list[str], monkeypatch: pytest.MonkeyPatc
     assert not steps
 
 
+@pytest.mark.parametrize("place", [".", "tmp", "venv"])
+def test_a_file_in_the_place_of_a_folder_is_told(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setattr(environment, "check_disk", lambda: None)
+    if place == ".":
+        home.rmdir()
+    file = home / place
+    file.write_text("mine")
+    if place == "venv":  # it is taken for a broken one and replaced
+        monkeypatch.setattr(packages, "run_pip", lambda *_: None)
+        monkeypatch.setattr(packages, "run_watched", lambda *_: 0)
+        with pytest.raises(SetupError, match="virtual environment could not be made"):
+            prepare()
+        return
+    with pytest.raises(SetupError, match="is in the way of a folder. Move or delete it, then run") as told:
+        prepare()
+    assert str(file) in str(told.value) and file.read_text() == "mine"
+
+
+def test_what_was_half_made_when_it_was_stopped_is_removed(
+    steps: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_: Path) -> Path:
+        for name in ("ComfyUI.partial", "download"):
+            (home / name).mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "pinned_host", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        prepare()
+    assert {f.name for f in home.iterdir()} == {"setup.lock", "packages.json", "venv"} and steps == ["packages"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends them by its own means")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_stopped_set_up_leaves_no_process(home: Path, number: int, code: int) -> None:
+    grandchild = f"echo $$ > '{home}/pid'; exec sleep 60"
+    script = (
+        "import sys; from tools.setup import environment, home\n"
+        "command = ['sh', '-c', sys.argv[1] + ' & wait']\n"
+        "environment.prepare = lambda: home.run_watched(command, print)\n"
+        "environment.enter('anything.py')"
+    )
+    variables = home_module.child_variables() | {"LATENT_STEREO_HOME": str(home), "PYTHONPATH": str(environment.ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", script, grandchild], env=variables, stderr=subprocess.PIPE)
+    while not (home / "pid").is_file() or not (written := (home / "pid").read_text()):
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate()[1].decode()
+    assert process.returncode == code
+    assert (
+        number != signal.SIGINT and not said
+    ) or f"Stopped. Run the command again to continue, or delete {home}." in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(written), 0)
+
+
+def test_the_set_up_lies_where_the_variable_says(tmp_path: Path) -> None:
+    variables = home_module.child_variables() | {"LATENT_STEREO_HOME": str(tmp_path / "it's")}
+    code = "from tools.setup.home import HOME; print(ascii(str(HOME)))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=variables, cwd=environment.ROOT, capture_output=True, text=True
+    )
+    assert answer.stdout.strip() == ascii(str(tmp_path / "it's"))
+
+
+def test_stamps_that_are_written_at_once_do_not_meet(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, partial = os.replace, []
+
+    def meanwhile(source: str, target: Path) -> None:
+        if not partial:
+            partial.append(source)
+            home_module.write_stamp("cuda", "second")
+        replace(source, target)
+
+    monkeypatch.setattr(home_module.os, "replace", meanwhile)
+    home_module.write_stamp("cuda", "first")
+    assert home_module.read_stamp("cuda") == "first" and [f.name for f in home.iterdir()] == ["cuda.json"]
+
+
 def test_too_little_space_is_told_before_anything_is_fetched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")(10**12, 10**12, 10**9)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: usage)
@@ -106,9 +187,9 @@ def test_a_wrong_python_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_only_one_sets_up_at_a_time(home: Path) -> None:
     with home_module.only_one_setup(), open(home / "setup.lock", "a+b") as second:
-        assert not home_module._try_lock(second.fileno())
+        assert not home_module.try_lock(second.fileno())
     with open(home / "setup.lock", "a+b") as second:
-        assert home_module._try_lock(second.fileno())
+        assert home_module.try_lock(second.fileno())
 
 
 def test_children_write_inside_the_clone(home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,14 @@ def npm(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Replace npm by one that makes its folder; its calls."""
     calls: list[Path] = []
 
-    def run(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], _: object, cwd: Path) -> int:
         assert command[1] == "ci" and "--ignore-scripts" in command and str(home) in command[-1]
         calls.append(cwd)
         (cwd / "node_modules").mkdir()
-        return subprocess.CompletedProcess(command, 0, "", "")
+        return 0
 
     monkeypatch.setattr(node_packages, "find_npm", lambda: "npm")
-    monkeypatch.setattr(node_packages.subprocess, "run", run)
+    monkeypatch.setattr(node_packages, "run_watched", run)
     return calls
 
 
@@ -38,14 +39,19 @@ def test_they_are_installed_once(npm: list[Path], home: Path) -> None:
 def test_a_failed_installation_says_why_and_is_tried_again(
     npm: list[Path], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    works = node_packages.subprocess.run
-    words = "npm error code ENOTFOUND\nnpm error network request to the registry failed\n"
-    failed = subprocess.CompletedProcess([], 1, "", words)
-    monkeypatch.setattr(node_packages.subprocess, "run", lambda *_, **__: failed)
+    works = node_packages.run_watched
+
+    def failing(_: list[str], watch: Callable[[str], object], cwd: Path) -> int:
+        assert cwd == home / "frontend.partial"
+        watch("npm error code ENOTFOUND\n")
+        watch("npm error network request to the registry failed\n")
+        return 1
+
+    monkeypatch.setattr(node_packages, "run_watched", failing)
     with pytest.raises(NodePackagesError, match="npm could not install .*: network request to the registry failed"):
         prepare()
-    assert not (home / "frontend").exists()
-    monkeypatch.setattr(node_packages.subprocess, "run", works)
+    assert not list(home.glob("frontend*"))
+    monkeypatch.setattr(node_packages, "run_watched", works)
     prepare()
     assert (home / "frontend").is_dir() and npm
 

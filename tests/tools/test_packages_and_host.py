@@ -175,6 +175,26 @@ def test_an_installation_goes_on_where_it_was_cut_off(home: Path, monkeypatch: p
     assert not (home / "cache" / "pip").exists(), "several GB of downloads are left"
 
 
+def test_a_cache_of_ones_own_is_used_and_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(packages, "run_watched", lambda command, _: called.append(command))
+    packages.run_pip(Path("python"), ["install"], "all")
+    monkeypatch.setenv("PIP_CACHE_DIR", str(home / "mine"))
+    packages.run_pip(Path("python"), ["install"], "all")
+    assert [str(home / "cache" / "pip") in command for command in called] == [True, False]
+
+
+def test_a_virtual_environment_that_is_cut_off_is_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: object) -> int:
+        (home / "venv" / "lib").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packages, "run_watched", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        packages.install_packages(packages.venv_python())
+    assert not (home / "venv").exists()
+
+
 def make_host(folder: Path, version: str = "0.30.0") -> Path:
     (folder / "comfy").mkdir(parents=True)
     for name in ("main.py", "nodes.py", "requirements.txt"):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tools.host import server as server_module
+from tools.host.run_folder import run_folder
 from tools.host.server import Server, ServerError
+from tools.setup.home import ROOT, child_variables
 
 pytestmark = pytest.mark.usefixtures("home")
 FAKE = Path(__file__).parent / "fake_host"
 
 
 def fake(base: Path, seconds: float = 30) -> Server:
-    return Server(base, host=FAKE, cpu=True, start_seconds=seconds)
+    return Server(base, host=FAKE, cpu=True, quiet_seconds=seconds)
 
 
 @pytest.fixture
@@ -88,9 +93,15 @@ def test_a_host_that_dies_is_quoted(tmp_path: Path, behave: Callable[[str], None
 def test_a_host_that_never_answers_is_stopped(tmp_path: Path, behave: Callable[[str], None]) -> None:
     behave("never ready")
     server = fake(tmp_path / "base", seconds=0.6)
-    with pytest.raises(ServerError, match="did not answer within 1 seconds"):
+    with pytest.raises(ServerError, match="neither answered nor wrote anything for 1 seconds .* run the command again"):
         server.start()
     assert not server.alive
+
+
+def test_a_host_that_is_slow_is_waited_for_as_long_as_it_writes(tmp_path: Path, behave: Callable[[str], None]) -> None:
+    behave("slow")
+    with fake(tmp_path / "base", seconds=0.6) as server:
+        assert server.alive
 
 
 def test_a_pack_that_does_not_load_is_an_error(tmp_path: Path, behave: Callable[[str], None]) -> None:
@@ -106,7 +117,7 @@ def test_a_host_that_dies_while_running_is_quoted(tmp_path: Path, behave: Callab
 
 
 def test_a_run_has_a_time_limit(tmp_path: Path) -> None:
-    with fake(tmp_path / "base") as server, pytest.raises(ServerError, match="longer than 1 seconds"):
+    with fake(tmp_path / "base") as server, pytest.raises(ServerError, match="reported nothing for 1 seconds"):
         server.run({}, timeout=0.6)
 
 
@@ -119,14 +130,55 @@ def test_the_pack_is_copied_without_what_is_not_part_of_it(tmp_path: Path) -> No
     assert not list(target.rglob("__pycache__"))
 
 
-def test_the_models_of_a_named_host_are_found_where_they_lie(home: Path, tmp_path: Path) -> None:
+def test_models_are_found_where_a_person_put_them(home: Path, tmp_path: Path) -> None:
     host = tmp_path / "ComfyUI"
     (host / "models" / "checkpoints").mkdir(parents=True)
-    server = Server(tmp_path / "base", host=host)
     (tmp_path / "base").mkdir()
-    file = server._write_model_paths()
-    assert file is not None and str(host / "models" / "checkpoints").replace("\\", "\\\\") in file.read_text()
-    assert Server(tmp_path / "base", host=home / "ComfyUI")._write_model_paths() is None
+    pinned = Server(tmp_path / "base", host=home / "ComfyUI")
+    assert pinned._write_model_paths() is None
+    file = Server(tmp_path / "base", host=host)._write_model_paths()
+    checkpoints = {"checkpoints": str(host / "models" / "checkpoints")}
+    assert file is not None and yaml.safe_load(file.read_text("utf-8")) == {"host": checkpoints}
+    mine = server_module.models_folder() / "it's 深度 \U0001f600"
+    mine.mkdir(parents=True)
+    file = pinned._write_model_paths()
+    assert file is not None and yaml.safe_load(file.read_text("utf-8")) == {"base": {mine.name: str(mine)}}
+
+
+def test_each_run_has_a_folder_of_its_own(home: Path) -> None:
+    with run_folder() as one, run_folder() as two:
+        (one / "server.log").touch()
+        assert one != two and one.is_dir() and two.is_dir()
+    assert not list((home / "runs").iterdir())
+
+
+def test_the_folder_of_a_failed_run_stays_for_its_log_until_the_next(home: Path) -> None:
+    with pytest.raises(ServerError), run_folder() as failed:
+        (failed / "server.log").touch()
+        raise ServerError
+    assert (failed / "server.log").is_file()
+    with pytest.raises(KeyboardInterrupt), run_folder():
+        assert not failed.exists()
+        raise KeyboardInterrupt
+    assert not list((home / "runs").iterdir())
+
+
+def test_the_folder_of_another_process_stays_while_it_runs(home: Path) -> None:
+    code = (
+        "from tools.host.run_folder import run_folder\nwith run_folder() as folder: print(ascii(str(folder))); input()"
+    )
+    variables = child_variables() | {"LATENT_STEREO_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    other = subprocess.Popen([sys.executable, "-uc", code], env=variables, stdin=pipe, stdout=pipe, text=True)
+    with other:
+        assert other.stdout is not None
+        folder = Path(ast.literal_eval(other.stdout.readline()))
+        with run_folder():
+            assert folder.is_dir()
+        other.kill()
+        other.wait()
+        with run_folder():
+            assert not folder.exists()
 
 
 def test_without_a_host_it_says_how_to_get_one() -> None:

@@ -140,16 +140,23 @@ class Client:
     ) -> list[OutputFile]:
         """Run an API prompt to its end and return the files its nodes made.
 
+        Args:
+            on_progress: called with a node's id, its steps done and their number.
+            timeout: how many seconds the server may report nothing.
+
         Raises:
             PromptError: refused (with each node's errors) or failed while running (with the node's message).
             Interrupted: interrupted.
-            ServerError: the server died, or the time limit passed.
+            ServerError: the server died, or reported nothing for too long.
         """
         try:
-            return self.files(asyncio.run(asyncio.wait_for(self._run(prompt, on_progress), timeout)))
+            return self.files(asyncio.run(self._run(prompt, on_progress, timeout)))
         except asyncio.TimeoutError:
             self.interrupt()
-            raise ServerError(f"The run was stopped: it took longer than {timeout:.0f} seconds.") from None
+            raise ServerError(
+                f"The run was stopped: ComfyUI reported nothing for {timeout:.0f} seconds. "
+                f"Try a smaller picture or fewer frames.{self.last_words()}"
+            ) from None
 
     def files(self, outputs: Mapping[str, Any]) -> list[OutputFile]:
         """Return the files in a prompt's outputs, saved ones and previews."""
@@ -162,12 +169,16 @@ class Client:
                         found.append(OutputFile(node, kind, folder / item["filename"]))
         return found
 
-    async def _run(self, prompt: Mapping[str, Any], on_progress: Progress | None) -> dict[str, Any]:
+    async def _run(self, prompt: Mapping[str, Any], on_progress: Progress | None, quiet: float) -> dict[str, Any]:
         import aiohttp
 
         address = f"{self.url}/ws?clientId={self._client}"
         try:
-            async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=0) as events:
+            limit = aiohttp.ClientWSTimeout(ws_receive=quiet)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.ws_connect(address, max_msg_size=0, timeout=limit) as events,
+            ):
                 status, answer = await asyncio.to_thread(self.queue, prompt)
                 if status != 200:
                     raise refused(answer, prompt)

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from tools.host.client import Client, Interrupted, OutputFile, PromptError, ServerError
+from tools.host.run_folder import run_folder
 from tools.setup.home import HOME, ROOT, SetupError, child_variables, read_stamp, remove_tree, write_stamp
 from tools.setup.host_source import named_host
 
@@ -23,7 +24,7 @@ __all__ = ["Interrupted", "OutputFile", "PromptError", "Server", "ServerError", 
 
 PACK_NAME = "latent-stereo"  # a dot in the folder's name would break help pages
 PACK_FILES = ("__init__.py", "nodes", "stereo_core", "workflows", "pyproject.toml", "LICENSE", "README.md")
-START_SECONDS = 300
+QUIET_SECONDS = 300  # that a server may neither answer nor write anything while it starts
 ANSWER_SECONDS = 5  # to one question while it starts
 STOP_SECONDS = 10
 
@@ -32,32 +33,32 @@ class Server(Client):
     """A ComfyUI server on a free loopback port, as a context manager.
 
     Args:
-        base: its base directory (input, output, models, user, custom_nodes); made if missing.
+        base: its base directory (input, output, models, user, custom_nodes), of no other server; made if missing.
         host: the folder of ComfyUI, only read; by default COMFYUI_PATH, else the one in .host.
         cpu: compute on the CPU; None: when there is no CUDA.
         packs: further node packs (folders) to load, copied like this one.
         arguments: further arguments for the host's main.py.
         python: the interpreter; by default the running one.
-        start_seconds: how long to wait until it answers.
+        quiet_seconds: how long it may write nothing until it answers.
     """
 
     def __init__(
         self,
-        base: Path | None = None,
+        base: Path,
         *,
         host: Path | None = None,
         cpu: bool | None = None,
         packs: tuple[Path, ...] = (),
         arguments: tuple[str, ...] = (),
         python: str = sys.executable,
-        start_seconds: float = START_SECONDS,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
-        super().__init__(Path(os.path.abspath(base or HOME / "base")))
+        super().__init__(Path(os.path.abspath(base)))
         self.host = host or find_host()
         self.packs = packs
         self.arguments = arguments
         self.python = python
-        self.start_seconds = start_seconds
+        self.quiet_seconds = quiet_seconds
         self.cpu = cpu
         self.log = self.base / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -108,6 +109,10 @@ class Server(Client):
     def _prepare_base(self) -> None:
         for folder in ("input", "output", "models", "user", "custom_nodes"):
             (self.base / folder).mkdir(parents=True, exist_ok=True)
+        # To a new user the frontend shows its tour, and clears the graph for it just when something loads one.
+        settings = self.base / "user" / "default" / "comfy.settings.json"
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
         mirror_pack(self.base / "custom_nodes" / PACK_NAME)
         for pack in self.packs:
             copy_tree(pack, self.base / "custom_nodes" / pack.name)
@@ -135,24 +140,39 @@ class Server(Client):
             )
 
     def _write_model_paths(self) -> Path | None:
-        """List a named host's model folders for the server; the pinned host has none."""
-        models = self.host / "models"
-        if HOME in self.host.parents or not models.is_dir():
+        """List the model folders in .host/base and of a named host for the server; the pinned host has none."""
+        places = {"base": models_folder()}
+        if HOME not in self.host.parents:
+            places["host"] = self.host / "models"
+        folders = {
+            name: {f.name: str(f) for f in sorted(place.iterdir()) if f.is_dir()}
+            for name, place in places.items()
+            if place.is_dir()
+        }
+        if not any(folders.values()):
             return None
-        folders = {f.name: str(f) for f in sorted(models.iterdir()) if f.is_dir()}
         file = self.base / "extra_model_paths.yaml"
-        file.write_text(json.dumps({"host": folders}), encoding="utf-8")  # JSON is YAML
+        # JSON is YAML, but for characters that it would write as two escapes.
+        file.write_text(json.dumps(folders, ensure_ascii=False), encoding="utf-8")
         return file
 
     def _wait_until_ready(self) -> bool:
         """Return True when it answers, False when its port was taken by another program.
 
         Raises:
-            ServerError: it died, or did not answer in time.
+            ServerError: it died, or neither answered nor wrote anything for too long.
         """
         assert self._process is not None
-        end = time.monotonic() + self.start_seconds
-        while time.monotonic() < end:
+        written, end = -1, 0.0
+        while True:
+            if written != (written := self.log.stat().st_size):
+                end = time.monotonic() + self.quiet_seconds
+            elif time.monotonic() > end:
+                raise ServerError(
+                    f"ComfyUI neither answered nor wrote anything for {self.quiet_seconds:.0f} seconds while starting, "
+                    "so it was stopped. Close other programs that keep the machine busy and run the command again; "
+                    f"if it stops at the same place, its log says where.{self.last_words()}"
+                )
             if self._process.poll() is not None:
                 if f"Port {self.port} is already in use" in self.log_tail(40):
                     return False
@@ -164,8 +184,6 @@ class Server(Client):
                 if str(self.base) in self.get("/system_stats", timeout=ANSWER_SECONDS)["system"]["argv"]:
                     break
             time.sleep(0.2)
-        else:
-            raise ServerError(f"ComfyUI did not answer within {self.start_seconds:.0f} seconds.{self.last_words()}")
         if "(IMPORT FAILED)" in (log := self.log_tail(1000)):
             start = max(log.find("Traceback (most recent call last)"), 0)
             raise ServerError(f"ComfyUI could not load the pack ({self.log}):\n{log[start:][:3000]}")
@@ -192,6 +210,11 @@ def find_host() -> Path:
     if not (host / "main.py").is_file():
         raise ServerError("There is no ComfyUI here yet. Run python tools/demo.py, or set COMFYUI_PATH.")
     return host
+
+
+def models_folder() -> Path:
+    """Where a person puts models for the servers, in folders as in ComfyUI's own ``models``."""
+    return HOME / "base" / "models"
 
 
 def free_port() -> int:
@@ -232,10 +255,10 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def running(base: Path | None = None, **options: Any) -> Iterator[Server]:
+def running(**options: Any) -> Iterator[Server]:
     """Yield a started server; say foreseeable failures on stderr and exit with 1."""
     try:
-        with Server(base, **options) as server:
+        with run_folder() as base, Server(base, **options) as server:
             yield server
     except (ServerError, SetupError) as error:
         print(f"\n{error}", file=sys.stderr)

@@ -11,7 +11,6 @@ import hashlib
 import os
 import platform
 import shutil
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +24,27 @@ from tools.setup.home import (
     explain_os_error,
     only_one_setup,
     read_stamp,
+    remove_tree,
     run_child,
     say,
+    stop_on_signals,
     write_stamp,
 )
 from tools.setup.host_source import install_host_requirements, named_host, pinned_host, requirements_fingerprint
 from tools.setup.packages import LOCK, install_packages, venv_python, works
 
-__all__ = ["HOME", "ROOT", "SetupError", "child_variables", "enter", "explain_os_error", "prepare", "run_child", "say"]
+__all__ = [
+    "HOME",
+    "ROOT",
+    "SetupError",
+    "child_variables",
+    "enter",
+    "explain_os_error",
+    "prepare",
+    "run_child",
+    "say",
+    "stop_on_signals",
+]
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
 READY = "LATENT_STEREO_READY"  # set for the commands that already run in a complete environment
@@ -59,14 +71,15 @@ def enter(script: str) -> None:
     """
     if os.environ.get(READY):
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a started pip is stopped then, too
+    sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show
+    stop_on_signals()
     try:
         environment = prepare()
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        print("\nStopped. Run the command again to continue.", file=sys.stderr)
+        print(f"\nStopped. Run the command again to continue, or delete {HOME}.", file=sys.stderr)
         raise SystemExit(130) from None
     variables = child_variables() | {READY: "1", "COMFYUI_PATH": str(environment.host)}
     raise SystemExit(run_child([str(environment.python), os.path.abspath(script), *sys.argv[1:]], variables))
@@ -80,11 +93,20 @@ def prepare() -> Environment:
     """
     check_python()
     try:
-        HOME.mkdir(exist_ok=True)
+        HOME.mkdir(parents=True, exist_ok=True)
         with only_one_setup():
-            return _prepare()
+            try:
+                return _prepare()
+            finally:
+                remove_partial()
     except OSError as error:
         raise SetupError(explain_os_error(error)) from error
+
+
+def remove_partial() -> None:
+    """Remove what a step that failed or was stopped left half made."""
+    for name in ("ComfyUI.partial", "download"):
+        remove_tree(HOME / name)
 
 
 def _prepare() -> Environment:

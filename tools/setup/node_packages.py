@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 
-from tools.setup.home import HOME, ROOT, child_variables, read_stamp, remove_tree, say, write_stamp
+from tools.setup.home import HOME, ROOT, only_one_setup, read_stamp, remove_tree, run_watched, say, write_stamp
 
 SOURCE = ROOT / "tools" / "frontend"
 FILES = ("package.json", "package-lock.json")
@@ -25,32 +25,39 @@ def prepare() -> None:
     Raises:
         NodePackagesError: no Node.js or an old one, or npm failed.
     """
-    lock = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
-    target = HOME / "frontend"
-    if read_stamp("frontend") == lock and (target / "node_modules").is_dir():
-        return
-    npm = find_npm()
-    say("Installing the headless browser (70 MB)")
-    partial = HOME / "frontend.partial"
+    with only_one_setup():
+        lock = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
+        if read_stamp("frontend") == lock and (HOME / "frontend" / "node_modules").is_dir():
+            return
+        npm = find_npm()
+        say("Installing the headless browser (70 MB)")
+        try:
+            install(npm)
+        finally:
+            remove_tree(HOME / "frontend.partial")
+        write_stamp("frontend", lock)
+
+
+def install(npm: str) -> None:
+    """Put the packages into .host/frontend, all or none."""
+    partial, cache = HOME / "frontend.partial", HOME / "cache" / "npm"
     remove_tree(partial)
     partial.mkdir(parents=True)
     for name in FILES:
         shutil.copyfile(SOURCE / name, partial / name)
-    cache = HOME / "cache" / "npm"
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--cache", str(cache)]
-    result = subprocess.run(
-        command, cwd=partial, env=child_variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    with open(HOME / "setup.log", "a", encoding="utf-8") as log:
-        log.write(f"\n{' '.join(command)}\n{result.stdout}{result.stderr}")
-    if result.returncode:
-        errors = re.findall(r"npm error (?!code|errno|A complete log)(.+)", result.stderr)
-        reason = errors[0] if errors else result.stderr.strip()[-200:]
+    said: list[str] = []
+    failed = run_watched(command, said.append, cwd=partial)
+    output = "".join(said)
+    with open(HOME / "setup.log", "a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(f"\n{' '.join(command)}\n{output}")
+    if failed:
+        errors = re.findall(r"npm error (?!code|errno|A complete log)(.+)", output)
+        reason = errors[0] if errors else output.strip()[-200:]
         raise NodePackagesError(f"npm could not install the headless browser: {reason} ({HOME / 'setup.log'})")
-    remove_tree(target)
-    os.replace(partial, target)
+    remove_tree(HOME / "frontend")
+    os.replace(partial, HOME / "frontend")
     remove_tree(cache)
-    write_stamp("frontend", lock)
 
 
 def has_node() -> bool:

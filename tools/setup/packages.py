@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tools.setup.home import HOME, ROOT, SetupError, child_variables, remove_tree, say
+from tools.setup.home import HOME, ROOT, SetupError, child_variables, remove_tree, run_watched, say
 
 LOCK = ROOT / "tools" / "requirements.lock"
 
@@ -23,17 +24,15 @@ def install_packages(python: Path) -> None:
     if not works(python):
         say("Making a virtual environment in .host/venv")
         remove_tree(HOME / "venv")
-        result = subprocess.run(
-            [sys.executable, "-m", "venv", str(HOME / "venv")], env=child_variables(), capture_output=True, text=True
-        )
-        if result.returncode or not works(python):
-            said = (result.stdout + result.stderr).strip()
-            if "ensurepip" in said:
-                raise SetupError(
-                    "This Python cannot make virtual environments. Install its venv package "
-                    "(Debian, Ubuntu: apt install python3-venv), then run the command again."
-                )
-            raise SetupError(f"The virtual environment could not be made: {said}")
+        said: list[str] = []
+        try:
+            run_watched([sys.executable, "-m", "venv", str(HOME / "venv")], said.append)
+        finally:
+            made = works(python)
+            if not made:
+                remove_tree(HOME / "venv")
+        if not made:
+            raise SetupError(explain_venv("".join(said)))
     forget_half_installed(HOME / "venv")
     say("Installing the Python packages (once; several GB with CUDA on Linux, under 1 GB elsewhere)")
     run_pip(
@@ -42,6 +41,15 @@ def install_packages(python: Path) -> None:
         "the Python packages",
     )
     remove_tree(HOME / "cache" / "pip")
+
+
+def explain_venv(output: str) -> str:
+    if "ensurepip" in output:
+        return (
+            "This Python cannot make virtual environments. Install its venv package "
+            "(Debian, Ubuntu: apt install python3-venv), then run the command again."
+        )
+    return f"The virtual environment could not be made: {output.strip()}"
 
 
 def works(python: Path) -> bool:
@@ -68,34 +76,25 @@ def run_pip(python: Path, arguments: list[str], what: str) -> None:
         SetupError: with the likely cause; downloads made so far are kept in .host/cache for the next run.
     """
     command = [str(python), "-m", "pip", *arguments]
-    # Downloads stay in the clone until the set-up is finished, so that a cut-off one goes on from there.
-    options = ["--disable-pip-version-check", "--no-input", "--cache-dir", str(HOME / "cache" / "pip")]
+    command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    if not os.environ.get("PIP_CACHE_DIR"):
+        # Downloads stay in the clone until the set-up is finished, so that a cut-off one goes on from there.
+        command += ["--cache-dir", str(HOME / "cache" / "pip")]
     said: list[str] = []
     remove_leftovers()
-    with open(HOME / "setup.log", "a", encoding="utf-8") as log:
-        log.write(f"\n{time.asctime()} pip {' '.join(arguments)}\n")
-        process = subprocess.Popen(
-            [*command, *options, "--progress-bar", "off"],
-            env=child_variables(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
+    try:
+        with open(HOME / "setup.log", "a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"\n{time.asctime()} pip {' '.join(arguments)}\n")
+
+            def watch(line: str) -> None:
                 log.write(line)
                 said.append(line)
                 show_progress(line)
-            process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-            remove_leftovers()
-    if process.returncode:
+
+            failed = run_watched(command, watch)
+    finally:
+        remove_leftovers()
+    if failed:
         raise SetupError(explain_pip("".join(said), what))
 
 

@@ -69,6 +69,10 @@ if behaviour == "die":
     sys.exit("ImportError: the fake is broken")
 if behaviour == "never ready":
     time.sleep(60)
+if behaviour == "slow":
+    for _ in range(12):
+        say("still loading")
+        time.sleep(0.1)
 if behaviour == "port taken once" and not os.path.exists("tried"):
     open("tried", "w").close()
     say(f"Port {port} is already in use on address 127.0.0.1. Please close the other application")
