@@ -6,11 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import comfy.model_base
+from comfy.ldm.aura.mmdit import MMDiT as AuraFlow
 from comfy.ldm.chroma.model import Chroma
+from comfy.ldm.chroma_radiance.model import ChromaRadiance
 from comfy.ldm.flux.model import Flux
+from comfy.ldm.genmo.joint_model.asymm_models_joint import AsymmDiTJoint
 from comfy.ldm.hunyuan_video.model import HunyuanVideo
+from comfy.ldm.kandinsky5.model import Kandinsky5
 from comfy.ldm.lightricks.model import LTXVModel
-from comfy.ldm.lumina.model import NextDiT
+from comfy.ldm.lumina.model import NextDiT, NextDiTPixelSpace
+from comfy.ldm.mage_flow.model import MageFlowTransformer2DModel
 from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.ldm.qwen_image.model import QwenImageTransformer2DModel
@@ -32,6 +37,12 @@ _TEXT_LAYER = {
     CameraWanModel: "text_embedding.0",
     LTXVModel: "caption_projection.linear_1",
     NextDiT: "cap_embedder.1",
+    NextDiTPixelSpace: "cap_embedder.1",
+    ChromaRadiance: "txt_in",
+    AuraFlow: "cond_seq_linear",
+    Kandinsky5: "text_embeddings.in_layer",
+    MageFlowTransformer2DModel: "txt_in",
+    AsymmDiTJoint: "t5_yproj",
 }
 _POOLED_LAYER = {
     OpenAISignatureMMDITWrapper: "y_embedder.mlp.0",

@@ -29,7 +29,7 @@ WanVaceToVideo PairConditioningSetProperties CreateHookModelAsLora ConditioningT
 EmptyLatentImage EmptySD3LatentImage EmptyHunyuanLatentVideo EmptyLTXVLatentVideo SetLatentNoiseMask LatentUpscale
 LatentFlip LatentRotate LatentCrop LatentBatch LatentFromBatch RepeatLatentBatch LatentAdd LatentMultiply
 LatentComposite TrimVideoLatent
-VAEDecode VAEEncode VAEEncodeForInpaint
+VAEDecode VAEEncode
 ImageScale ImageInvert ImageBatch ImagePadForOutpaint ImageCrop RepeatImageBatch ImageFromBatch
 MaskToImage ImageToMask InvertMask SolidMask
 """.split()

@@ -164,8 +164,10 @@ def _fails_without_ours(graph: Graph, key: str, catalogue: Catalogue) -> bool:
     """Whether the host fails in the same way alone: with its own nodes, or with its patches on the model of ours."""
     name = graph[key]["class_type"]
     if name.startswith(OURS):
-        given = all(graph[one]["class_type"] in GIVEN for one in above(graph, key))
-        if given or _twin(name, graph[key]["inputs"], catalogue) is None:
+        inputs = [graph[one] for one in above(graph, key)]
+        families = {node["inputs"].get("family", node["inputs"].get("name")) for node in inputs if _of_a_family(node)}
+        mixed = len(families) > 1 and all(node["class_type"] in GIVEN for node in inputs)
+        if mixed or _twin(name, graph[key]["inputs"], catalogue) is None:
             return False  # nothing of the host's is there to blame: the input is to be checked
     plain = without_ours(graph, key, catalogue)
     return _same(plain, graph) or run_graph(plain, catalogue).ended in ("host", "refused")
@@ -177,6 +179,10 @@ def _gives_nan_without_ours(graph: Graph, key: str, catalogue: Catalogue) -> boo
         return False
     outcome = run_graph(plain, catalogue)
     return outcome.ended != "worked" or not finite(outcome.values[key])
+
+
+def _of_a_family(node: dict[str, Any]) -> bool:
+    return node["class_type"] in ("Given_Model", "Given_Conditioning")
 
 
 def _same(part: Graph, graph: Graph) -> bool:

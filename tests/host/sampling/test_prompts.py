@@ -11,7 +11,10 @@ import torch
 from tests.host.tiny.families import FAMILIES, load
 
 # Families whose text enters where it can be measured.
-MEASURED = "sd15 sd2 sd2_depth sdxl svd sd3 flux hunyuan_video qwen_image wan wan_i2v wan_vace wan_camera ltxv".split()
+MEASURED = """
+sd15 sd2 sd2_depth sdxl svd sd3 flux hunyuan_video qwen_image wan wan_i2v wan_vace wan_camera ltxv z_image_pixels
+chroma_radiance aura kandinsky mage mochi
+""".split()
 
 
 @pytest.fixture
