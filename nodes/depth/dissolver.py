@@ -85,6 +85,14 @@ class DepthDissolver:
             dissolved = restore_range(dissolved, depth[window])
         return dissolved[index - window.start]
 
+    def _expect_channels_fit(self, latent: Tensor) -> None:
+        extra = [values["noise_concat"] for _, values in self.positive if values.get("noise_concat") is not None]
+        if any(channels.shape[-2:] != latent.shape[-2:] for channels in extra):
+            raise ValueError(
+                "positive: its extra channels, such as those of Depth Conditioning, are for a picture of another size "
+                "than depth. Connect a prompt without them."
+            )
+
     @property
     def sees_clips(self) -> bool:
         """Whether the model sees the frames of a clip together rather than one by one."""
@@ -124,6 +132,7 @@ class DepthDissolver:
         Returns:
             The dissolved latent, of the same shape.
         """
+        self._expect_channels_fit(latent)
         sampling = self.model.get_model_object("model_sampling")
         sigma = noise_level(sampling.sigmas, strength, self.form)
         guider = comfy.samplers.CFGGuider(self.model)

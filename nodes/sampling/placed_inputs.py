@@ -130,14 +130,15 @@ def move_inputs(entry: Mapping[str, Any], model: models.BaseModel, placed: Place
 
 
 def _movers(entry: Mapping[str, Any], model: models.BaseModel, placed: Placed) -> dict[str, Callable[[Any], Any]]:
-    movers: dict[str, Callable[[Any], Any]] = {
-        "noise_concat": lambda value: _extra_channels(value, placed),
-        "vace_frames": lambda clips: [placed.latents(clip) for clip in clips],
-        "vace_mask": lambda masks: [placed.packed_masks(mask) for mask in masks],
-        "control_video": placed.latents,
-        "pose_video_latent": placed.pictures,
-        "stable_cascade_prior": placed.pictures,
-    }
+    movers: dict[str, Callable[[Any], Any]] = {"noise_concat": lambda value: _extra_channels(value, placed)}
+    # What a model does not read stays: it was made for another one, whose latents may have another form.
+    if isinstance(model, models.WAN21_Vace):
+        movers["vace_frames"] = lambda clips: [placed.latents(clip) for clip in clips]
+        movers["vace_mask"] = lambda masks: [placed.packed_masks(mask) for mask in masks]
+    elif isinstance(model, models.WAN21):
+        movers |= {"control_video": placed.latents, "pose_video_latent": placed.pictures}
+    elif isinstance(model, models.StableCascade_B):
+        movers["stable_cascade_prior"] = placed.pictures
     shown = entry.get("concat_latent_image")
     if _inpaints(model):
         return {

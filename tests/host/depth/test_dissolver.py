@@ -290,3 +290,10 @@ def test_picture_latents_are_refused_by_a_video_model_and_the_reverse(host: dict
         node(host, clip(2), model=load("wan"), vae=picture, positive=told("wan"))
     with pytest.raises(ValueError, match="vae: makes video latents, and model is a picture model"):
         node(host, clip(2), model=load("sd3"), vae=vae_of("wan"), positive=told("sd3"))
+
+
+def test_extra_channels_of_another_size_are_refused(host: dict[str, type]):
+    [[text, extras]] = told("sd2_depth")
+    positive = [[text, {**extras, "noise_concat": torch.zeros(1, 1, 3, 5)}]]
+    with pytest.raises(ValueError, match="positive: its extra channels, .* are for a picture of another size"):
+        node(host, clip(1), model=load("sd2_depth"), vae=vae_of("sd15"), positive=positive)

@@ -12,6 +12,8 @@ from torch import Tensor
 from tests.host.tiny import equivariant as tiny
 from tests.host.tiny import sampling
 from tests.host.tiny import stereo_video as video
+from tests.host.tiny.families import FAMILIES, load
+from tools.host.node_inputs import gather
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -332,3 +334,19 @@ def flat_shift(pack: Any, shape: tuple[int, ...], columns: float = COLUMNS) -> A
     depth = core["stereo_depth"].StereoDepth(torch.ones(1, 1, 8 * shape[-2], 8 * shape[-1]), geometry)
     pairing = core["view_pairs"].RightShifted(shift)
     return pack("nodes.sampling.placed").Placed(pairing, depth, torch.Size(shape), 1)
+
+
+def test_what_was_made_for_another_model_is_left_alone(host: dict[str, type]):
+    """The host's samplers do not read it either."""
+    model, latent = load("qwen_image"), {"samples": torch.zeros(1, 16, 1, 4, 8)}
+    told = FAMILIES["qwen_image"].conditioning
+    foreign = {"vace_frames": [torch.zeros(1, 32, 3, 4, 8)], "vace_mask": [torch.ones(1, 64, 3, 4, 8)]}
+    mixed = [[text, {**extras, **foreign}] for text, extras in told(2)]
+    inputs = gather("Stereo_StereoKSampler", sampling.depth_step(), {"max_disparity": 30.0})
+    run = {"seed": 5, "steps": 2, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+    node = host["Stereo_StereoKSampler"]
+    with_it, without = (
+        node.execute(model, told(1), negative, latent, attention="none", **run, **inputs).args[0]["samples"]
+        for negative in (mixed, told(2))
+    )
+    assert torch.equal(with_it, without)
