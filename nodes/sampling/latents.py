@@ -71,9 +71,13 @@ def fit_samples(name: str, model: ModelPatcher, latent: dict[str, Any]) -> Tenso
     """
     expect_latent(name, latent["samples"])
     expect_mask(name, latent)
-    ratios = (latent.get(ratio) for ratio in _RATIOS)
+    ratios = [latent.get(ratio) for ratio in _RATIOS]
+    form = model.get_model_object("latent_format")
+    coarser = 1 if ratios[0] is None else form.spacial_downscale_ratio / ratios[0]
+    if not latent["samples"].any() and not all(round(size / coarser) for size in latent["samples"].shape[-2:]):
+        raise ValueError(f"{name}: is too small for this model, whose latents are coarser. Make it wider and higher.")
     samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios)
-    expect_latent_of(name, samples, model.get_model_object("latent_format"))
+    expect_latent_of(name, samples, form)
     return samples
 
 

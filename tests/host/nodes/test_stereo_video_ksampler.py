@@ -374,3 +374,9 @@ def test_nothing_is_left_behind(host: dict[str, type], ksample: Any, ending: str
     assert repr(model.model_options) == options and repr(model.patches) == patches
     assert vars(model.model).keys() == attributes
     assert all(torch.equal(value, weights[name]) for name, value in model.model.state_dict().items())
+
+
+def test_an_empty_latent_that_shrinks_to_nothing_is_refused(host: dict[str, type], ksample: Any):
+    """LTXV's latents are four times as coarse as those of the host's Empty Latent Image."""
+    with pytest.raises(ValueError, match="latent_image: is too small for this model"):
+        ksample("ltxv", host["EmptyLatentImage"]().generate(16, 16)[0], depth=tiny.depth_step(1, 16, 16))
