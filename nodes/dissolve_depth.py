@@ -102,14 +102,14 @@ class DissolveDepth(io.ComfyNode):
                     advanced=True,
                     tooltip="range_kept: the paper's, then the clip gets back its brightness and contrast, one gain "
                     "and offset for all its frames.\npaper: the map is taken for an x in DDIM's form, at a step of the "
-                    "model's own 50; raises both with strength.\ncode: as StereoCrafter-Zero's code does, in SVD's "
-                    "form, at a step of Karras' 50.",
+                    "model's own 50; brightness and contrast rise with strength.\ncode: as StereoCrafter-Zero's code "
+                    "does, in SVD's form, at a step of Karras' 50.",
                 ),
                 # the model
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="For dissolve: any diffusion or flow model, preferably the one the depth was made with.",
+                    tooltip="For dissolve: any diffusion or flow model, preferably the one that makes the picture.",
                 ),
                 io.Vae.Input("vae", optional=True, tooltip="For dissolve: the model's own VAE."),
                 io.Conditioning.Input(

@@ -74,7 +74,8 @@ class OrbitConditioning(io.ComfyNode):
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="The model that will sample. SV3D_u, which knows a full turn only, is refused with others.",
+                    tooltip="The model that will sample. SV3D_u knows a full turn only, and is refused with other "
+                    "azimuths.",
                 ),
             ],
             outputs=[

@@ -34,7 +34,7 @@ class ShiftCoupledViewExpert(io.ComfyNode):
                 depth_input("left clip", "Any size of the same shape; one map for each frame, or one for all."),
                 attention_input(
                     "attention",
-                    "How the right view reads the left one where the left one does not show it.",
+                    "How the right view reads the left one to fill what the left one does not show.",
                     AttentionMode.LEFT_KV,
                     _MODES,
                 ),

@@ -121,7 +121,7 @@ def form_input() -> io.Input:
         "form",
         options=CrafterForm,
         default=CrafterForm.UNREPEATED.value,
-        tooltip="unrepeated: StereoCrafter-Zero's equations, but no column of the left view comes to stand beside "
+        tooltip="unrepeated: StereoCrafter-Zero's equations, but no column of the left view is repeated beside "
         "itself, on which video models break.\npaper: its equations as printed. code: those of its published code.",
     )
 
