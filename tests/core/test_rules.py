@@ -66,9 +66,11 @@ def test_the_pack_prints_nothing():
 
 
 def test_exceptions_are_caught_by_name_or_raised_on():
+    fuzzer = ROOT / "tests" / "host" / "fuzz" / "running.py"  # judges whatever is raised
     assert_none(
         f"{name(path)}:{node.lineno}"
         for path in EVERYTHING
+        if path != fuzzer
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or BROAD & set(ast.unparse(node.type).strip("()").split(", ")))
