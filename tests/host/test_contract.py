@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -94,9 +95,9 @@ def test_the_host_offers_the_workflows_as_templates(server: Server):
     names = {file.stem for file in (ROOT / "workflows").glob("*.json")}
     assert set(server.get("/workflow_templates")["latent-stereo"]) == names
     for name in names:
-        status, body = server.request(f"/api/workflow_templates/latent-stereo/{name}.json")
+        status, body = server.request(f"/api/workflow_templates/latent-stereo/{quote(name)}.json")
         assert status == 200 and json.loads(body)["nodes"]
-        status, picture = server.request(f"/api/workflow_templates/latent-stereo/{name}.jpg")
+        status, picture = server.request(f"/api/workflow_templates/latent-stereo/{quote(name)}.jpg")
         assert status == 200 and picture[:2] == b"\xff\xd8"
 
 

@@ -18,7 +18,7 @@ from tests.host.tiny.files import make_clip_checkpoint, make_lora, make_sd2_dept
 from tests.host.tiny.guides import make_control_net
 from tools.frontend.browser import browse, missing
 from tools.host.server import Server
-from tools.host.workflow_file import WORKFLOWS, load, load_prompt, names
+from tools.host.workflow_file import file_of, load, load_prompt, names
 from tools.setup.environment import ROOT
 from tools.workflows import api_form, changes, resaved
 
@@ -161,9 +161,12 @@ def test_runs_to_its_end(furnished: Server, name: str):
     if name in SAMPLING:
         for node in prompt.values():
             inputs = node["inputs"]
-            limits = SMALLEST if name in MATRIX else SMALLER
-            numbers = {key: value for key, value in inputs.items() if key in limits and not isinstance(value, list)}
-            inputs.update({key: min(value, limits[key]) for key, value in numbers.items()})
+            for key, most in (SMALLEST if name in MATRIX else SMALLER).items():
+                if isinstance(inputs.get(key), list):  # a number that several nodes share
+                    shared = prompt[inputs[key][0]]["inputs"]
+                    shared["value"] = min(shared["value"], most)
+                elif key in inputs:
+                    inputs[key] = min(inputs[key], most)
     files = furnished.run(prompt)
     assert len(files) >= PICTURES[name]
     assert all(file.path.stat().st_size > 0 for file in files)
@@ -183,7 +186,7 @@ def test_the_clip_keeps_its_sound_and_frame_rate(furnished: Server):
 def test_is_complete_for_a_stranger(name: str):
     workflow = load(name)
     assert workflow["version"] == 0.4
-    assert (WORKFLOWS / f"{name}.jpg").is_file()
+    assert file_of(name).with_suffix(".jpg").is_file()
     assert workflow["groups"] and any(node["type"] == "MarkdownNote" for node in workflow["nodes"])
     for node in workflow["nodes"]:
         if node["type"].startswith("Stereo_"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tools.host.workflow_file import PROMPTS, load, load_prompt, missing_models, names, nodes_of
+from tools.host.workflow_file import PROMPTS, TITLES, WORKFLOWS, load, load_prompt, missing_models, names, nodes_of
 from tools.workflows import api_form, changes, resaved
 
 # What becomes of a node in the frontend alone: it is drawn, or replaced by what it is linked to.
@@ -17,7 +17,17 @@ MUTED, BYPASSED = 2, 4
 
 
 def test_every_workflow_has_a_prompt_and_no_prompt_is_left_over() -> None:
-    assert names() and names() == sorted(file.stem for file in PROMPTS.glob("*.json"))
+    assert sorted(names()) == sorted(file.stem for file in PROMPTS.glob("*.json"))
+
+
+def test_every_template_has_a_short_name_and_its_file_says_what_it_makes() -> None:
+    """The template browser shows the files' names alone, and what is searched for is a word in them."""
+    assert sorted(TITLES.values()) == sorted(file.stem for file in WORKFLOWS.glob("*.json"))
+    assert list(TITLES.values()) == sorted(TITLES.values())
+    titles = " ".join(TITLES.values())
+    assert all(word in titles for word in ("3D", "SBS", "anaglyph", "VR", "wiggle", "sound", "stereo"))
+    # A name goes through addresses and file systems.
+    assert not set(titles) & set('#?%&+\\/:*"<>|')
 
 
 @pytest.mark.parametrize("name", names())
@@ -30,10 +40,11 @@ def test_the_prompt_has_the_nodes_of_the_workflow(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_the_prompt_has_the_links_of_the_workflow(name: str) -> None:
     workflow, prompt = load(name), load_prompt(name)
-    origins = {link: [str(origin), slot] for link, origin, slot, *_ in workflow["links"]}
+    # What comes from a Primitive is a value in the prompt.
+    origins = {link: [str(origin), slot] for link, origin, slot, *_ in workflow["links"] if str(origin) in prompt}
     for node in workflow["nodes"]:
         if str(node["id"]) in prompt:
-            linked = {slot["name"]: origins[slot["link"]] for slot in node["inputs"] if slot["link"] is not None}
+            linked = {slot["name"]: origins[slot["link"]] for slot in node["inputs"] if slot["link"] in origins}
             inputs = prompt[str(node["id"])]["inputs"]
             assert {key: value for key, value in inputs.items() if isinstance(value, list)} == linked, node["type"]
 
@@ -41,8 +52,9 @@ def test_the_prompt_has_the_links_of_the_workflow(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_the_prompt_has_the_values_of_the_workflow(name: str) -> None:
     """In their order; what the workflow has beyond them are values of linked widgets, and of the page."""
-    prompt = load_prompt(name)
-    for node in load(name)["nodes"]:
+    workflow, prompt = load(name), load_prompt(name)
+    from_nodes = {link for link, origin, *_ in workflow["links"] if str(origin) in prompt}
+    for node in workflow["nodes"]:
         if str(node["id"]) in prompt:
             values = [v for v in prompt[str(node["id"])]["inputs"].values() if not isinstance(v, list)]
             beyond = []
@@ -52,8 +64,32 @@ def test_the_prompt_has_the_values_of_the_workflow(name: str) -> None:
                 else:
                     beyond.append(value)
             assert not values, f"{node['type']} has no {values}"
-            linked = [slot for slot in node["inputs"] if "widget" in slot and slot["link"] is not None]
+            linked = [slot for slot in node["inputs"] if "widget" in slot and slot["link"] in from_nodes]
             assert len([value for value in beyond if value not in PAGE_ONLY]) == len(linked), (node["type"], beyond)
+
+
+EVERYDAY = [name for name, title in TITLES.items() if "Expert" not in title]
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_an_everyday_template_is_an_app_too(name: str) -> None:
+    """The editor's app form shows these widgets and these results, and no graph."""
+    app, prompt = load(name)["extra"]["linearData"], load_prompt(name)
+    assert 3 <= len(app["inputs"]) <= 6 and app["outputs"]
+    for id, widget in app["inputs"]:
+        assert not isinstance(prompt[id]["inputs"][widget], list), "it is set elsewhere"
+    assert {prompt[id]["class_type"] for id in app["outputs"]} <= {"SaveImage", "SaveVideo"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_note_says_where_to_begin_and_for_what_glasses(name: str) -> None:
+    (note,) = [node for node in load(name)["nodes"] if node["type"] == "MarkdownNote"]
+    title, _, first, *rest = note["widgets_values"][0].splitlines()
+    assert title.startswith("# ") and first.startswith("## ") and rest
+    assert ("Expert" in TITLES[name]) == title.startswith("# Expert: ")
+    assert "SBS" in note["widgets_values"][0]
+    # The newer renderer draws code in notes so dark that it cannot be read.
+    assert "`" not in note["widgets_values"][0]
 
 
 def describe(kind: Any, *options: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tools.setup.home import ROOT
@@ -18,20 +19,57 @@ WORKFLOWS = ROOT / "workflows"
 PROMPTS = ROOT / "tools" / "prompts"
 
 
+# What each is called in the editor's template browser, which shows and searches the name of its file and nothing else:
+# those for every day first. The short names stay; commands, tests and prompts use them.
+TITLES = {
+    "image_depth_to_stereo": "01 Photo and depth map to 3D (SBS, anaglyph)",
+    "image_to_stereo": "02 Photo to 3D (SBS, anaglyph, wiggle)",
+    "video_to_stereo": "03 Video to 3D with sound (SBS, VR)",
+    "text_to_stereo": "04 Text to 3D stereo picture (SBS, anaglyph)",
+    "image_to_stereo_diffusion": "05 Photo to 3D, edges painted by diffusion (SBS)",
+    "depth_to_stereo": "06 Same shapes, new 3D picture (SBS, anaglyph)",
+    "image_to_stereo_video": "07 Photo to 3D video (SBS, VR)",
+    "text_to_stereo_video": "08 Text to 3D video (SBS, VR)",
+    "mixed_stereo": "11 Expert - 3D with LoRA, ControlNet, any sampler (SBS)",
+    "latent_shift_inpaint": "12 Expert - Shifted latent, holes repainted (SBS)",
+    "split_experts": "13 Expert - 3D video with Wan 2.2 in parts (SBS)",
+    "restart_then_plain": "14 Expert - 3D video, any sampler finishes (SBS)",
+    "composed_stereo_video": "15 Expert - 3D video by score composition (SBS)",
+    "image_to_4d": "16 Expert - Picture to 4D",
+    "video_to_4d": "17 Expert - Video to 4D",
+    "orbit_to_4d": "18 Expert - Orbit to 4D",
+}
+
+
 def names() -> list[str]:
-    """The names of the shipped workflows, in alphabetical order."""
-    return sorted(file.stem for file in WORKFLOWS.glob("*.json"))
+    """The short names of the shipped workflows, those for every day first."""
+    return list(TITLES)
+
+
+def file_of(name: str) -> Path:
+    """A shipped workflow's file."""
+    return WORKFLOWS / f"{TITLES[name]}.json"
+
+
+def prompt_file_of(name: str) -> Path:
+    """The file of a shipped workflow's API form."""
+    return PROMPTS / f"{name}.json"
 
 
 def load(name: str) -> dict[str, Any]:
     """Read a shipped workflow."""
-    workflow: dict[str, Any] = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    workflow: dict[str, Any] = json.loads(file_of(name).read_text(encoding="utf-8"))
     return workflow
+
+
+def store(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a workflow, or its API form."""
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def load_prompt(name: str) -> Prompt:
     """Read a shipped workflow's API form."""
-    prompt: Prompt = json.loads((PROMPTS / f"{name}.json").read_text(encoding="utf-8"))
+    prompt: Prompt = json.loads(prompt_file_of(name).read_text(encoding="utf-8"))
     return prompt
 
 

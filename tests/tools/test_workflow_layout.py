@@ -1,0 +1,167 @@
+"""The shipped workflows as a stranger sees them: what is told of places, from their files alone."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from tools.frontend.arrangement import BARS, SCREEN, ArrangementError, arranged
+from tools.frontend.links import Box, Point, behind, group_box, node_box, reroutes_of, spline, tree_paths
+from tools.host.workflow_file import load, names
+
+LOADERS = ("LoadImage", "LoadVideo", "LoadDA3Model", "CheckpointLoaderSimple", "ImageOnlyCheckpointLoader")
+MORE_LOADERS = ("UNETLoader", "CLIPLoader", "VAELoader", "LoraLoaderModelOnly", "ControlNetLoader")
+# Widgets that two nodes must agree on, where a workflow has them twice.
+SHARED = {"seed", "noise_seed", "steps", "cfg", "sampler_name", "scheduler", "max_disparity"}
+
+
+def steps_of(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node for node in workflow["nodes"] if node["type"] != "MarkdownNote"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_two_nodes_overlap(name: str) -> None:
+    nodes = load(name)["nodes"]
+    assert [(a["id"], b["id"]) for a, b in combinations(nodes, 2) if node_box(a).meets(node_box(b))] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_node_stands_in_the_frame_of_one_step_and_no_two_frames_meet(name: str) -> None:
+    workflow = load(name)
+    frames = [group_box(group) for group in workflow["groups"]]
+    assert not [pair for pair in combinations(frames, 2) if pair[0].meets(pair[1])]
+    for node in steps_of(workflow):
+        assert sum(frame.holds(node_box(node)) for frame in frames) == 1, (node["id"], node["type"])
+    for note in (node for node in workflow["nodes"] if node["type"] == "MarkdownNote"):
+        assert not any(frame.meets(node_box(note)) for frame in frames)
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_link_runs_behind_a_node_that_it_does_not_touch(name: str) -> None:
+    assert [(link, node["id"], node["type"]) for link, node in behind(load(name))] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_opens_with_its_note_top_left_and_the_first_step_beside_it(name: str) -> None:
+    workflow = load(name)
+    (note,) = [node for node in workflow["nodes"] if node["type"] == "MarkdownNote"]
+    first = group_box(workflow["groups"][0])
+    scale, (x, y) = (workflow["extra"]["ds"][key] for key in ("scale", "offset"))
+    assert scale >= 0.8
+    seen = Box(BARS[0] / scale - x, BARS[1] / scale - y, SCREEN[0] / scale - x, SCREEN[1] / scale - y)
+    assert seen.grown(1).holds(node_box(note)) and seen.grown(1).holds(first)
+    assert all(node_box(note).right < group_box(group).left for group in workflow["groups"])
+
+
+@pytest.mark.parametrize("name", names())
+def test_steps_are_numbered_from_left_to_right(name: str) -> None:
+    groups = load(name)["groups"]
+    assert [group["title"].split(" - ")[0] for group in groups] == [f"Step {i + 1}" for i in range(len(groups))]
+    assert all(a.right < b.left for a, b in zip(map(group_box, groups), map(group_box, groups[1:]), strict=False))
+
+
+@pytest.mark.parametrize("name", names())
+def test_loaders_say_what_they_load(name: str) -> None:
+    for node in steps_of(load(name)):
+        if node["type"] in LOADERS + MORE_LOADERS:
+            assert node.get("title"), node["type"]
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not name.endswith("to_4d")])
+def test_what_two_nodes_must_agree_on_is_set_in_one_place(name: str) -> None:
+    """A sampler's second seed or steps is linked. In the matrices the samplers before have schedules of their own."""
+    workflow = load(name)
+    linked = {
+        (node["id"], entry["widget"]["name"])
+        for node in workflow["nodes"]
+        for entry in node.get("inputs", ())
+        if "widget" in entry and entry["link"] is not None
+    }
+    owners: dict[str, list[int]] = {}
+    for node in workflow["nodes"]:
+        for widget in SHARED & WIDGETS.get(node["type"], set()):
+            if (node["id"], widget) not in linked:
+                owners.setdefault("seed" if widget == "noise_seed" else widget, []).append(node["id"])
+    allowed = {"sampler_name": 2} if "SplitSigmas" in {node["type"] for node in workflow["nodes"]} else {}
+    assert {key: ids for key, ids in owners.items() if len(ids) > allowed.get(key, 1)} == {}
+
+
+WIDGETS = {
+    "KSampler": {"seed", "steps", "cfg", "sampler_name", "scheduler"},
+    "Stereo_StereoKSampler": {"seed", "steps", "cfg", "sampler_name", "scheduler"},
+    "Stereo_StereoVideoKSampler": {"seed", "steps", "cfg", "sampler_name", "scheduler"},
+    "Stereo_ScoreCompositionSampler": {"seed"},
+    "Stereo_StereoClipConditioning": {"cfg"},
+    "Stereo_StereoStrength": {"max_disparity"},
+    "SamplerCustom": {"noise_seed", "cfg"},
+    "RandomNoise": {"noise_seed"},
+    "CFGGuider": {"cfg"},
+    "KSamplerSelect": {"sampler_name"},
+    "BasicScheduler": {"steps", "scheduler"},
+}
+
+
+def node(id: int, inputs: int, x: float, y: float, type: str = "Any") -> dict[str, Any]:
+    entries = [{"name": f"in{i}", "type": "*", "link": None} for i in range(inputs)]
+    return {
+        "id": id,
+        "type": type,
+        "pos": [x, y],
+        "size": [100, 60],
+        "inputs": entries,
+        "outputs": [{"name": "out", "type": "*", "links": []}],
+    }
+
+
+def workflow(*links: tuple[int, int], steps: int = 1) -> dict[str, Any]:
+    """Four nodes; with more steps each in a frame of its own."""
+    nodes = [node(id, 2, 1000 * id, 0) for id in range(4)]
+    if steps == 1:
+        groups = [{"title": "Step 1", "bounding": [-10, -100, 3500, 500]}]
+    else:
+        groups = [{"title": f"Step {id + 1}", "bounding": [1000 * id - 10, -100, 500, 500]} for id in range(4)]
+    made = [[number, origin, 0, target, 0, "*"] for number, (origin, target) in enumerate(links, 1)]
+    return {"nodes": nodes, "links": made, "groups": groups, "extra": {"ds": {}, "reroutes": [], "else": 1}}
+
+
+SIZES = {str(id): (100.0, 60.0) for id in range(4)}
+
+
+def test_nodes_of_a_step_stand_right_of_what_feeds_them() -> None:
+    done = arranged(workflow((0, 1), (1, 2), (0, 3)), SIZES)
+    x = {entry["id"]: entry["pos"][0] for entry in done["nodes"]}
+    assert x[0] < x[1] == x[3] < x[2]
+    assert done["extra"]["else"] == 1 and "reroutes" not in done["extra"]
+
+
+def test_a_link_past_another_step_takes_a_lane_and_two_share_their_reroutes() -> None:
+    done = arranged(workflow((0, 1), (1, 2), (2, 3), (0, 2), (0, 3), steps=4), SIZES)
+    assert list(behind(done)) == []
+    ways = reroutes_of(done)
+    assert set(ways) == {4, 5}
+    assert ways[4] == ways[5][: len(ways[4])] and len(ways[5]) > len(ways[4])
+    bare = done | {"extra": {}}
+    assert {link[0] for link, _ in behind(bare)} == {4, 5}
+
+
+def test_what_cannot_be_arranged_is_told() -> None:
+    with pytest.raises(ArrangementError, match="runs backwards"):
+        arranged(workflow((2, 1), steps=4), SIZES)
+    astray = workflow((0, 1))
+    astray["nodes"][3]["pos"] = [9000, 9000]
+    with pytest.raises(ArrangementError, match=r"Any \(3\) is in no group"):
+        arranged(astray, SIZES)
+
+
+def test_the_same_nodes_are_always_placed_alike() -> None:
+    once = arranged(workflow((0, 1), (1, 2), (0, 3), (2, 3), steps=4), SIZES)
+    assert arranged(once, SIZES) == once
+
+
+def test_links_begin_and_end_at_their_slots_and_pass_their_reroutes() -> None:
+    start, corner, end = Point(0, 0), Point(100, 50), Point(300, 0)
+    (path,) = tree_paths(start, [([corner], end)])
+    assert path[0] == start and corner in path and path[-1] == end
+    assert spline(start, start, end, end)[0] == start
