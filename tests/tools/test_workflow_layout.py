@@ -160,6 +160,19 @@ def test_the_same_nodes_are_always_placed_alike() -> None:
     assert arranged(once, SIZES) == once
 
 
+def test_arranging_again_moves_nothing_where_a_step_has_more_than_a_column_holds() -> None:
+    sizes = {str(id): (100.0, 250.0 + 10 * id) for id in range(12)}
+    nodes = [node(id, 1, 40 * (7 * id % 5), 300 * (5 * id % 12)) for id in range(12)]
+    links = [[1, 3, 0, 8, 0, "*"], [2, 3, 0, 9, 0, "*"]]
+    groups = [{"title": "Step 1", "bounding": [-100, -100, 1000, 9000]}]
+    once = arranged({"nodes": nodes, "links": links, "groups": groups, "extra": {}}, sizes)
+    places = {tuple(entry["pos"]) for entry in once["nodes"]}
+    assert len(places) == 12 and len({x for x, _ in places}) > 2
+    frame, boxes = group_box(once["groups"][0]), [node_box(entry) for entry in once["nodes"]]
+    assert all(map(frame.holds, boxes)) and frame.bottom - max(box.bottom for box in boxes) < 50
+    assert arranged(once, sizes) == once
+
+
 def test_links_begin_and_end_at_their_slots_and_pass_their_reroutes() -> None:
     start, corner, end = Point(0, 0), Point(100, 50), Point(300, 0)
     (path,) = tree_paths(start, [([corner], end)])

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.frontend.links import Box, Point, group_box, input_places, node_box, output_place, tree_paths
+from tools.frontend.links import TITLE, Box, Point, group_box, input_places, node_box, output_place, tree_paths
 
 WIDTH, NOTE_WIDTH = 340, 480  # of nodes
 ABOVE = 80  # from a node's place to the frame's top: the two titles
@@ -21,7 +21,8 @@ TALLEST = 900  # column
 LANE_GAP, LANE_STEP = 18, 6
 CLEAR = 5  # of links from nodes
 SLANT = 60  # of a link past a column, without a lane
-CORNER = 44  # from a node to where its long links turn
+SIDE = 9  # between links that turn beside each other
+CORNER = 36  # from a node to where its long links turn
 
 # What the editor covers of 1920x1080: its side bar, and its bars above.
 SCREEN, BARS = (1920, 1080), (84, 108)
@@ -107,7 +108,7 @@ def arranged(workflow: Workflow, sizes: Sizes) -> Workflow:
         groups.append(group | {"bounding": bounding})
     placed = workflow | {"nodes": list(nodes.values()), "groups": groups}
     extra = {k: v for k, v in workflow["extra"].items() if k not in _LANES} | _reroutes(placed, columns)
-    return placed | {"extra": extra | {"ds": _first_view(placed)}}
+    return placed | {"extra": extra | {"ds": _first_view(placed, extra.get("reroutes", []))}}
 
 
 def _width(node: Mapping[str, Any]) -> int:
@@ -115,8 +116,8 @@ def _width(node: Mapping[str, Any]) -> int:
 
 
 def _steps(workflow: Workflow) -> list[list[int]]:
-    """The ids of each group's nodes, from top to bottom."""
-    members: list[list[tuple[float, float, int]]] = [[] for _ in workflow["groups"]]
+    """The ids of each group's nodes, column by column from top to bottom."""
+    members: list[list[tuple[int, float, int]]] = [[] for _ in workflow["groups"]]
     for node in workflow["nodes"]:
         if node["type"] == "MarkdownNote":
             continue
@@ -125,7 +126,8 @@ def _steps(workflow: Workflow) -> list[list[int]]:
         frames = [i for i, group in enumerate(workflow["groups"]) if group_box(group).has(middle)]
         if not frames:
             raise ArrangementError(f"{node['type']} ({node['id']}) is in no group: put it into its step's frame")
-        members[frames[0]].append((box.top, box.left, node["id"]))
+        column = round((box.left - group_box(workflow["groups"][frames[0]]).left - FRAME) / (WIDTH + COLUMN_GAP))
+        members[frames[0]].append((column, box.top, node["id"]))
     return [[id for _, _, id in sorted(step)] for step in members]
 
 
@@ -142,11 +144,12 @@ def _columns(nodes: list[dict[str, Any]], links: list[list[Any]]) -> Iterator[li
         fed = [level[target] for origin, target in inner if origin == id]
         if fed and all(target != id for _, target in inner):
             level[id] = min(fed) - 1
-    columns = [[id for id in ids if level[id] == number] for number in sorted({level[id] for id in linked})] or [[]]
+    numbers = sorted({level[id] for id in linked})
+    columns = [[id for id in ids if id in linked and level[id] == number] for number in numbers] or [[]]
     tall = {node["id"]: node["size"][1] + ROW_GAP for node in nodes}
-    for id in ids:
-        if id not in linked:  # where there is most room, but the first one first
-            min(columns[:1] if id == ids[0] else columns, key=lambda column: sum(tall[i] for i in column)).append(id)
+    alone = sorted(set(ids) - linked, key=lambda id: (id != ids[0], id))
+    for id in alone:  # where there is most room, but what stands first stays there
+        min(columns[:1] if id == ids[0] else columns, key=lambda column: sum(tall[i] for i in column)).append(id)
     for column in columns:
         kept: list[dict[str, Any]] = []
         for node in (node for node in nodes if node["id"] in column):
@@ -157,11 +160,12 @@ def _columns(nodes: list[dict[str, Any]], links: list[list[Any]]) -> Iterator[li
         yield kept
 
 
-def _first_view(workflow: Workflow) -> dict[str, Any]:
+def _first_view(workflow: Workflow, reroutes: list[dict[str, Any]]) -> dict[str, Any]:
     """The scale and offset at which a workflow opens: its note and first step, as large as fits."""
     boxes = [*map(node_box, workflow["nodes"]), *map(group_box, workflow["groups"])]
-    left, top = min(box.left for box in boxes), min(box.top for box in boxes)
-    bottom = max(box.bottom for box in boxes)
+    rows = [reroute["pos"][1] for reroute in reroutes]
+    left, top = min(box.left for box in boxes), min([*(box.top for box in boxes), *(row - 12 for row in rows)])
+    bottom = max([*(box.bottom for box in boxes), *rows])
     right = group_box(workflow["groups"][0]).right
     room = SCREEN[0] - BARS[0] - 16, SCREEN[1] - BARS[1] - 16
     fitting = [s for s in SCALES if (right - left) * s <= room[0] and (bottom - top) * s <= room[1]]
@@ -177,7 +181,7 @@ class _Lanes:
         self.columns = columns
         self.boxes = {id: node_box(node).grown(CLEAR) for id, node in self.nodes.items()}
         frames = [group_box(group) for group in workflow["groups"]]
-        self.titles = [Box(frame.left, frame.top, frame.right, frame.top + 36) for frame in frames]
+        self.titles = [Box(frame.left, frame.top - 10, frame.right, frame.top + ABOVE - TITLE) for frame in frames]
         self.span = min(frame.top for frame in frames), max(box.bottom for box in self.boxes.values())
         self.taken: list[Box] = []
 
@@ -188,8 +192,8 @@ class _Lanes:
         far = [self.slants(link) or not self.clear([link], [[]]) for link in links]
         if not any(far):
             return plain
-        origin = links[0][1]
-        start = output_place(self.nodes[origin], links[0][2])
+        origin, slot = links[0][1:3]
+        start = output_place(self.nodes[origin], slot)
         long = [link for link, is_far in zip(links, far, strict=True) if is_far]
         heights = [start.y, *(input_places(self.nodes[link[3]], link[4])[0].y for link in long)]
         top, bottom = self.span
@@ -197,7 +201,7 @@ class _Lanes:
         rows.sort(key=lambda y: sum(abs(y - height) for height in heights))
         for corners in (False, True):
             for y in rows:
-                found = self.along(start, long, y, corners)
+                found = self.along(start, long, y, corners, SIDE * (slot % 4))
                 lane = self.lane(found)
                 if any(map(lane.meets, self.taken)) or any(map(lane.meets, self.titles)):
                     continue
@@ -217,10 +221,13 @@ class _Lanes:
         start, end = output_place(self.nodes[origin], slot), input_places(self.nodes[target], entry)[0]
         return self.columns[target] - self.columns[origin] > 1 and abs(start.y - end.y) > SLANT
 
-    def along(self, start: Point, links: list[list[Any]], y: float, corners: bool) -> list[list[Point]]:
-        """The reroutes of links that go along a lane at ``y``; with corners also beside their slots."""
-        first = Point(start.x + 9 + CORNER, y)
-        trunk = [Point(first.x - CORNER / 2, start.y), first] if corners else [first]
+    def along(self, start: Point, links: list[list[Any]], y: float, corners: bool, aside: float) -> list[list[Point]]:
+        """The reroutes of links that go along a lane at ``y``; with corners also beside their slots.
+
+        Those of a node's several outputs turn ``aside`` of each other.
+        """
+        first = Point(start.x + 9 + CORNER + aside, y)
+        trunk = [Point(start.x + 9 + CORNER / 2, start.y), first] if corners else [first]
         ways = []
         for link in links:
             node = self.nodes[link[3]]
