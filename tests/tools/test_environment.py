@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -124,27 +124,26 @@ def test_what_was_half_made_when_it_was_stopped_is_removed(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends them by its own means")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_stopped_set_up_leaves_no_process(home: Path, number: int, code: int) -> None:
-    grandchild = f"echo $$ > '{home}/pid'; exec sleep 60"
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_stopped_set_up_leaves_no_process(home: Path, name: str, code: int) -> None:
     script = (
-        "import sys; from tools.setup import environment, home\n"
-        "command = ['sh', '-c', sys.argv[1] + ' & wait']\n"
-        "environment.prepare = lambda: home.run_watched(command, print)\n"
+        "from tools.setup import environment, home\n"
+        "grandchild = 'exec > \"$LATENT_STEREO_HOME/pipe\"; echo up; exec sleep 20'\n"
+        "environment.prepare = lambda: home.run_watched(['sh', '-c', f\"sh -c '{grandchild}' & wait\"], print)\n"
         "environment.enter('anything.py')"
     )
     variables = home_module.child_variables() | {"LATENT_STEREO_HOME": str(home), "PYTHONPATH": str(environment.ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", script, grandchild], env=variables, stderr=subprocess.PIPE)
-    while not (home / "pid").is_file() or not (written := (home / "pid").read_text()):
-        time.sleep(0.02)
-    process.send_signal(number)
+    os.mkfifo(home / "pipe")
+    pipe = os.open(home / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # it ends when the grandchild does
+    process = subprocess.Popen([sys.executable, "-c", script], env=variables, stderr=subprocess.PIPE)
+    select.select([pipe], [], [], 30)
+    assert os.read(pipe, 9) == b"up\n"
+    process.send_signal(getattr(signal, name))
     said = process.communicate()[1].decode()
-    assert process.returncode == code
-    assert (
-        number != signal.SIGINT and not said
-    ) or f"Stopped. Run the command again to continue, or delete {home}." in said
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(written), 0)
+    assert select.select([pipe], [], [], 5)[0] and os.read(pipe, 9) == b""
+    os.close(pipe)
+    advice = f"\nStopped. Run the command again to continue, or delete {home}.\n"
+    assert process.returncode == code and said == (advice if name == "SIGINT" else "")
 
 
 def test_the_set_up_lies_where_the_variable_says(tmp_path: Path) -> None:
