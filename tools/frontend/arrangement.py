@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.frontend.links import TITLE, Box, Point, group_box, input_places, node_box, output_place, tree_paths
+from tools.frontend.links import TITLE, Box, Point, chords, group_box, input_places, node_box, output_place, tree_paths
 
 WIDTH, NOTE_WIDTH = 340, 480  # of nodes
 ABOVE = 80  # from a node's place to the frame's top: the two titles
@@ -19,7 +19,7 @@ COLUMN_GAP = 124
 FRAME = 26  # around the nodes of a step
 TALLEST = 900  # column
 LANE_GAP, LANE_STEP = 18, 6
-CLEAR = 5  # of links from nodes
+CLEAR = 8  # of links from nodes
 SLANT = 60  # of a link past a column, without a lane
 SIDE = 9  # between links that turn beside each other
 CORNER = 36  # from a node to where its long links turn
@@ -250,7 +250,9 @@ class _Lanes:
         start = output_place(self.nodes[links[0][1]], links[0][2])
         for choice in (0, -1):
             ends = [input_places(self.nodes[link[3]], link[4])[choice] for link in links]
-            for link, path in zip(links, tree_paths(start, list(zip(ways, ends, strict=True))), strict=True):
+            curves = tree_paths(start, list(zip(ways, ends, strict=True)))
+            for link, way, curve in zip(links, ways, curves, strict=True):
+                path = curve + chords(way)
                 foreign = [box for id, box in self.boxes.items() if id not in (link[1], link[3])]
                 if any(box.has(point) for point in path for box in foreign):
                     return False

@@ -90,6 +90,11 @@ def spline(start: Point, leave: Point, arrive: Point, end: Point) -> list[Point]
     return places
 
 
+def chords(reroutes: Sequence[Point]) -> list[Point]:
+    """Straight lines from reroute to reroute: links may sag less than their curves tell, and can be set to be straight."""
+    return [Point(*at) for a, b in pairwise(reroutes) for at in spline(a, a, b, b)]
+
+
 def tree_paths(start: Point, ways: Sequence[tuple[Sequence[Point], Point]]) -> list[list[Point]]:
     """How links from one output are drawn: the reroutes that two of them share are equal points.
 
@@ -147,7 +152,8 @@ def drawn_links(workflow: Workflow) -> Iterator[tuple[list[Any], list[Point]]]:
         start = output_place(nodes[origin], slot)
         for choice in (0, -1):
             ways = [(reroutes.get(k[0], []), input_places(nodes[k[3]], k[4])[choice]) for k in links]
-            yield from zip(links, tree_paths(start, ways), strict=True)
+            for link, way, path in zip(links, ways, tree_paths(start, ways), strict=True):
+                yield link, path + chords(way[0])
 
 
 def behind(workflow: Workflow, margin: float = 0) -> Iterator[tuple[list[Any], Node]]:
