@@ -91,7 +91,7 @@ def spline(start: Point, leave: Point, arrive: Point, end: Point) -> list[Point]
 
 
 def chords(reroutes: Sequence[Point]) -> list[Point]:
-    """Straight lines from reroute to reroute: links may sag less than their curves tell, and can be set to be straight."""
+    """Straight lines from reroute to reroute: links may sag less than their curves tell, or be set to be straight."""
     return [Point(*at) for a, b in pairwise(reroutes) for at in spline(a, a, b, b)]
 
 
