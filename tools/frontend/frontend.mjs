@@ -134,7 +134,7 @@ function measure() {
 // Returns the size of the window that it needs.
 function show() {
   const { graph, canvas } = window.app;
-  const boxes = [...graph.nodes, ...graph.groups].map(item => item.boundingRect ?? item._bounding);
+  const boxes = [...graph.nodes, ...graph.groups, ...graph.reroutes.values()].map(item => item.boundingRect ?? item._bounding);
   const left = Math.min(...boxes.map(box => box[0])), top = Math.min(...boxes.map(box => box[1]));
   const right = Math.max(...boxes.map(box => box[0] + box[2])), bottom = Math.max(...boxes.map(box => box[1] + box[3]));
   const [scale, beside, below] = [0.75, 80, 220];
