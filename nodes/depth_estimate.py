@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import comfy.model_management
@@ -106,21 +107,31 @@ class DepthEstimate(io.ComfyNode):
         frames = image_to_core(image, "image")
         expect_memory("Depth Estimate", describe_size(frames), *memory_needed(frames, source, resolution, batch_size))
         raw = raw_inverse_depth(frames, source, resolution, batch_size)
-        cuts = find_scene_starts(frames) if range == DepthRange.SCENE or stabilize else None
+        cuts = find_scene_starts(frames)
         if stabilize and len(raw) > 1:
             raw = stabilize_depth(raw, frames, cuts)
-        depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw))
+        alone = torch.ones_like(cuts) if range == DepthRange.IMAGE else cuts
+        depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw, alone))
         return io.NodeOutput(_to_image(depth, tuple(frames.shape[-2:])))
 
 
-def _without_bars(frames: Tensor, raw: Tensor) -> tuple[slice, slice]:
-    """Return the rows and columns of maps (T, 1, h, w) that show the picture of frames (T, 3, H, W), not their bars."""
-    scales = [small / size for small, size in zip(raw.shape[-2:], frames.shape[-2:], strict=True)]
-    area = []
-    for inside, scale, size in zip(find_picture(frames), scales, raw.shape[-2:], strict=True):
-        first = min(math.ceil(inside.start * scale), size - 1)
-        area.append(slice(first, max(math.floor(inside.stop * scale), first + 1)))
-    return area[0], area[1]
+def _without_bars(frames: Tensor, raw: Tensor, cuts: Tensor) -> list[tuple[slice, slice]]:
+    """Return for each map of (T, 1, h, w) the rows and columns that show the picture of frames (T, 3, H, W), no bars.
+
+    Bars are those of a scene; ``cuts`` (T,) is true where one starts.
+    """
+    starts = cuts.nonzero().flatten().tolist()
+    areas = []
+    for first, last in itertools.pairwise([*starts, len(frames)]):
+        sides = zip(find_picture(frames[first:last]), frames.shape[-2:], raw.shape[-2:], strict=True)
+        rows, columns = (_scaled(inside, size, small) for inside, size, small in sides)
+        areas += [(rows, columns)] * (last - first)
+    return areas
+
+
+def _scaled(inside: slice, size: int, small: int) -> slice:
+    first = min(math.ceil(inside.start * small / size), small - 1)
+    return slice(first, max(math.floor(inside.stop * small / size), first + 1))
 
 
 def _to_image(depth: Tensor, size: tuple[int, int]) -> Tensor:

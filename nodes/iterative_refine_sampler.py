@@ -56,6 +56,11 @@ class IterativeRefineSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         depth = read_depth(depth)
         settings = replace(CrafterSettings.of() if options is None else options, restart=None)
+        if settings.refine is None:
+            raise ValueError(
+                "options: last_warp of Stereo Refine Options is 0, which means no refinement, and this sampler does "
+                "nothing else. Raise it."
+            )
         if sampler is None:
             sampler = comfy.samplers.sampler_object("euler_ancestral")
         tell = partial(tell_disparity, cls, depth)

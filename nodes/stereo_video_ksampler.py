@@ -12,7 +12,8 @@ from ..stereo_core.attention import AttentionMode
 from ..stereo_core.stereo_crafter_zero import CrafterSettings
 from ..stereo_core.stereo_depth import StereoDepth
 from ..stereo_core.trajectory import Trajectory
-from .sampling.ksampler_pair import ClipPair, Expert
+from .sampling.experts import Expert
+from .sampling.ksampler_pair import ClipPair
 from .sampling.ksampler_run import plan_ksampler
 from .widgets.attention import attention_input, chosen_mode
 from .widgets.geometry import depth_input, read_depth, show_disparity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from enum import Enum
 
 import torch
@@ -51,7 +52,7 @@ def normalize_inverse_depth(
     range: DepthRange = DepthRange.SCENE,
     scene_starts: Tensor | None = None,
     percentile: float = 0.5,
-    area: tuple[slice, slice] | None = None,
+    areas: Sequence[tuple[slice, slice]] | None = None,
 ) -> Tensor:
     """Normalise relative inverse depth to [0, 1] with one range for each scene, clip or image.
 
@@ -65,8 +66,8 @@ def normalize_inverse_depth(
         scene_starts: (B,) bool, true where a scene starts, as :func:`scenes.find_scene_starts` gives them; ``None``
             is one scene.
         percentile: how much of a frame is clipped at either end, in percent, from 0 to below 50.
-        area: the rows and columns that the range is taken from, without bars; ``None`` for all. Values elsewhere are
-            clamped to that range.
+        areas: for each frame the rows and columns that the range is taken from, without bars; ``None`` for all.
+            Values elsewhere are clamped to that range.
 
     Returns:
         (B, 1, H, W) in [0, 1], the dtype of ``raw``. A scene that is flat to within rounding, apart from what is
@@ -84,7 +85,9 @@ def normalize_inverse_depth(
         expect_shape("scene_starts", scene_starts, "B", B=frames)
     for frame in raw:
         expect_finite("raw", frame)
-    within = raw if area is None else raw[..., area[0], area[1]]
+    within = (
+        raw if areas is None else [frame[:, rows, columns] for frame, (rows, columns) in zip(raw, areas, strict=True)]
+    )
     bounds = torch.stack([_frame_bounds(frame, percentile) for frame in within])  # (B, 2)
 
     normalized = torch.empty_like(raw)

@@ -38,6 +38,7 @@ class RefineSettings:
         preset: unless it is custom, the last warp lies at the noise that the paper's lies at, whatever ``last_warp``,
             and the repeats are those of 50 steps: in proportion fewer in shorter schedules, at least 2 at the first.
         restart_until: fraction of the whole schedule that is restarted by another run, 0 for none; see ``restart_end``.
+        restart_preset: of that restart; ``None`` for ``preset``.
 
     Raises:
         ValueError: a value out of its range, or an unknown form.
@@ -53,6 +54,7 @@ class RefineSettings:
     form: RefineForm = RefineForm.PAPER
     preset: VideoPreset = VideoPreset.CUSTOM
     restart_until: float = 0.0
+    restart_preset: VideoPreset | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.warp_every <= 1:
@@ -88,7 +90,8 @@ class RefineSettings:
             ValueError: with preset custom, no warp at all: the last one lies before ``begin``.
         """
         steps, custom = len(levels) - 1, VideoPreset(self.preset) is VideoPreset.CUSTOM
-        begin = restart_end(self.restart_until, self.preset, levels) if begin is None else begin
+        if begin is None:
+            begin = restart_end(self.restart_until, self.restart_preset or self.preset, levels)
         if custom:
             final = min(nearest_step(self.last_warp, steps), steps - 1)  # a fraction of 1 means the last step
         else:

@@ -17,6 +17,10 @@ from .view_shift import ShiftForm
 _MOST_PERCENT = 30.0
 
 
+class MovesNothing(ValueError):
+    """Whole columns of a latent, all of which are 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class StereoDepth:
     """The depth of the left view, and how deep the stereo made from it is.
@@ -118,7 +122,7 @@ class StereoDepth:
         if exact.any() and not whole.any():
             least = self.geometry.least_whole_percent(*grid, truncated, self.convergence)
             more = f", or max_disparity to {least:.1f} or more" if least <= _MOST_PERCENT else ""
-            raise ValueError(
+            raise MovesNothing(
                 f"max_disparity: {self.geometry.max_disparity:g} % moves nothing here, where a latent is shifted by "
                 f"whole columns of its own. Set shift to sub_column{more}."
             )
@@ -130,7 +134,7 @@ class StereoDepth:
         if abs(rows * width / columns - height) > 1 and abs(columns * height / rows - width) > 1:
             raise ValueError(
                 f"depth is {columns}x{rows}, of another shape than the picture: {columns / rows:.2f} instead "
-                f"of {width / height:.2f} times as wide as high. Make the depth map from the picture that was encoded."
+                f"of {width / height:.2f} times as wide as high. Make the depth map from this picture."
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ..sampling.ksampler_pair import Expert
+from ..sampling.experts import Expert
 from ..widgets.sockets import SECOND_MODEL
 
 

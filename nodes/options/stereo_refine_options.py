@@ -7,6 +7,7 @@ from dataclasses import replace
 from comfy_api.latest import io
 
 from ...stereo_core.stereo_crafter_zero import CrafterSettings
+from ...stereo_core.video_presets import VideoPreset
 from ..widgets.restart_refine import refine_inputs
 from ..widgets.sockets import VIDEO_OPTIONS
 
@@ -40,12 +41,18 @@ class StereoRefineOptions(io.ComfyNode):
         fewest_repeats: int,
         options: CrafterSettings | None = None,
     ) -> io.NodeOutput:
-        options = CrafterSettings.of() if options is None else options
+        given = CrafterSettings.of() if options is None else options
+        # A preset would place the last warp itself: where nobody chose one, the numbers here count.
+        preset = VideoPreset.CUSTOM if options is None else given.refine.preset
+        if last_warp == 0 and preset is VideoPreset.CUSTOM:
+            return io.NodeOutput(replace(given, refine=None))
         refine = replace(
-            options.refine,
+            given.refine,
             warp_every=warp_every,
             last_warp=last_warp,
             most_repeats=most_repeats,
             fewest_repeats=fewest_repeats,
+            preset=preset,
+            restart_preset=given.refine.preset,
         )
-        return io.NodeOutput(replace(options, refine=refine))
+        return io.NodeOutput(replace(given, refine=refine))

@@ -19,6 +19,7 @@ from ..attention.model_patch import couple_views, is_coupled
 from ..attention.windows import expect_whole_batch
 from ..host import noise_form
 from .caches import tell_caches
+from .experts import Expert
 from .host_samplers import expect_steppable, takes_noise
 from .ksampler_run import PlainRun
 from .latents import make_pair_latent
@@ -63,19 +64,6 @@ def sample_picture_pair(
 
 
 @dataclass(frozen=True, slots=True)
-class Expert:
-    """A model that takes over within the schedule: Wan 2.2's second one, for the steps of less noise.
-
-    Attributes:
-        model: never changed.
-        switch: the step that it begins with, as ``start_at_step`` of the host's KSampler (Advanced).
-    """
-
-    model: ModelPatcher
-    switch: int
-
-
-@dataclass(frozen=True, slots=True)
 class ClipPair:
     """Both views of a clip by StereoCrafter-Zero; without ``trajectory`` the left one is sampled first.
 
@@ -107,13 +95,14 @@ class ClipPair:
         expect_schedule(self.plain.sigmas)
         steps = len(self.plain.sigmas) - 1
         if self.second is not None:
-            if not 0 < self.second.switch < steps:
-                raise ValueError(
-                    f"switch_at_step: got {self.second.switch}. Set it from 1 to {steps - 1}, so that each of the two "
-                    "models has steps to take, or disconnect second_model."
-                )
+            self.second.expect_fits(self.model, steps)
             if self.settings.restart is not None:
                 self.settings.restart.end(self._levels(), 0, self.second.switch)
+        entries = len(self.plain.latent["samples"])
+        if self.trajectory is not None and 2 * len(self.trajectory.states[0]) == entries:
+            raise ValueError(  # the sampler would take the second half for right views
+                f"trajectory: holds half of the {entries} entries of latent_image. Record the left view of this latent."
+            )
         self.plain.disparity(self.model, self.depth, self.settings.shift)  # raises where the depth does not fit
         by_pair = [self.attention is not None or self._coupled(step) for step in range(steps)]
         if any(by_pair):
@@ -156,7 +145,7 @@ class ClipPair:
     def _record(self, models: list[ModelPatcher], planned: int) -> Trajectory:
         latent, trajectory = self.plain.latent, None
         for part, model in zip(self._parts(), models, strict=True):
-            recorder = RecordingSampler(self.plain.sampler)
+            recorder = RecordingSampler(self.plain.sampler, by_frame=len(self.depth.inverse_depth) > 1)
             samples = self._run(part, latent)(model, recorder, done=part.start, planned=planned)
             latent = {**latent, "samples": samples}
             trajectory = recorder.trajectory if trajectory is None else trajectory.followed_by(recorder.trajectory)

@@ -120,10 +120,14 @@ class PictureShift:
 
 
 def _spread(maps: Tensor, frames: int) -> Tensor:
-    """Give every frame of the video the map of its latent frame: (frames, 1, h, w)."""
+    """Give every frame of the video the map of its latent frame, (frames, 1, ...).
+
+    The first latent frame is of the video's first alone, each later one of as many as the others; see ``match_frames``.
+    """
     if len(maps) == 1:
         return maps.expand(frames, -1, -1, -1)
-    place = torch.linspace(0, len(maps) - 1, frames, device=maps.device).round().long()
+    ratio = (frames - 1) / (len(maps) - 1)
+    place = (torch.arange(frames, device=maps.device) / ratio).ceil().long()
     return maps[place]
 
 

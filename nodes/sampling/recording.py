@@ -30,8 +30,9 @@ class RecordingSampler(comfy.samplers.Sampler):
         trajectory: of the last run, on the CPU, in full precision; ``None`` until a run is finished.
     """
 
-    def __init__(self, sampler: object) -> None:
-        self.inner = expect_steppable(sampler)
+    def __init__(self, sampler: object, by_frame: bool = False) -> None:
+        """Take the sampler; ``by_frame`` says whether the right view is to move each frame by a map of its own."""
+        self.inner, self._by_frame = expect_steppable(sampler), by_frame
         self.trajectory: Trajectory | None = None
 
     def sample(
@@ -67,7 +68,7 @@ class RecordingSampler(comfy.samplers.Sampler):
         self.trajectory = None
         expect_schedule(sigmas)
         # What a left view is recorded for is a right one; better refused before its time than after.
-        expect_known(model_wrap, extra_args["model_options"], noise.shape)
+        expect_known(model_wrap, extra_args["model_options"], noise.shape, self._by_frame)
         kept_sigmas = sigmas.detach().to(device="cpu", copy=True).float()
         record = _Record(kept_sigmas, noise.shape)
         inner = copy.copy(self.inner)

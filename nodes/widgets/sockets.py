@@ -20,7 +20,7 @@ VIDEO_OPTIONS = io.Custom("STEREO_VIDEO_OPTIONS")
 # A stereo_core.composition_weights.CompositionSettings.
 COMPOSITION_OPTIONS = io.Custom("STEREO_COMPOSITION_OPTIONS")
 
-# A nodes.sampling.ksampler_pair.Expert: a model that takes over within the schedule.
+# A nodes.sampling.experts.Expert: a model that takes over within the schedule.
 SECOND_MODEL = io.Custom("STEREO_SECOND_MODEL")
 
 # A nodes.depth.networks.DepthModel: the network, which the host moves between devices, and its preprocessing.

@@ -29,6 +29,15 @@ def test_what_is_black_in_one_frame_alone_is_no_bar():
     assert find_picture(frames) == (slice(0, 40), slice(0, 60))
 
 
+def test_videos_black_a_stray_pixel_and_a_subtitle_are_a_bar_all_the_same():
+    frames = clip(6, 6, black=0.0)
+    bars = (torch.arange(40) < 6) | (torch.arange(40) >= 34)
+    frames[..., bars, :] = 16 / 255
+    frames[1, :, 0, 7] = 1.0
+    frames[:, :, 36:38, 20:40] = 1.0
+    assert find_picture(frames) == (slice(6, 34), slice(0, 60))
+
+
 def test_a_dark_picture_is_all_picture():
     assert find_picture(torch.zeros(2, 3, 40, 60)) == (slice(0, 40), slice(0, 60))
     assert find_picture(clip(18, 18)) == (slice(0, 40), slice(0, 60))
@@ -38,7 +47,7 @@ def test_bars_do_not_take_part_in_the_range():
     raw = torch.linspace(2, 4, 60).expand(1, 1, 40, 60).clone()
     raw[..., :8, :] = 9.0
     raw[..., -8:, :] = 0.0
-    depth = normalize_inverse_depth(raw, DepthRange.IMAGE, percentile=0.0, area=(slice(8, 32), slice(0, 60)))
+    depth = normalize_inverse_depth(raw, DepthRange.IMAGE, percentile=0.0, areas=[(slice(8, 32), slice(0, 60))])
     torch.testing.assert_close(depth[0, 0, 20], torch.linspace(0, 1, 60))
     assert depth[0, 0, 0].eq(1).all() and depth[0, 0, -1].eq(0).all()
     everywhere = normalize_inverse_depth(raw, DepthRange.IMAGE, percentile=0.0)

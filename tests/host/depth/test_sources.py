@@ -199,3 +199,13 @@ def test_black_bars_take_no_part_in_the_range(estimate) -> None:
     inverse[:, :4], inverse[:, -4:] = 10.0, 0.1
     depth = estimate(frames, {"depth": 1 / inverse})
     torch.testing.assert_close(depth[0, 6, :, 0], torch.linspace(0, 1, 8), rtol=0, atol=0.02)
+
+
+def test_bars_of_one_scene_are_looked_for_in_that_scene(estimate) -> None:
+    bright, dark = (0.3 + 0.7 * clip(2, 36, 64)[frame : frame + 1].repeat(3, 1, 1, 1) for frame in (0, 1))
+    dark[:, :8], dark[:, -8:] = 0.0, 0.0
+    inverse = torch.linspace(1, 2, 64).expand(6, 36, 64).clone()
+    inverse[3:, :8], inverse[3:, -8:] = 10.0, 0.1
+    depth = estimate(torch.cat([bright, dark]), {"depth": 1 / inverse})
+    for frame in (0, 4):
+        torch.testing.assert_close(depth[frame, 18, :, 0], torch.linspace(0, 1, 64), rtol=0, atol=0.02)

@@ -135,3 +135,8 @@ def test_the_model_stays_as_it_was(ksample: Any, attention: str):
     with pytest.raises(ValueError, match="depth holds 2 maps for 3 pictures"):
         ksample(latent={"samples": tiny.empty("sd15", 3)}, depth=tiny.depth_step(2), attention=attention)
     assert torch.equal(tiny.sample("sd15", "euler")[0], before) and repr(model.model_options) == options
+
+
+def test_a_preset_that_moves_nothing_says_so_itself(ksample: Any):
+    with pytest.raises(ValueError, match=r"options: the preset .* its 8 % move none in a picture this small"):
+        ksample(preset="stereodiffusion")

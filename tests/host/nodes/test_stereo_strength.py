@@ -84,3 +84,8 @@ def test_a_larger_picture_takes_the_map_and_says_its_own_pixels(host: dict[str, 
     _, right, holes, _ = host["Stereo_ImageStereoShift"].execute(image, strength(ramp()), 0.0, "best", 0).args
     assert right.shape == image.shape and holes.shape == image.shape[:3]
     assert "nearest +15.0 ‰ (+1.9 px)" in told[-1] and "columns" not in told[-1]
+
+
+def test_a_clip_of_another_length_is_refused(strength: Any):
+    with pytest.raises(ValueError, match="image: holds 3 pictures, and depth 2 maps"):
+        strength(depth_step(2), image=torch.rand(3, 32, 64, 3))

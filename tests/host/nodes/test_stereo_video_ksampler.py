@@ -380,3 +380,38 @@ def test_an_empty_latent_that_shrinks_to_nothing_is_refused(host: dict[str, type
     """LTXV's latents are four times as coarse as those of the host's Empty Latent Image."""
     with pytest.raises(ValueError, match="latent_image: is too small for this model"):
         ksample("ltxv", host["EmptyLatentImage"]().generate(16, 16)[0], depth=tiny.depth_step(1, 16, 16))
+
+
+def test_a_second_clip_is_not_taken_for_the_right_view(ksample: Any):
+    recorder = tiny.recorder("euler")
+    tiny.sample("wan", recorder, tiny.empty("wan"), sigmas=STEPS, cfg=3.0, seed=5)
+    given = {"trajectory": recorder.trajectory, "sampler_name": "euler"}
+    with pytest.raises(ValueError, match="trajectory: holds half of the 2 entries of latent_image"):
+        ksample("wan", {"samples": tiny.empty("wan", 2)}, **given)
+
+
+@pytest.mark.parametrize("name", ["sd15", "ltxv"])
+def test_a_second_model_of_another_kind_is_refused_before_the_first_is_run(
+    ksample: Any, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tiny.load("wan").model, "apply_model", lambda *_, **__: pytest.fail("the model was run"))
+    with pytest.raises(ValueError, match="second_model: is of another kind than model"):
+        ksample("wan", second_model=tiny.load(name))
+
+
+def test_two_models_of_different_shift_are_refused(ksample: Any):
+    from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+
+    shifted = ModelSamplingSD3().patch(tiny.load("wan"), 3.0)[0]
+    with pytest.raises(ValueError, match="second_model: has other noise levels than model"):
+        ksample("wan", second_model=shifted)
+
+
+def test_refinement_is_off_where_its_options_say_so(host: dict[str, type]):
+    refine = host["Stereo_StereoRefineOptions"].execute(0.1, 0.0, 8, 3).args[0]
+    assert refine.refine is None and refine.restart is not None
+    with pytest.raises(ValueError, match="options: last_warp of Stereo Refine Options is 0"):
+        host["Stereo_IterativeRefineSampler"].execute(tiny.depth_step(), object(), options=refine)
+    alone = [host["Stereo_StereoRefineOptions"].execute(0.1, last, 8, 3).args[0] for last in (0.3, 0.9)]
+    levels = [14.6, 8.3, 5.1, 3.3, 2.3, 1.6, 1.16, 0.83, 0.57, 0.34, 0.0]
+    assert alone[0].warps(levels) != alone[1].warps(levels), "the numbers count where no preset was chosen"

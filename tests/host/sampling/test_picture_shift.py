@@ -130,3 +130,12 @@ def test_a_clips_vae_is_given_each_clip_whole_and_every_frame_its_own_map():
 def test_whole_columns_of_a_clip_are_refused(node: Any):
     with pytest.raises(ValueError, match="vae: the picture is shifted exactly, and shift is truncated"):
         node(video.record("sd15", sigmas=2)[0], vae=load_vae("picture"), shift="truncated", fill="background")
+
+
+@pytest.mark.parametrize(("maps", "frames"), [(3, 9), (2, 5), (21, 81), (1, 9), (4, 13)])
+def test_maps_of_latent_frames_go_to_the_frames_that_these_hold(maps: int, frames: int):
+    module = pack_module("nodes.sampling.picture_shift")
+    numbers = torch.arange(float(maps)).view(-1, 1, 1, 1)
+    spread = module._spread(numbers, frames).flatten().tolist()
+    ratio = (frames - 1) // max(maps - 1, 1)
+    assert spread == [0.0] + [float(1 + (frame - 1) // ratio) if maps > 1 else 0.0 for frame in range(1, frames)]
