@@ -98,7 +98,7 @@ class StereoStrength(io.ComfyNode):
         geometry = StereoGeometry(max_disparity, convergence, exponent, Screen(screen))
         frames = image_to_core(depth, "depth")
         expect_memory("Stereo Strength", describe_size(frames), _COPIES * frames[:, :1].numel() * 4)
-        if image is not None and len(frames) not in (1, len(image)):
+        if image is not None and len(frames) not in (1, len(image_to_core(image, "image"))):
             raise ValueError(
                 f"image: holds {len(image)} pictures, and depth {len(frames)} maps. Connect the clip that depth is of."
             )

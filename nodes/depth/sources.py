@@ -160,4 +160,13 @@ def _geometry(frames: Tensor, geometry: dict) -> Tensor:
             f"source: the geometry has {len(inverse)} frames and image has {len(frames)}. "
             "Connect the geometry of the same frames."
         )
-    return resize_nearest(inverse, tuple(frames.shape[-2:]))
+    (height, width), (rows, columns) = frames.shape[-2:], inverse.shape[-2:]
+    # Models work at multiples of their patches: that much of a side may be missing.
+    if abs(rows * width / height - columns) > max(_PATCH, 0.05 * columns):
+        raise ValueError(
+            f"source: the geometry is {columns}x{rows}, of another shape than image, which is {width}x{height}. "
+            "Connect the geometry of the same frames."
+        )
+    if not inverse.any():
+        raise ValueError("source: the geometry knows no depth anywhere. Make it anew from the same frames.")
+    return resize_nearest(inverse, (height, width))

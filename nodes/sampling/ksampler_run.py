@@ -17,7 +17,7 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_shift import ShiftForm
 from .host_samplers import takes_noise
 from .latents import fit_to_model, latent_disparity
-from .prompts import expect_prompts
+from .prompts import expect_channels_fit, expect_prompts
 
 _LAST_SEED = 2**64 - 1
 
@@ -118,4 +118,5 @@ def plan_ksampler(
         raise ValueError(f"seed: {seed} is the largest, and {sampler_name} draws from the next one. Set a smaller one.")
     latent = fit_to_model(model, latent_image)
     expect_prompts(model, positive=positive, negative=negative)
+    expect_channels_fit(latent["samples"], positive=positive, negative=negative)
     return PlainRun(positive, negative, latent, seed, cfg, sampler, sigmas)

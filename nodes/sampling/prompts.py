@@ -85,6 +85,17 @@ def expect_prompts(model: ModelPatcher | None, **conditioning: Sequence[Sequence
         expect_prompt(name, entries, model)
 
 
+def expect_channels_fit(latent: Tensor, **conditioning: Sequence[Sequence[Any]]) -> None:
+    """Raise ``ValueError`` where Depth Conditioning's channel has another size than the latent (B, C, ..., H, W)."""
+    for name, entries in conditioning.items():
+        extra = [values["noise_concat"] for _, values in entries if values.get("noise_concat") is not None]
+        if any(channels.shape[-2:] != latent.shape[-2:] for channels in extra):
+            raise ValueError(
+                f"{name}: Depth Conditioning was given the latent of another size than this one. Connect the same "
+                "latent to both."
+            )
+
+
 def expect_guider(guider: Any) -> None:
     """Raise as ``expect_prompt`` does, for the conditioning of a GUIDER of the host."""
     for name, entries in getattr(guider, "original_conds", {}).items():

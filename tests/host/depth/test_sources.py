@@ -209,3 +209,12 @@ def test_bars_of_one_scene_are_looked_for_in_that_scene(estimate) -> None:
     depth = estimate(torch.cat([bright, dark]), {"depth": 1 / inverse})
     for frame in (0, 4):
         torch.testing.assert_close(depth[frame, 18, :, 0], torch.linspace(0, 1, 64), rtol=0, atol=0.02)
+
+
+def test_geometry_of_another_shape_or_without_depth_is_refused(estimate) -> None:
+    with pytest.raises(
+        ValueError, match="source: the geometry is 120x90, of another shape than image, which is 60x100"
+    ):
+        estimate(torch.rand(1, 100, 60, 3), {"depth": torch.ones(1, 90, 120)})
+    with pytest.raises(ValueError, match="source: the geometry knows no depth anywhere"):
+        estimate(torch.rand(1, 8, 8, 3), {"depth": torch.full((1, 8, 8), float("nan"))})

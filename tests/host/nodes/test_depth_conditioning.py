@@ -323,3 +323,13 @@ def test_qwen_sees_each_eyes_own_depth(host: dict[str, type], batch: int):
 def test_other_models_need_a_control_net(host: dict[str, type]):
     with pytest.raises(ValueError, match="control_net: the latent is not of SD2-depth"):
         prepare(host, block(), 64, {"samples": torch.zeros(1, 16, 1, HEIGHT // 8, WIDTH // 8)})
+
+
+def test_a_map_for_a_latent_of_another_size_is_refused(host: dict[str, type], models: dict[str, Any]):
+    positive, negative = prepare(host, block(), 1024, latent())
+    other = {"samples": torch.zeros(1, 4, HEIGHT // 8 + 2, WIDTH // 8)}
+    run = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}
+    with pytest.raises(ValueError, match="positive: Depth Conditioning was given the latent of another size"):
+        host["Stereo_StereoKSampler"].execute(
+            models["sd2"], positive, negative, other, block(), attention="none", **run
+        )
