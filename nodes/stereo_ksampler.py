@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.attention import AttentionMode
-from ..stereo_core.stereo_depth import MovesNothing, StereoDepth
+from ..stereo_core.stereo_depth import StereoDepth
 from ..stereo_core.stereo_diffusion import PictureOptions
 from ..stereo_core.trajectory import Trajectory
 from .sampling.caches import tell_caches
@@ -98,20 +98,11 @@ class StereoKSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         depth, options = read_depth(depth), PictureOptions() if options is None else options
         if options.geometry is not None:
-            depth = replace(depth, geometry=options.geometry, convergence=None)
+            depth = replace(depth, geometry=options.geometry, convergence=None, preset="Stereo Picture Options")
         plain = plan_ksampler(
             model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
         )
-        try:
-            disparity = plain.disparity(model, depth, options.shift.shift)
-        except MovesNothing as error:
-            if options.geometry is None:
-                raise
-            raise ValueError(
-                "options: the preset of Stereo Picture Options shifts by whole columns of the latent, and its "
-                f"{options.geometry.max_disparity:g} % move none in a picture this small. Use a larger picture, or set "
-                "preset to custom."
-            ) from error
+        disparity = plain.disparity(model, depth, options.shift.shift)
         shown = show_disparity(cls, depth, disparity, tell_caches(model.model_options))
         mode = chosen_mode(attention)
         return io.NodeOutput(sample_picture_pair(model, plain, depth, options.shift, mode, trajectory, vae), ui=shown)

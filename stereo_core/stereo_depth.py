@@ -17,10 +17,6 @@ from .view_shift import ShiftForm
 _MOST_PERCENT = 30.0
 
 
-class MovesNothing(ValueError):
-    """Whole columns of a latent, all of which are 0."""
-
-
 @dataclass(frozen=True, slots=True)
 class StereoDepth:
     """The depth of the left view, and how deep the stereo made from it is.
@@ -33,6 +29,7 @@ class StereoDepth:
         geometry: how deep the stereo is.
         convergence: (N, 1, 1, 1), that of each map, where it was found from them; ``None`` for the geometry's number.
         doubts: what looks wrong with the maps.
+        preset: whose preset has set the geometry, for messages; empty where a user has.
 
     Raises:
         ValueError: another shape.
@@ -42,6 +39,7 @@ class StereoDepth:
     geometry: StereoGeometry
     convergence: Tensor | None = None
     doubts: tuple[Doubt, ...] = ()
+    preset: str = ""
 
     def __post_init__(self) -> None:
         expect_shape("inverse_depth", self.inverse_depth, "N 1 H W")
@@ -122,7 +120,13 @@ class StereoDepth:
         if exact.any() and not whole.any():
             least = self.geometry.least_whole_percent(*grid, truncated, self.convergence)
             more = f", or max_disparity to {least:.1f} or more" if least <= _MOST_PERCENT else ""
-            raise MovesNothing(
+            if self.preset:
+                raise ValueError(
+                    f"options: the preset of {self.preset} shifts by whole columns of the latent, and its "
+                    f"{self.geometry.max_disparity:g} % move none in a picture this small. Use a larger picture, or "
+                    "set preset to custom."
+                )
+            raise ValueError(
                 f"max_disparity: {self.geometry.max_disparity:g} % moves nothing here, where a latent is shifted by "
                 f"whole columns of its own. Set shift to sub_column{more}."
             )

@@ -15,6 +15,7 @@ from tests.host.attention.runs import Run
 from tests.host.tiny.families import FAMILIES
 from tests.host.tiny.sampling import depth_step
 from tests.host.tiny.unets import NARROW
+from tools.host.node_inputs import gather
 
 SD15, FLUX, WAN, SVD = (FAMILIES[name] for name in ("sd15_two_levels", "flux", "wan", "svd"))
 LAYER = "input_blocks.1.1.transformer_blocks.0.attn1.to_v"
@@ -242,7 +243,8 @@ def test_the_latent_of_latent_stereo_shift_is_a_pair(host: dict[str, type], load
 
     shift = host["Stereo_LatentStereoShift"].execute
     latent = {"samples": torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(3)), "batch_index": [4, 7]}
-    stereo = shift(latent, depth_step(1, 64, 128), 30.0, 0.0, 1.0, "background", 0, "sub_column").args[0]
+    widgets = {"max_disparity": 30.0, "convergence": 0.0, "fill": "background", "seed": 0, "shift": "sub_column"}
+    stereo = shift(latent, **gather("Stereo_LatentStereoShift", depth_step(1, 64, 128), widgets)).args[0]
 
     def sample(model: Any) -> Tensor:
         texts = (SD15.conditioning(1), SD15.conditioning(2))

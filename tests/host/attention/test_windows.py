@@ -74,7 +74,6 @@ def test_windows_over_the_batch_are_refused_before_the_left_clip(
         "depth": tiny.depth_step(),
         "attention": attention,
         "steps": 6,
-        "preset": "custom",
     }
     node = host["Stereo_StereoVideoKSampler"].execute
     if attention == "none":

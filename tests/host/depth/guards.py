@@ -27,7 +27,8 @@ class Guard:
 
     def __init__(self, folder: Path) -> None:
         """Take the folder within which files may be opened."""
-        paths = [folder, sys.prefix, sys.base_prefix, *filter(None, sys.path), "/proc", "/sys", "/dev"]
+        self.folder = os.path.realpath(folder)
+        paths = [sys.prefix, sys.base_prefix, *filter(None, sys.path), "/proc", "/sys", "/dev"]
         self.allowed = [os.path.realpath(path) for path in paths]
         self.faults: list[str] = []
 
@@ -56,8 +57,14 @@ class Guard:
             self.faults.append(f"unpickled: {arguments}")
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path = os.path.realpath(os.fsdecode(arguments[0]))
-            if not any(path == allowed or path.startswith(allowed + os.sep) for allowed in self.allowed):
+            beside = _within(path, os.path.dirname(self.folder))  # temporary folders may lie within an allowed one
+            installed = not beside and any(_within(path, allowed) for allowed in self.allowed)
+            if not installed and not _within(path, self.folder):
                 self.faults.append(f"a file outside: {path}")
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + os.sep)
 
 
 def _audit(event: str, arguments: tuple) -> None:
