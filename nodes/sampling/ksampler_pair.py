@@ -23,6 +23,7 @@ from .experts import Expert
 from .host_samplers import expect_steppable, takes_noise
 from .ksampler_run import PlainRun
 from .latents import make_pair_latent
+from .noise_streams import tell_sampler
 from .picture_shift import expect_vae_fits, expect_vae_of_model
 from .recording import RecordingSampler
 from .replay import ReplayStart
@@ -117,6 +118,7 @@ class ClipPair:
         estimates = plan.warps(made=True) if draws and self.settings.shift is ShiftForm.SUB_COLUMN else 0
         lines = [plan.describe(estimates + (0 if known is not None else len(plan.by_pair)))]
         lines += (tell_caches(model.model_options) for model in self._models())
+        lines.append(tell_sampler(self.plain.sampler, known))
         return "\n".join(dict.fromkeys(filter(None, lines)))
 
     def sample(self) -> dict[str, Any]:

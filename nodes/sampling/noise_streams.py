@@ -136,3 +136,12 @@ def _host_stream(
         low, high = sigmas[sigmas > 0].min(), sigmas.max()
         return comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, low, high, seed=seed, cpu=on_cpu)
     return comfy.k_diffusion.sampling.default_noise_sampler(like, seed=seed)
+
+
+def tell_sampler(sampler: comfy.samplers.KSAMPLER, trajectory: Trajectory | None) -> str:
+    """Say in a line for people that a left view was recorded with another sampler; empty if it was not."""
+    names = {record.sampler for record in trajectory.noise} if trajectory is not None else set()
+    if not names or function_name(sampler) in names or not (takes_noise(sampler) or trajectory.draws_noise):
+        return ""
+    recorded = ", ".join(sorted(name.removeprefix("sample_") for name in names))
+    return f"trajectory was recorded with {recorded}: the right view gets other noise than the left one"

@@ -25,7 +25,7 @@ from .caches import tell_caches
 from .given_views import read_views
 from .host_samplers import expect_steppable
 from .latents import latent_disparity
-from .noise_streams import NoiseStreams
+from .noise_streams import NoiseStreams, tell_sampler
 from .pairs import make_room
 from .picture_shift import expect_vae_fits, make_shift
 from .placed_inputs import expect_known
@@ -116,7 +116,8 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         if any(plan.by_pair):
             expect_whole_batch(options)
         if self.tell is not None:
-            lines = [plan.describe(self._estimates(plan, given.right is None)), tell_caches(options)]
+            told = plan.describe(self._estimates(plan, given.right is None))
+            lines = [told, tell_caches(options), tell_sampler(self.inner, self.trajectory)]
             self.tell(disparity, "\n".join(filter(None, lines)))
         run = StepwiseRun(
             self.inner,

@@ -415,3 +415,26 @@ def test_refinement_is_off_where_its_options_say_so(host: dict[str, type]):
     alone = [host["Stereo_StereoRefineOptions"].execute(0.1, last, 8, 3).args[0] for last in (0.3, 0.9)]
     levels = [14.6, 8.3, 5.1, 3.3, 2.3, 1.6, 1.16, 0.83, 0.57, 0.34, 0.0]
     assert alone[0].warps(levels) != alone[1].warps(levels), "the numbers count where no preset was chosen"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sampler", "said"),
+    [
+        ("euler_ancestral", "euler", "trajectory was recorded with euler_ancestral: the right view gets other noise"),
+        ("euler", "euler_ancestral", "trajectory was recorded with euler: the right view gets other noise"),
+        ("euler_ancestral", "euler_ancestral", ""),
+        ("euler", "heun", ""),
+    ],
+)
+def test_a_left_view_of_another_sampler_is_told(
+    host: dict[str, type], ksample: Any, recorded: str, sampler: str, said: str, monkeypatch: pytest.MonkeyPatch
+):
+    import sys
+
+    package = host["Stereo_StereoVideoKSampler"].__module__.rsplit(".", 1)[0]
+    told: list[str] = []
+    monkeypatch.setattr(sys.modules[f"{package}.widgets.geometry"], "show_text", lambda _, text: told.append(text))
+    recorder = tiny.recorder(recorded)
+    tiny.sample("sd15", recorder, sigmas=STEPS, cfg=3.0, seed=5)
+    ksample(trajectory=recorder.trajectory, sampler_name=sampler)
+    assert said in told[-1] and bool(said) == ("was recorded with" in told[-1])
