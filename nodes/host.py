@@ -69,15 +69,6 @@ def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
     return grey.clamp(0, 1)
 
 
-def expect_size_of_image(depth: Tensor, image: Tensor) -> None:
-    """Raise ``ValueError`` unless the IMAGEs ``depth`` and ``image``, (B, H, W, C), have the same height and width."""
-    if depth.shape[1:3] != image.shape[1:3]:
-        raise ValueError(
-            f"depth is {depth.shape[2]}x{depth.shape[1]} and image is {image.shape[2]}x{image.shape[1]}. "
-            "Make the depth map from this image, or scale it to that size with Upscale Image, method nearest-exact."
-        )
-
-
 def noise_form(model_sampling: object) -> NoiseForm:
     """Return the form in which x holds its noise, from a model's ``model_sampling``."""
     return NoiseForm.FLOW if isinstance(model_sampling, comfy.model_sampling.CONST) else NoiseForm.VE

@@ -35,7 +35,7 @@ def expect_finite(name: str, tensor: Tensor) -> None:
     # The extremes are NaN where any value is; looking at them is ten times faster than at every value.
     if not all(extreme.isfinite() for extreme in tensor.aminmax()):
         raise ValueError(
-            f"{name}: holds NaN or infinite values. Make it anew without them; a model or VAE that runs in half "
+            f"{name}: holds NaN or infinite values. Make it again without them; a model or VAE that runs in half "
             "precision often gives them."
         )
 

@@ -244,7 +244,7 @@ def parse_azimuths(text: str, views: int) -> list[float]:
         azimuths = [float(word) for word in words]
     except ValueError as error:
         raise ValueError(
-            f"azimuths: {text!r} holds something that is no number. Write degrees such as -6, -3, 0."
+            f"azimuths: {text!r} holds something that is not a number. Write degrees such as -6, -3, 0."
         ) from error
     if len(azimuths) == 1 and views > 1:
         return spaced_azimuths(views, azimuths[0], "azimuths")

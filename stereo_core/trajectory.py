@@ -58,10 +58,10 @@ class Trajectory:
         if len(self.sigmas) != len(self.states) or len(self.states) < 2:
             raise ValueError(
                 f"trajectory: holds {len(self.states)} states for {len(self.sigmas)} noise levels. "
-                "Record or invert it anew, in at least one step."
+                "Record or invert it again, in at least one step."
             )
         if not bool((self.sigmas[:-1] > self.sigmas[1:]).all()):
-            raise ValueError("trajectory: noise levels do not descend. Record or invert it anew.")
+            raise ValueError("trajectory: noise levels do not descend. Record or invert it again.")
         for state in self.states:
             expect_finite("trajectory", state)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.host.in_process import load_host  # noqa: E402
+from tools.host.in_process import load_host, pack_schemas  # noqa: E402
 from tools.host.server import find_host  # noqa: E402
 from tools.setup import environment  # noqa: E402
 
@@ -93,8 +93,7 @@ def main() -> int:
     options = parser.parse_args()
     environment.enter(__file__)
     with tempfile.TemporaryDirectory() as folder:
-        nodes = load_host(find_host(), Path(folder))
-        schemas = {id: node.define_schema() for id, node in nodes.items() if id.startswith("Stereo_")}
+        schemas = pack_schemas(load_host(find_host(), Path(folder)))
     stale = []
     for id, schema in schemas.items():
         file = PAGES / f"{id}.md"

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.host.in_process import load_host  # noqa: E402
+from tools.host.in_process import load_host, pack_schemas  # noqa: E402
 from tools.host.server import find_host  # noqa: E402
 from tools.setup import environment  # noqa: E402
 
@@ -111,8 +111,7 @@ def main() -> int:
     options = parser.parse_args()
     environment.enter(__file__)
     with tempfile.TemporaryDirectory() as folder:
-        nodes = load_host(find_host(), Path(folder))
-        schemas = {id: node.define_schema() for id, node in nodes.items() if id.startswith("Stereo_")}
+        schemas = pack_schemas(load_host(find_host(), Path(folder)))
     if options.missing:
         known = load(options.missing) if options.missing in languages() else {}
         print(dump({text: "" for text in texts(schemas) if not known.get(text)}))

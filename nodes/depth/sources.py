@@ -168,5 +168,5 @@ def _geometry(frames: Tensor, geometry: dict) -> Tensor:
             "Connect the geometry of the same frames."
         )
     if not inverse.any():
-        raise ValueError("source: the geometry knows no depth anywhere. Make it anew from the same frames.")
+        raise ValueError("source: the geometry holds no valid depth. Make it again from the same frames.")
     return resize_nearest(inverse, (height, width))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tools.help_pages import PAGES, page_with_tables
+from tools.host.in_process import pack_schemas
 
 
 @pytest.fixture
 def schemas(host: dict[str, type]) -> dict[str, object]:
-    return {id: node.define_schema() for id, node in host.items() if id.startswith("Stereo_")}
+    return pack_schemas(host)
 
 
 def test_every_page_has_the_tables_of_its_node(schemas: dict[str, object]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tools.host.in_process import pack_schemas
 from tools.host.server import Server
 from tools.locales import complaints, languages, load
 
@@ -12,7 +13,7 @@ LANGUAGES = ["de", "es", "fr", "ja", "ko", "ru", "zh"]
 
 @pytest.fixture
 def schemas(host: dict[str, type]) -> dict[str, object]:
-    return {id: node.define_schema() for id, node in host.items() if id.startswith("Stereo_")}
+    return pack_schemas(host)
 
 
 def test_the_languages_are_there():

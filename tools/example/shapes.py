@@ -203,19 +203,6 @@ class Ring(Traced):
         return np.sqrt((np.sqrt(x * x + y * y) - self.ring) ** 2 + z * z) - self.half
 
 
-class RoundBox(Traced):
-    """A box with round edges, given by its half sides."""
-
-    def __init__(self, half: tuple[float, float, float], round_by: float) -> None:
-        self.half, self.round = vector(*half), np.float32(round_by)
-        self.centre, self.radius = vector(0, 0, 0), float(np.linalg.norm(self.half))
-
-    def distance(self, point: np.ndarray) -> np.ndarray:
-        over = np.abs(point) - (self.half - self.round)[:, None]
-        outside = np.maximum(over, 0)
-        return np.sqrt(dot(outside, outside)) + np.minimum(over.max(0), 0) - self.round
-
-
 @dataclass
 class Opening:
     """A wall in the plane z = 0 without the rectangle of a window."""

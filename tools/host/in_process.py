@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from tools.host.server import PACK_NAME, mirror_pack
 
@@ -49,6 +50,11 @@ def load_host(host: Path, base: Path, cpu: bool = True, more: Sequence[str] = ()
     if not asyncio.run(nodes.load_custom_node(str(pack), module_parent="custom_nodes")):
         raise RuntimeError("The pack did not load; the host's log says why.")
     return nodes.NODE_CLASS_MAPPINGS
+
+
+def pack_schemas(nodes: Mapping[str, type]) -> dict[str, Any]:
+    """Return the schema of each of this pack's nodes, by id, of the classes that ``load_host`` gives."""
+    return {id: node.define_schema() for id, node in nodes.items() if id.startswith("Stereo_")}
 
 
 def pack_module(name: str) -> ModuleType:

@@ -216,5 +216,5 @@ def test_geometry_of_another_shape_or_without_depth_is_refused(estimate) -> None
         ValueError, match="source: the geometry is 120x90, of another shape than image, which is 60x100"
     ):
         estimate(torch.rand(1, 100, 60, 3), {"depth": torch.ones(1, 90, 120)})
-    with pytest.raises(ValueError, match="source: the geometry knows no depth anywhere"):
+    with pytest.raises(ValueError, match="source: the geometry holds no valid depth"):
         estimate(torch.rand(1, 8, 8, 3), {"depth": torch.full((1, 8, 8), float("nan"))})
