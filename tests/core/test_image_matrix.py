@@ -187,7 +187,7 @@ def test_azimuths_are_read_from_text():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("-6, x, 0", "no number"),
+        ("-6, x, 0", "not a number"),
         ("-3, 0", "names 2 views for 3"),
         ("-6, -3, 3", "azimuths: the last view is at 3 degrees"),
         ("0, inf, 0", "finite"),
