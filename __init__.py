@@ -6,7 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .nodes import NODES
 
-WEB_DIRECTORY = "./nodes/help"
+WEB_DIRECTORY = "./web"
 
 
 class LatentStereo(ComfyExtension):

@@ -22,7 +22,7 @@ from tools.host.in_process import load_host, pack_schemas  # noqa: E402
 from tools.host.server import find_host  # noqa: E402
 from tools.setup import environment  # noqa: E402
 
-PAGES = environment.ROOT / "nodes" / "help" / "docs"
+PAGES = environment.ROOT / "web" / "docs"
 # Widgets whose options are the host's own lists: not for a page that must not change with the host.
 _MOST_OPTIONS = 8
 

@@ -27,7 +27,7 @@ from stereo_core.rendering import render_view  # noqa: E402
 from tools.benchmarks.middlebury import Pair, motorcycle  # noqa: E402
 from tools.example.files import CONVERGENCE, MAX_DISPARITY, still_life  # noqa: E402
 
-FIRST = environment.ROOT / "nodes" / "help" / "example.jpg"
+FIRST = environment.ROOT / "web" / "example.jpg"
 PICTURES = environment.ROOT / "tools" / "pictures"
 WIDTH = 600  # of a picture in a sheet of two columns, in pixels
 RED, CYAN, DARK = (255, 48, 56), (0, 214, 220), (18, 20, 26)

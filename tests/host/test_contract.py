@@ -18,7 +18,7 @@ from tools.host.server import Server
 from tools.setup.environment import ROOT
 
 CONTRACT = Path(__file__).parent / "schema_contract.json"
-HELP = ROOT / "nodes" / "help" / "docs"
+HELP = ROOT / "web" / "docs"
 
 
 @pytest.fixture(scope="module")

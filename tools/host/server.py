@@ -23,7 +23,17 @@ from tools.setup.host_source import named_host
 __all__ = ["Interrupted", "OutputFile", "PromptError", "Server", "ServerError", "find_host", "mirror_pack", "running"]
 
 PACK_NAME = "latent-stereo"  # a dot in the folder's name would break help pages
-PACK_FILES = ("__init__.py", "locales", "nodes", "stereo_core", "workflows", "pyproject.toml", "LICENSE", "README.md")
+PACK_FILES = (
+    "__init__.py",
+    "locales",
+    "nodes",
+    "stereo_core",
+    "web",
+    "workflows",
+    "pyproject.toml",
+    "LICENSE",
+    "README.md",
+)
 QUIET_SECONDS = 300  # that a server may neither answer nor write anything while it starts
 ANSWER_SECONDS = 5  # to one question while it starts
 STOP_SECONDS = 10

@@ -389,7 +389,7 @@ def test_other_families_are_refused_by_name_before_anything_runs(loaded, couple,
         couple(model, "left_kv")
 
 
-@pytest.mark.parametrize("page", ["README.md", "nodes/help/docs/Stereo_CrossViewAttentionPatch.md"])
+@pytest.mark.parametrize("page", ["README.md", "web/docs/Stereo_CrossViewAttentionPatch.md"])
 def test_help_and_readme_name_every_family(pack, page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert [name for name in pack("nodes.attention.families").KNOWN.split(", ") if name not in text] == []

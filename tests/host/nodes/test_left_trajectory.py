@@ -144,7 +144,7 @@ def test_a_trajectory_weighs_what_the_help_says(pack: Any, clip: str):
         found = core.Trajectory(torch.arange(steps, -1, -1.0), (state,) * (steps + 1))
         return (found.halved() if half else found).nbytes / 2**20
 
-    page = (ROOT / "nodes" / "help" / "docs" / "Stereo_LeftTrajectory.md").read_text(encoding="utf-8")
+    page = (ROOT / "web" / "docs" / "Stereo_LeftTrajectory.md").read_text(encoding="utf-8")
     row = next(line for line in page.splitlines() if line.startswith(f"| {clip} |"))
     said = [float(cell.replace("MiB", "")) for cell in row.split("|")[2:6]]
     assert said == [
