@@ -10,6 +10,7 @@ from torch import Tensor
 from ..stereo_core.formats import StereoFormat, combine, packed_views
 from ..stereo_core.stereo_depth import one_for_each
 from .host import core_to_image, depth_to_core, describe_size, expect_memory, image_to_core, show_text
+from .widgets.views import both_views
 
 
 class FrameDrop(str, Enum):
@@ -83,31 +84,18 @@ class SBSCombine(io.ComfyNode):
         drop_frames: str = FrameDrop.NONE.value,
     ) -> io.NodeOutput:
         form, drop = StereoFormat(format), FrameDrop(drop_frames)
-        first = image_to_core(left, "left")
         if form is StereoFormat.RGB_DEPTH:
+            first = image_to_core(left, "left")
             view, beside = _drop(first, drop), _drop(_depth_beside(first, depth), drop)
             _expect_memory(view, form)
             image = combine(view, None, form, beside)
         else:
-            view, other = (_drop(each, drop) for each in _both_views(first, right, swap))
+            views = both_views(left, right)
+            view, other = (_drop(each, drop) for each in (reversed(views) if swap else views))
             _expect_memory(view, form)
             image = combine(view, other, form)
         _tell_size(cls, view, image)
         return io.NodeOutput(core_to_image(image), ui=ui.PreviewImage(core_to_image(image[:2]), cls=cls))
-
-
-def _both_views(left: Tensor, right: Tensor | None, swap: bool) -> tuple[Tensor, Tensor]:
-    """Return two views (B, 3, H, W): ``left`` and the IMAGE ``right``, or the halves of ``left``."""
-    if right is not None:
-        views = left, image_to_core(right, "right")
-    elif len(left) % 2 == 0:
-        views = left[: len(left) // 2], left[len(left) // 2 :]
-    else:
-        raise ValueError(
-            f"left holds {len(left)} pictures and right is not connected. Connect right, or give left an even batch: "
-            "all left pictures first, then all right ones."
-        )
-    return views[::-1] if swap else views
 
 
 def _expect_memory(view: Tensor, form: StereoFormat) -> None:
