@@ -4,6 +4,7 @@ Where things are; every package imports only from those below it:
 
     *.py         one node each, the file named as the class: its inputs, and the unpacking of them
     options/     nodes that hold what the methods let one set
+    delivery/    nodes that pack, save and show finished views, and what they are made of
     widgets/     inputs that several nodes share, and the sockets between nodes
     matrix/      score composition: two models over one matrix of views and frames (Diffusion²)
     depth/       depth networks and their folders, dissolving, optical flow
@@ -20,6 +21,7 @@ from comfy_api.latest import io
 
 from .cross_view_attention_patch import CrossViewAttentionPatch
 from .ddim_inversion import DDIMInversion
+from .delivery.sbs_split import SBSSplit
 from .depth_conditioning import DepthConditioning
 from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
@@ -42,7 +44,6 @@ from .options.stereo_refine_options import StereoRefineOptions
 from .options.stereo_video_options import StereoVideoOptions
 from .orbit_conditioning import OrbitConditioning
 from .sbs_combine import SBSCombine
-from .sbs_split import SBSSplit
 from .score_composition_sampler import ScoreCompositionSampler
 from .shift_coupled_view_expert import ShiftCoupledViewExpert
 from .stereo_clip_conditioning import StereoClipConditioning

@@ -13,12 +13,6 @@ NODES = sorted((ROOT / "nodes").rglob("*.py"))
 PACK = [ROOT / "__init__.py", *NODES, *CORE]
 EVERYTHING = [*PACK, *sorted((ROOT / "tools").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
 
-NODE_FILES = [
-    path
-    for path in NODES
-    if path.parent in {ROOT / "nodes", ROOT / "nodes" / "options"} and path.stem not in {"__init__", "host"}
-]
-
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -27,6 +21,23 @@ def name(path: Path) -> str:
 @cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), name(path))
+
+
+def node_classes(path: Path) -> list[str]:
+    return [
+        node.name
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("ComfyNode") for base in node.bases)
+    ]
+
+
+# In delivery/ nodes lie beside what they are made of.
+NODE_FILES = [
+    path
+    for path in NODES
+    if (path.parent in {ROOT / "nodes", ROOT / "nodes" / "options"} and path.stem not in {"__init__", "host"})
+    or (path.parent == ROOT / "nodes" / "delivery" and node_classes(path))
+]
 
 
 def absolute_imports(path: Path) -> Iterator[str]:
@@ -43,14 +54,6 @@ def imports_by_name(path: Path) -> Iterator[str]:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"import_module", "__import__"}:
             yield node.args[0].value if isinstance(node.args[0], ast.Constant) else ast.unparse(node.args[0])
-
-
-def node_classes(path: Path) -> list[str]:
-    return [
-        node.name
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("ComfyNode") for base in node.bases)
-    ]
 
 
 def relative_imports(path: Path) -> set[Path]:

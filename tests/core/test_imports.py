@@ -36,6 +36,7 @@ BELOW = {
     "matrix": {"sampling", "attention", "host"},
     "widgets": {"host"},
     "options": {"widgets", "sampling"},
+    "delivery": {"widgets", "host"},
 }
 MOST_ROOMS, MOST_ARROWS = 36, 100
 
@@ -47,7 +48,7 @@ def room(path: Path) -> str:
 def may_import(path: Path) -> set[str]:
     if path == ROOT / "nodes" / "__init__.py":
         return {room(file) for file in NODE_FILES}
-    return set(BELOW) - {"options"} if path.parent == ROOT / "nodes" else BELOW.get(room(path), set())
+    return set(BELOW) - {"options", "delivery"} if path.parent == ROOT / "nodes" else BELOW.get(room(path), set())
 
 
 def within(folder: str, path: Path) -> set[Path]:

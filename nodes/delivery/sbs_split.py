@@ -5,8 +5,8 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.formats import SPLITTABLE, StereoFormat, Trim, packed_views, split, trimmed
-from .host import core_to_image, describe_size, expect_memory, image_to_core
+from ...stereo_core.formats import SPLITTABLE, StereoFormat, Trim, packed_views, split, trimmed
+from ..host import core_to_image, describe_size, expect_memory, image_to_core
 
 
 class SBSSplit(io.ComfyNode):

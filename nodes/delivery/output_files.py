@@ -1,0 +1,110 @@
+"""Files in the host's output folder: named as the host names its own, and whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ...stereo_core.file_names import file_name
+
+
+class Numbering(str, Enum):
+    """When a number keeps a file's name apart from others."""
+
+    ALWAYS = "always"
+    IF_TAKEN = "if_taken"
+
+
+class OutputFiles:
+    """The next free names in one folder below the host's output folder.
+
+    Attributes:
+        folder: where the files go; it is there, and can be written to.
+    """
+
+    def __init__(self, prefix: str, width: int, height: int, numbering: Numbering = Numbering.ALWAYS) -> None:
+        """Find the folder, or make it.
+
+        Args:
+            prefix: what the widget ``filename_prefix`` holds: a name, or folders and a name.
+            width: of the picture, for %width% in the prefix.
+            height: of the picture, for %height%.
+            numbering: whether every name gets a number.
+
+        Raises:
+            ValueError: no name, one outside the output folder, or a folder in which nothing can be written.
+        """
+        output = Path(folder_paths.get_output_directory())
+        if not prefix.strip() or os.path.normpath(prefix) == ".":
+            raise ValueError("filename_prefix: is empty. Type a name for the file.")
+        if not folder_paths.is_within_directory(str(output), str(output / os.path.normpath(prefix))):
+            raise ValueError(
+                f"filename_prefix: {prefix} lies outside ComfyUI's output folder. Type a name, or folders within it "
+                "and a name, such as stereo/beach."
+            )
+        try:
+            folder, self._name, self._number, self._subfolder, _ = folder_paths.get_save_image_path(
+                prefix, str(output), width, height
+            )
+            self.folder = Path(folder)
+            probe = self.folder / f".{os.getpid()}.part"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ValueError(_cannot_write(prefix, error)) from error
+        self._numbering, self._given = Numbering(numbering), 0
+
+    def expect_room(self, size: int) -> None:
+        """Raise ``ValueError`` unless there is room in the folder for so many bytes."""
+        free = shutil.disk_usage(self.folder).free
+        if size > free:
+            raise ValueError(
+                f"filename_prefix: the files need up to {size / 2**20:.0f} MiB, and {free / 2**20:.0f} MiB are free in "
+                f"{self.folder}. Make room there, or choose a folder on another disk."
+            )
+
+    def next(self, suffix: str, extension: str) -> Path:
+        """Return the next free name with this ending, such as ``player_suffix`` gives, and this extension."""
+        name = self._name.replace("%batch_num%", str(self._given))
+        self._given += 1
+        if self._numbering is Numbering.IF_TAKEN:
+            path = self.folder / file_name(name, None, suffix, extension)
+            if not path.exists():
+                return path
+        self._number += 1
+        return self.folder / file_name(name, self._number - 1, suffix, extension)
+
+    def result(self, path: Path) -> ui.SavedResult:
+        """Return what the host's editor finds a written file by."""
+        return ui.SavedResult(path.name, self._subfolder, io.FolderType.output)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Give a path to write a file to, which becomes ``path`` in the end, or goes if writing fails or is interrupted.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise ValueError(_cannot_write(path.name, error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _cannot_write(what: str, error: OSError) -> str:
+    return (
+        f"filename_prefix: {what} cannot be written: {error.strerror or error}. Choose another folder, or make this "
+        "one writable and leave room in it."
+    )
