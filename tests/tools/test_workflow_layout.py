@@ -9,12 +9,29 @@ import pytest
 
 from tools.frontend.arrangement import BARS, SCREEN, ArrangementError, arranged
 from tools.frontend.links import Box, Point, behind, group_box, node_box, reroutes_of, spline, tree_paths
-from tools.host.workflow_file import load, names
+from tools.host.workflow_file import TITLES, load, load_prompt, names
 
 LOADERS = ("LoadImage", "LoadVideo", "LoadDA3Model", "CheckpointLoaderSimple", "ImageOnlyCheckpointLoader")
 MORE_LOADERS = ("UNETLoader", "CLIPLoader", "VAELoader", "LoraLoaderModelOnly", "ControlNetLoader")
-# Widgets that two nodes must agree on, where a workflow has them twice.
-SHARED = {"seed", "noise_seed", "steps", "cfg", "sampler_name", "scheduler", "max_disparity"}
+# Widgets that two nodes of a workflow must agree on, and the names that some nodes have for them.
+SHARED = {"seed", "steps", "cfg", "min_cfg", "sampler_name", "scheduler", "max_disparity", "fps", "width", "height"}
+ALIASES = {
+    "noise_seed": "seed",
+    "guidance_first": "min_cfg",
+    "min_guidance": "min_cfg",
+    "guidance_last": "cfg",
+    "max_guidance": "cfg",
+    "multiview_guidance": "cfg",
+}
+# Where two are meant to differ: the samplers of two parts of a schedule, the guidance of two models, and the frame rate
+# that a model is told beside the file's.
+APART = {
+    "restart_then_plain": {"sampler_name"},
+    "image_to_4d": {"cfg", "fps"},
+    "video_to_4d": {"cfg"},
+    "orbit_to_4d": {"cfg", "fps"},
+}
+EVERYDAY = [name for name, title in TITLES.items() if "Expert" not in title]
 
 
 def steps_of(workflow: dict[str, Any]) -> list[dict[str, Any]]:
@@ -69,38 +86,44 @@ def test_loaders_say_what_they_load(name: str) -> None:
             assert node.get("title"), node["type"]
 
 
-@pytest.mark.parametrize("name", [name for name in names() if not name.endswith("to_4d")])
+@pytest.mark.parametrize("name", names())
 def test_what_two_nodes_must_agree_on_is_set_in_one_place(name: str) -> None:
-    """A sampler's second seed or steps is linked. In the matrices the samplers before have schedules of their own."""
-    workflow = load(name)
+    prompt = load_prompt(name)
     linked = {
-        (node["id"], entry["widget"]["name"])
-        for node in workflow["nodes"]
+        (str(node["id"]), entry["widget"]["name"])
+        for node in load(name)["nodes"]
         for entry in node.get("inputs", ())
         if "widget" in entry and entry["link"] is not None
     }
-    owners: dict[str, list[int]] = {}
-    for node in workflow["nodes"]:
-        for widget in SHARED & WIDGETS.get(node["type"], set()):
-            if (node["id"], widget) not in linked:
-                owners.setdefault("seed" if widget == "noise_seed" else widget, []).append(node["id"])
-    allowed = {"sampler_name": 2} if "SplitSigmas" in {node["type"] for node in workflow["nodes"]} else {}
-    assert {key: ids for key, ids in owners.items() if len(ids) > allowed.get(key, 1)} == {}
+    owners: dict[str, set[str]] = {}
+    for id, node in prompt.items():
+        for widget, value in node["inputs"].items():
+            shared = ALIASES.get(widget, widget)
+            if shared not in SHARED - APART.get(name, set()):
+                continue
+            if isinstance(value, list):
+                owners.setdefault(shared, set()).add(origin(prompt, value[0]))
+            # What one of the editor's own nodes sets stands in the prompt as if it had been typed.
+            elif (id, widget) not in linked:
+                owners.setdefault(shared, set()).add(id)
+    assert {widget: ids for widget, ids in owners.items() if len(ids) > 1} == {}
 
 
-WIDGETS = {
-    "KSampler": {"seed", "steps", "cfg", "sampler_name", "scheduler"},
-    "Stereo_StereoKSampler": {"seed", "steps", "cfg", "sampler_name", "scheduler"},
-    "Stereo_StereoVideoKSampler": {"seed", "steps", "cfg", "sampler_name", "scheduler"},
-    "Stereo_ScoreCompositionSampler": {"seed"},
-    "Stereo_StereoClipConditioning": {"cfg"},
-    "Stereo_StereoStrength": {"max_disparity"},
-    "SamplerCustom": {"noise_seed", "cfg"},
-    "RandomNoise": {"noise_seed"},
-    "CFGGuider": {"cfg"},
-    "KSamplerSelect": {"sampler_name"},
-    "BasicScheduler": {"steps", "scheduler"},
-}
+def origin(prompt: dict[str, Any], id: str) -> str:
+    """Where a number comes from that was only converted on the way."""
+    return origin(prompt, prompt[id]["inputs"]["value"][0]) if prompt[id]["class_type"] == "ComfyNumberConvert" else id
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_the_app_form_shows_settings_with_labels_in_plain_words(name: str) -> None:
+    workflow = load(name)
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    form = workflow["extra"]["linearData"]
+    assert len(form["inputs"]) <= 5 and form["outputs"]
+    for id, widget in form["inputs"]:
+        (entry,) = [entry for entry in nodes[int(id)]["inputs"] if entry.get("widget", {}).get("name") == widget]
+        assert entry["link"] is None, f"{widget} has no field of its own"
+        assert entry["label"][0].isupper() and "_" not in entry["label"]
 
 
 def node(id: int, inputs: int, x: float, y: float, type: str = "Any") -> dict[str, Any]:
