@@ -81,6 +81,12 @@ def couples_views(model_options: dict[str, Any], sigmas: Tensor, step: int) -> b
     return _active(wrappers, sigmas, step)
 
 
+def changes_left(model_options: dict[str, Any]) -> bool:
+    """Tell whether a model's attention makes another left view than the plain run's, as the mode ``joint`` does."""
+    wrappers = get_wrappers_with_key(WrappersMP.APPLY_MODEL, _KEY, model_options, is_model_options=True)
+    return any(wrapper.__self__.mode is AttentionMode.JOINT for wrapper in wrappers)
+
+
 def is_coupled(model: ModelPatcher, sigmas: Tensor, step: int) -> bool:
     """Tell the same of a model before its run, whose options hold no wrappers yet."""
     return _active(model.get_wrappers(WrappersMP.APPLY_MODEL, _KEY), sigmas, step)

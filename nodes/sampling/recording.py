@@ -78,9 +78,10 @@ class RecordingSampler(comfy.samplers.Sampler):
             record.stream = NoiseStream(inner, noise, sigmas, seed)
             inner.extra_options = {**inner.extra_options, "noise_sampler": record.stream}
         extra_args = {**extra_args, "model_options": mark_pair(extra_args["model_options"], paired=False, plain=True)}
-        samples = inner.sample(
-            model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
-        )
+        with torch.random.fork_rng(devices=[]):  # the host seeds the global stream for ddim's masks
+            samples = inner.sample(
+                model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar
+            )
         # At noise level 0, x is the picture itself. uni_pc writes another last level into the schedule, by which the
         # host then scales the picture.
         made = record.finish(samples if kept_sigmas[-1] == 0 else record.final)

@@ -14,6 +14,7 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.stereo_diffusion import ShiftSettings, sample_pair
 from ...stereo_core.trajectory import Trajectory
 from ...stereo_core.view_pairs import BothShifted, Pairing, RightShifted
+from ..attention.model_patch import changes_left
 from ..attention.windows import expect_whole_batch
 from ..host import noise_form
 from .caches import tell_caches
@@ -96,9 +97,9 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         pairing = self._pairing(noise, model_wrap, cached)
         steps, shift = len(sigmas) - 1, self.settings.schedule(len(sigmas) - 1).shift
         trajectory, report = self.trajectory, callback
-        whole = cached or not goes_step_by_step(self.inner)
-        if trajectory is None and not self.settings.shift_both and whole:
-            # Cut at the shift such a run would make another picture than the plain one, to which the depth belongs.
+        if trajectory is None and not self._moves_left(extra_args["model_options"], cached):
+            # The depth belongs to the plain picture. Cut at the shift a sampler that remembers steps would make another
+            # one, and an evaluation in one batch with the right view rounds otherwise.
             planned = 2 * steps - shift
             recorder = RecordingSampler(self.inner)
             recorder.sample(
@@ -130,6 +131,12 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         form = noise_form(run.model_sampling)
         by_step = self.trajectory is not None
         return run.finish(sample_pair(run, x, sigmas, pairing, form, self.settings, run.seed, trajectory, by_step))
+
+    def _moves_left(self, model_options: dict[str, Any], cached: str) -> bool:
+        """Tell whether the left view is meant to be another one than the plain run's; StereoDiffusion's ``joint``."""
+        if self.settings.shift_both:
+            return True
+        return changes_left(model_options) and goes_step_by_step(self.inner) and not cached
 
     def _pairing(self, like: Tensor, guider: comfy.samplers.CFGGuider, more: str) -> Pairing:
         latent_format = guider.inner_model.latent_format

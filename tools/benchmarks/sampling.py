@@ -128,10 +128,16 @@ def measure(model: Any, runs: dict[str, Callable[[], Tensor]], steps: int, repea
     total, inside = ({name: median(times[i] for times in found[name]) for name in runs} for i in (0, 1))
     one, two = inside["plain, one view"] / steps, inside["plain, batch of two"] / steps
     alone = round(SHIFT_AT * steps)
-    evaluations = {"plain, one view": steps * one, "plain, batch of two": steps * two}
+    both = (steps - alone) * two
+    evaluations = {
+        "plain, one view": steps * one,
+        "pair, left_kv": steps * one + both,  # the left view by itself first
+        "pair, joint": alone * one + both,  # which is to change it
+        "plain, batch of two": steps * two,
+    }
     rows = []
     for name in runs:
-        expected = evaluations.get(name, alone * one + (steps - alone) * two)
+        expected = evaluations[name]
         row = [name, f"{total[name]:.2f}", f"{1 - inside[name] / total[name]:.1%}", f"{total[name] / expected:.3f}x"]
         rows.append([*row, f"{max(memory[name]) / 2**20:.0f} MiB"])
     return rows

@@ -150,7 +150,7 @@ def test_sd2_depth_sees_each_eyes_own_depth(
     seen: list[Any] = []
     samples = stereo(host, recording(models["sd2"], seen), conditions, batch)
     assert samples.shape[0] == 2 * batch and samples.isfinite().all()
-    assert [len(x) for x, _ in seen] == 4 * [batch] + 4 * [2 * batch]
+    assert [len(x) for x, _ in seen] == 8 * [batch] + 4 * [2 * batch]
     for x, channel in seen:
         torch.testing.assert_close(channel, left if len(x) == batch else torch.cat([left, right]))
 
@@ -167,7 +167,7 @@ def test_left_gives_both_eyes_the_left_map(host: dict[str, type], models: dict[s
     with_hint = prepare(host, depth, 768, latent(2), right_depth="left", control_net=models["control"])
     with Hints(models["control"]) as hints:
         stereo(host, models["sd15"], with_hint, 2, 1.0)
-    assert [len(hint) for hint in hints.seen] == [2, 2, 4, 4]
+    assert [len(hint) for hint in hints.seen] == [2, 2, 2, 2, 4, 4]
     assert all(torch.equal(hint, depth.movedim(-1, 1).repeat(len(hint) // 2, 1, 1, 1)) for hint in hints.seen)
 
 
@@ -211,8 +211,7 @@ def test_a_control_net_sees_each_eyes_own_depth(host: dict[str, type], models: d
         samples = stereo(host, models["sd15"], conditions, batch, cfg)
     assert samples.isfinite().all()
     chunks = 1 if cfg == 1 else 2
-    expected = [torch.cat(chunks * [left])] * 2 + [torch.cat(chunks * [left, right])] * 2
-    assert len(hints.seen) == 4
+    expected = [torch.cat(chunks * [left])] * 4 + [torch.cat(chunks * [left, right])] * 2
     for seen, wanted in zip(hints.seen, expected, strict=True):
         torch.testing.assert_close(seen, wanted)
 
@@ -316,7 +315,7 @@ def test_qwen_sees_each_eyes_own_depth(host: dict[str, type], batch: int):
     with Hints(control) as hints:
         pair = SamplerCustom.execute(model, True, 7, 1.0, *conditions, sampler, sigmas, empty).args[0]["samples"]
     assert pair.shape == (2 * batch, *empty["samples"].shape[1:]) and pair.isfinite().all()
-    for seen, wanted in zip(hints.seen, [views[0], views[0], torch.cat(views), torch.cat(views)], strict=True):
+    for seen, wanted in zip(hints.seen, [views[0]] * 4 + [torch.cat(views)] * 2, strict=True):
         torch.testing.assert_close(seen.float(), wanted, rtol=0, atol=0.02)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stereo_core.noise_forms import NoiseForm
 from stereo_core.stereo_diffusion import ShiftSettings, sample_pair
+from stereo_core.trajectory import Trajectory
 from stereo_core.view_pairs import RightShifted
 from stereo_core.view_shift import HoleFill, ShiftForm, ViewShift
 from tests.host.tiny import sampling as tiny
@@ -42,6 +43,10 @@ def test_the_host_makes_the_pair_of_the_benchmark(family: str, form: NoiseForm, 
     run = ExactStepper(PRIOR.denoise, sigmas, form)
     shift = ViewShift(1.6 * depth[..., :1].movedim(-1, 1), ShiftForm.SUB_COLUMN)
     settings = ShiftSettings(tiny.WIDGETS["shift_at"], fill, tiny.WIDGETS["mask_every"])
-    expected = sample_pair(run, shown[0], sigmas, RightShifted(shift), form, settings, SEED)
+    states = [shown[0]]
+    for step in range(STEPS):
+        states.append(run.run(states[-1], step, step + 1))
+    left = Trajectory(sigmas, tuple(states))
+    expected = sample_pair(run, states[0], sigmas, RightShifted(shift), form, settings, SEED, left, by_step=False)
     assert tiny.error(model.model.process_latent_in(pair), expected) <= 2e-5
     assert tiny.error(*expected.chunk(2)) > 0.1

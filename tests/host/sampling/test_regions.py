@@ -227,14 +227,16 @@ def test_a_region_in_a_part_of_the_schedule_acts_in_that_part():
 def test_only_a_rectangle_that_moves_costs_an_evaluation_more():
     watched = tiny.Watched("sd15")
     together(watched.model(), "truncated", [*tiny.prompt(0.1), *by_mask()])
-    assert {len(given["x"]) for given in watched.given} == {6}, "two prompts and the negative one, for two views"
+    counts = [len(given["x"]) for given in watched.given]
+    assert counts == [3] * 4 + [6] * 4, "two prompts and the negative one, for the left view, then for both"
     watched.given.clear()
     together(watched.model(), "truncated", [*tiny.prompt(0.1), *by_area()])
     entries = {tuple(given["x"].shape[-2:]): 0 for given in watched.given}
     for given in watched.given:
         entries[tuple(given["x"].shape[-2:])] += len(given["x"])
-    # The host gives the negative prompt the same rectangle, so two prompts in two rectangles, for two views.
-    assert entries == {(8, 16): 4 * 4, (4, 8): 4 * 8}
+    # The host gives the negative prompt the same rectangle, so two prompts in two rectangles: for the left view, then
+    # for two views.
+    assert entries == {(8, 16): 4 * (2 + 4), (4, 8): 4 * (2 + 8)}
 
 
 def test_the_boxes_of_gligen_move():

@@ -31,7 +31,8 @@ def test_progress_counts_the_whole_schedule_and_previews_show_both_eyes():
     shown: list[tuple[int, tuple[int, ...], int]] = []
     guide(tiny.stereo(), lambda step, x0, _, total: shown.append((step, tuple(x0.shape), total)))
     alone, side_by_side, pair = (1, 4, 4, 8), (1, 4, 4, 16), (2, 4, 4, 8)
-    assert shown == [(0, alone, 5), *((step, side_by_side, 5) for step in (1, 2, 3)), (4, pair, 5)]
+    before, both = [(step, alone, 9) for step in range(5)], [(step, side_by_side, 9) for step in (5, 6, 7)]
+    assert shown == [*before, *both, (8, pair, 9)]
 
 
 def test_a_preview_has_the_left_eye_on_the_left():
@@ -39,7 +40,7 @@ def test_a_preview_has_the_left_eye_on_the_left():
     guide(tiny.stereo(mask_every=0.0), lambda _, x0, *__: previews.append(x0))
     plain: list[Tensor] = []
     guide(tiny.inner("euler"), lambda _, x0, *__: plain.append(x0))
-    left, right = previews[2].chunk(2, dim=-1)
+    left, right = previews[6].chunk(2, dim=-1)  # the pair's second step, after the left view's own five
     assert tiny.error(left, plain[2]) < 1e-4 < tiny.error(right, plain[2])
 
 
@@ -55,7 +56,7 @@ def test_a_guider_and_the_pair_flag_in_the_model_options(monkeypatch: pytest.Mon
     monkeypatch.setattr(model.model, "apply_model", watch)
     pair = guide(tiny.stereo())
     assert pair.shape == (2, 4, 4, 8)
-    assert flags == [(False, 6), *[(True, 6)] * 4]
+    assert flags == [(False, 6)] * 5 + [(True, 6)] * 4
 
 
 def test_a_controlnet_prepares_its_hint_anew_for_the_pair():
