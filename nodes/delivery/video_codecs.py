@@ -1,0 +1,156 @@
+"""Encoders of this PyAV: names, quality, and pictures in the form that they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+
+import av
+import numpy as np
+from torch import Tensor
+
+from ...stereo_core.formats import StereoFormat
+from ...stereo_core.ycbcr import to_ycbcr
+
+_BT709, _LIMITED = 1, 1  # as codecs number them
+
+
+class Codec(str, Enum):
+    """What a video is encoded in; eight bits unless it says ten."""
+
+    H264 = "h264"
+    HEVC = "hevc"
+    AV1 = "av1"
+    HEVC_10BIT = "hevc_10bit"
+    AV1_10BIT = "av1_10bit"
+    H264_10BIT = "h264_10bit"
+
+
+class Quality(str, Enum):
+    """How much of the pictures is kept, against the size of the file."""
+
+    BEST = "best"
+    HIGH = "high"
+    MEDIUM = "medium"
+    SMALL = "small"
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """An encoder of libavcodec.
+
+    Attributes:
+        crf: by quality, from ``BEST`` to ``SMALL``; each encoder has its own scale.
+        options: besides.
+        tag: what the pictures' description is called in an MP4 file, where that is not its default.
+        full_color: it can keep the colour of every pixel (4:4:4).
+    """
+
+    name: str
+    crf: tuple[int, int, int, int]
+    options: dict[str, str]
+    tag: str | None = None
+    full_color: bool = True
+
+
+_H264 = _Encoder("libx264", (12, 18, 23, 28), {"preset": "medium"})
+# QuickTime plays HEVC as hvc1 only.
+_HEVC = _Encoder("libx265", (12, 18, 24, 29), {"preset": "medium", "x265-params": "log-level=error"}, tag="hvc1")
+_AV1 = _Encoder("libsvtav1", (12, 22, 32, 42), {"preset": "8"}, full_color=False)
+_ENCODERS = {
+    Codec.H264: _H264,
+    Codec.H264_10BIT: _H264,
+    Codec.HEVC: _HEVC,
+    Codec.HEVC_10BIT: _HEVC,
+    Codec.AV1: _AV1,
+    Codec.AV1_10BIT: _AV1,
+}
+# The place that each view has in the signal that an H.264 stream can carry (frame packing arrangement, H.264 D.2.26),
+# left view first.
+_SIGNALS = {
+    StereoFormat.CHECKERBOARD: 0,
+    StereoFormat.INTERLACED_COLUMNS: 1,
+    StereoFormat.INTERLACED_ROWS: 2,
+    StereoFormat.FULL_SBS: 3,
+    StereoFormat.HALF_SBS: 3,
+    StereoFormat.FULL_TB: 4,
+    StereoFormat.HALF_TB: 4,
+}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures are encoded.
+
+    Attributes:
+        full_color: each pixel has its own colour (4:4:4), where the codec can.
+        signal: the format that the stream itself tells televisions of; H.264 only.
+    """
+
+    codec: Codec
+    quality: Quality
+    full_color: bool = False
+    signal: StereoFormat | None = None
+
+    @property
+    def bits(self) -> int:
+        """Of a sample."""
+        return 10 if self.codec.value.endswith("10bit") else 8
+
+    @property
+    def subsampled(self) -> bool:
+        """Colour has half the width and height of the picture (4:2:0)."""
+        return not (self.full_color and _ENCODERS[self.codec].full_color)
+
+    @property
+    def pixels(self) -> str:
+        """libavutil's name of the pictures' form."""
+        return f"yuv{420 if self.subsampled else 444}p{'10le' if self.bits == 10 else ''}"
+
+    def expect_encoder(self) -> None:
+        """Raise ``ValueError`` unless this PyAV has the encoder, and the signal can be written."""
+        missing = {codec for codec, encoder in _ENCODERS.items() if encoder.name not in av.codecs_available}
+        if self.codec in missing:
+            there = [codec.value for codec in Codec if codec not in missing]
+            raise ValueError(
+                f"codec: the PyAV of this ComfyUI has no encoder for {self.codec.value}. "
+                + (f"Choose one of {', '.join(there)}." if there else "Install PyAV from its own wheels.")
+            )
+        if self.signal is not None and _ENCODERS[self.codec] is not _H264:
+            raise ValueError(
+                f"tags: container_and_stream is not there for {self.codec.value}, whose encoder writes no such signal. "
+                "Set tags to container, or codec to h264."
+            )
+        if self.signal is not None and self.signal not in _SIGNALS:
+            raise ValueError(
+                f"tags: container_and_stream cannot tell of {self.signal.value}. Set tags to container, or choose "
+                "another format."
+            )
+
+    def add_stream(
+        self, container: av.container.OutputContainer, size: tuple[int, int], rate: Fraction, time_base: Fraction
+    ) -> av.VideoStream:
+        """Add a stream for pictures of this size (H, W), whose times are counted in ``time_base``."""
+        encoder = _ENCODERS[self.codec]
+        options = {**encoder.options, "crf": str(encoder.crf[list(Quality).index(self.quality)])}
+        if self.signal is not None:
+            options["x264-params"] = f"frame-packing={_SIGNALS[self.signal]}"
+        stream = container.add_stream(encoder.name, rate=rate, options=options)
+        stream.height, stream.width = size
+        stream.pix_fmt = self.pixels
+        codec = stream.codec_context
+        codec.time_base = time_base
+        codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
+        codec.color_range = _LIMITED
+        if encoder.tag is not None and container.format.name == "mp4":
+            codec.codec_tag = encoder.tag
+        return stream
+
+    def frame(self, picture: Tensor) -> av.VideoFrame:
+        """Return a picture (3, H, W) in [0, 1] as the encoder takes it: BT.709, limited range."""
+        frame = av.VideoFrame(picture.shape[-1], picture.shape[-2], self.pixels)
+        for plane, values in zip(frame.planes, to_ycbcr(picture, self.bits, self.subsampled), strict=True):
+            rows = np.frombuffer(plane, np.uint8 if self.bits == 8 else np.int16).reshape(plane.height, -1)
+            rows[:, : plane.width] = values.cpu().numpy()
+        return frame
