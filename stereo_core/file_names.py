@@ -25,7 +25,7 @@ _SUFFIXES = {
     StereoFormat.HALF_TB: "_TB",
     StereoFormat.ANAGLYPH_DUBOIS: "_anaglyph_red-cyan",
     StereoFormat.ANAGLYPH_COLOR: "_anaglyph_red-cyan_color",
-    StereoFormat.ANAGLYPH_HALF_COLOR: "_anaglyph_red-cyan_half-color",
+    StereoFormat.ANAGLYPH_HALF_COLOR: "_anaglyph_red-cyan_mild-color",
     StereoFormat.ANAGLYPH_GRAY: "_anaglyph_red-cyan_gray",
     StereoFormat.ANAGLYPH_GREEN_MAGENTA: "_anaglyph_green-magenta",
     StereoFormat.ANAGLYPH_AMBER_BLUE: "_anaglyph_amber-blue",

@@ -121,6 +121,15 @@ def packed_views(format: StereoFormat) -> int:
     return 2 if format in (*whole, StereoFormat.RGB_DEPTH, StereoFormat.WIGGLE) else 1
 
 
+def packed_size(format: StereoFormat, width: int, height: int) -> tuple[int, int]:
+    """Return the width and height of what :func:`combine` makes of views of this size."""
+    width, height = width + width % 2, height + height % 2
+    if format is StereoFormat.FULL_TB:
+        return width, 2 * height
+    wide = format in (StereoFormat.FULL_SBS, StereoFormat.CROSS_EYED, StereoFormat.RGB_DEPTH)
+    return (2 if wide else 1) * width, height
+
+
 def split(image: Tensor, format: StereoFormat) -> tuple[Tensor, Tensor]:
     """Take both views out of a packed picture, the inverse of :func:`combine`.
 

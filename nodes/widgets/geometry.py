@@ -25,16 +25,18 @@ _DOUBTS = {
 }
 
 
-def depth_input(what: str, number: str) -> io.MultiType.Input:
+def depth_input(what: str, number: str, optional: bool = False) -> io.MultiType.Input:
     """``depth``.
 
     Args:
         what: whose depth it is, "left clip" for example.
         number: how many maps there may be, one or more sentences.
+        optional: whether the node does without.
     """
     return io.MultiType.Input(
         "depth",
         types=[STEREO_DEPTH, io.Image],
+        optional=optional,
         tooltip=f"Depth of the {what}: Stereo Strength, which says how deep the stereo is, or a plain depth map, white "
         f"is near, for its defaults.\n{number}",
     )

@@ -1,0 +1,134 @@
+"""What a stereo picture file shows, one picture of a batch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...stereo_core.formats import StereoFormat, combine, packed_size
+from ...stereo_core.picture_kinds import Container, PictureKind
+from ...stereo_core.rendering import render_view
+from ...stereo_core.stereo_depth import StereoDepth, one_for_each
+from ..host import compute_device, image_to_core
+from ..widgets.geometry import read_depth
+from ..widgets.views import both_views
+
+
+@dataclass(frozen=True, slots=True)
+class PictureViews:
+    """A batch of views that fit each other and the kind of file.
+
+    Attributes:
+        kind: of the files.
+        left: (B, 3, H, W).
+        right: the same; the left view where the kind has no right one.
+        maps: (B, 1, H, W) in [0, 1] for ``rgb_depth``, or nothing.
+        disparity: (B, 1, H, W) in columns for views between the two, or nothing.
+        between: how many of those.
+    """
+
+    kind: PictureKind
+    left: Tensor
+    right: Tensor
+    maps: Tensor | None = None
+    disparity: Tensor | None = None
+    between: int = 0
+
+    @classmethod
+    def read(
+        cls,
+        kind: PictureKind,
+        left: Tensor,
+        right: Tensor | None,
+        depth: StereoDepth | Tensor | None,
+        between: int = 0,
+    ) -> PictureViews:
+        """Check what a node was given.
+
+        Args:
+            kind: of the files.
+            left: IMAGE; without ``right`` all left pictures first, then all right ones.
+            right: IMAGE, or nothing.
+            depth: of the left view, or nothing.
+            between: views between left and right that a moving picture shows, if it has the depth for it.
+
+        Raises:
+            ValueError: views or depth that do not fit each other or the kind, an alpha channel, or NaN.
+        """
+        _expect_opaque(left, "left")
+        if kind.form is StereoFormat.RGB_DEPTH:
+            first = image_to_core(left, "left")
+            return cls(kind, first, first, maps=_depth_beside(first, depth))
+        if right is not None:
+            _expect_opaque(right, "right")
+        first, second = both_views(left, right)
+        count, _, height, width = first.shape
+        kind.expect_views(width, height)
+        if kind.form is not StereoFormat.WIGGLE or depth is None or not between:
+            return cls(kind, first, second)
+        return cls(
+            kind, first, second, disparity=read_depth(depth).for_pictures(count, (height, width)), between=between
+        )
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of each picture in a file."""
+        height, width = self.left.shape[-2:]
+        if self.kind.form in (Container.MPO, Container.VR_PHOTO, StereoFormat.WIGGLE):
+            return width, height
+        return packed_size(_packing(self.kind), width, height)
+
+    @property
+    def pixels(self) -> int:
+        """Of all files together."""
+        width, height = self.size
+        pictures = {Container.MPO: 2, Container.VR_PHOTO: 2, StereoFormat.WIGGLE: 2 + 2 * self.between}
+        return len(self) * width * height * pictures.get(self.kind.form, 1)
+
+    def frames(self, index: int) -> list[Tensor]:
+        """Return what one file shows, each (3, H, W): one packed picture; both views; or the frames of a wiggle."""
+        one = slice(index, index + 1)
+        left, right = self.left[one].float(), self.right[one].float()
+        if self.kind.form in (Container.MPO, Container.VR_PHOTO):
+            return [left[0], right[0]]
+        if self.kind.form is StereoFormat.WIGGLE:
+            middle = self._between(left, one)
+            return [left[0], *middle, right[0], *reversed(middle)]
+        depth = None if self.maps is None else self.maps[one]
+        return [combine(left, None if self.maps is not None else right, _packing(self.kind), depth)[0]]
+
+    def _between(self, left: Tensor, one: slice) -> list[Tensor]:
+        if self.disparity is None:
+            return []
+        picture, shift = left.to(compute_device()), self.disparity[one].to(compute_device())
+        fractions = torch.linspace(0, 1, self.between + 2)[1:-1].tolist()
+        return [render_view(picture, shift * fraction).image[0] for fraction in fractions]
+
+
+def _packing(kind: PictureKind) -> StereoFormat:
+    return StereoFormat.CROSS_EYED if kind.form is Container.JPS else StereoFormat(kind.form)
+
+
+def _expect_opaque(image: Tensor, name: str) -> None:
+    if image.ndim == 4 and image.shape[-1] == 4:
+        raise ValueError(
+            f"{name}: has an alpha channel, which stereo files do not keep. Take it away first, for example with Split "
+            "Image with Alpha."
+        )
+
+
+def _depth_beside(left: Tensor, depth: StereoDepth | Tensor | None) -> Tensor:
+    if depth is None:
+        raise ValueError("format rgb_depth needs depth. Connect the depth map of the left view.")
+    maps, (height, width) = read_depth(depth).inverse_depth, left.shape[-2:]
+    if tuple(maps.shape[-2:]) != (height, width):
+        raise ValueError(
+            f"depth is {maps.shape[-1]}x{maps.shape[-2]} and left is {width}x{height}. "
+            "Scale one to the other's size with Upscale Image."
+        )
+    return one_for_each(maps, len(left))

@@ -1,0 +1,166 @@
+"""SaveStereoImage: two views to one file for headsets, 3D screens, glasses, or the naked eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...stereo_core.file_names import NameStyle
+from ...stereo_core.formats import StereoFormat
+from ...stereo_core.picture_kinds import PICTURE_FORMATS, FileType, PictureKind
+from ...stereo_core.stereo_depth import StereoDepth
+from ..host import each_frame, show_text
+from ..widgets.geometry import depth_input
+from .kept_workflow import workflow_texts
+from .output_files import Numbering, OutputFiles, written
+from .picture_encoding import Encoding, encode, expect_encoder, to_picture
+from .picture_views import PictureViews
+
+
+class SaveStereoImage(io.ComfyNode):
+    """Pack both views and write them, under a name by which players know how."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Stereo_SaveStereoImage",
+            display_name="Save Stereo Image",
+            category="stereo",
+            description="Saves two views as one 3D picture that headsets, 3D screens and browsers open as what it is.",
+            search_aliases=["SBS", "MPO", "JPS", "VR", "anaglyph", "wiggle", "GIF", "3D photo", "export", "headset"],
+            is_output_node=True,
+            inputs=[
+                # what to save
+                io.Image.Input(
+                    "left",
+                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, "
+                    "then all right ones, as VAE Decode gives them from a stereo latent.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=[form.value for form in PICTURE_FORMATS],
+                    default=StereoFormat.FULL_SBS.value,
+                    tooltip="full_sbs, full_tb: for headsets and players. half_*: squeezed, for 3D televisions.\n"
+                    "mpo: both views whole in one file, as 3D cameras write it; other programs show the left view.\n"
+                    "cross_eyed: for free viewing. anaglyph_*: for coloured glasses.\n"
+                    "interlaced_*, checkerboard: for passive and DLP screens. rgb_depth: picture and depth map.\n"
+                    "wiggle: moves from eye to eye, to share. jps: for older 3D programs, right view first.\n"
+                    "vr_photo: for views that are equirectangular already, of 180 or 360 degrees.",
+                ),
+                # the file
+                io.Combo.Input(
+                    "file_type",
+                    options=FileType,
+                    default=FileType.AUTO.value,
+                    tooltip="auto: png, and webp for wiggle. jpeg: small, opened everywhere. avif: smallest, by few.\n"
+                    "wiggle is webp or gif. mpo, jps and vr_photo have files of their own: leave auto.",
+                ),
+                io.Int.Input(
+                    "quality",
+                    default=95,
+                    min=1,
+                    max=100,
+                    advanced=True,
+                    tooltip="Of jpeg, webp, avif, mpo, jps and vr_photo, 1 to 100; png and gif have none. Webp keeps "
+                    "anaglyphs and interlaced pictures without loss.",
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="stereo/stereo",
+                    tooltip="The file's name in ComfyUI's output folder, with folders before it if you like.\n"
+                    "%year%, %month%, %day%, %width%, %height% and %batch_num% are filled in.",
+                ),
+                io.Combo.Input(
+                    "name",
+                    options=NameStyle,
+                    default=NameStyle.PLAYER.value,
+                    tooltip="player: the name ends in what headset players go by, such as _LRF_Full_SBS. Do not change "
+                    "that end.\nplain: the name alone; most players then show a flat picture.",
+                ),
+                io.Combo.Input(
+                    "numbering",
+                    options=Numbering,
+                    default=Numbering.ALWAYS.value,
+                    advanced=True,
+                    tooltip="always: every name gets a number, as in Save Image.\n"
+                    "if_taken: only where there is such a file already. No file is ever overwritten.",
+                ),
+                # wiggle
+                io.Int.Input(
+                    "wiggle_time",
+                    default=150,
+                    min=20,
+                    max=2000,
+                    step=10,
+                    advanced=True,
+                    tooltip="Milliseconds that each frame of a wiggle stays.",
+                ),
+                io.Int.Input(
+                    "wiggle_between",
+                    default=1,
+                    min=0,
+                    max=16,
+                    advanced=True,
+                    tooltip="Views between left and right in a wiggle, which make it swing instead of jump. "
+                    "They are rendered from `depth`; without it there are none.",
+                ),
+                # what else to save
+                io.Image.Input(
+                    "right", optional=True, tooltip="The right view, as many pictures of the same size as left."
+                ),
+                depth_input(
+                    "left view, for rgb_depth and for the views between of a wiggle",
+                    "One map for each picture, or one for all.",
+                    optional=True,
+                ),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        # what to save
+        left: Tensor,
+        format: str,
+        # the file
+        file_type: str,
+        quality: int,
+        filename_prefix: str,
+        name: str,
+        numbering: str,
+        # wiggle
+        wiggle_time: int,
+        wiggle_between: int,
+        # what else to save
+        right: Tensor | None = None,
+        depth: StereoDepth | Tensor | None = None,
+    ) -> io.NodeOutput:
+        kind = PictureKind.choose(format, file_type)
+        expect_encoder(kind)
+        views = PictureViews.read(kind, left, right, depth, wiggle_between)
+        kind.expect_size(*views.size)
+        files = OutputFiles(filename_prefix, *views.size, Numbering(numbering))
+        files.expect_room(kind.most_bytes(views.pixels))
+        how = Encoding(quality, wiggle_time, workflow_texts(cls))
+        paths: list[Path] = []
+        for index in each_frame(len(views)):
+            data = encode(kind, [to_picture(frame) for frame in views.frames(index)], how)
+            paths.append(files.next(kind.suffix(name), kind.extension))
+            with written(paths[-1]) as partial:
+                partial.write_bytes(data)
+        show_text(cls, _what_was_saved(paths, views))
+        saved = [files.result(path) for path in paths]
+        return io.NodeOutput(ui=ui.SavedImages(saved, is_animated=kind.moves))
+
+
+def _what_was_saved(paths: list[Path], views: PictureViews) -> str:
+    width, height = views.size
+    lines = [f"{paths[-1].name}, {width}x{height}"]
+    if len(paths) > 1:
+        lines.insert(0, f"{len(paths)} files, the last of them")
+    if not views.kind.opens_in_editor:
+        lines.append("The editor opens workflows from png, webp and avif files only.")
+    return "\n".join(lines)
