@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 SIZE = 512  # of a thumbnail, in pixels either way
@@ -57,10 +58,16 @@ def landscape(size: tuple[int, int], eye: float = 0, time: float = 0, depth: boo
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def noise(size: tuple[int, int], eye: float = 0, time: float = 0) -> Image.Image:
-    """The landscape behind noise."""
-    grain = Image.effect_noise(size, 160).convert("RGB")
-    return Image.blend(landscape(size, eye, time), grain, 0.65)
+def grain(size: tuple[int, int]) -> Image.Image:
+    """Noise alone, always the same; its grains are three pixels wide, so that its file stays small."""
+    small = (-(-size[1] // 3), -(-size[0] // 3))
+    values = np.random.default_rng(0).normal(128, 160, small).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(values.repeat(3, 0).repeat(3, 1)[: size[1], : size[0]]).convert("RGB")
+
+
+def noise(size: tuple[int, int], eye: float = 0, time: float = 0, amount: float = 0.65) -> Image.Image:
+    """The landscape behind noise, of which ``amount`` is 0 to 1."""
+    return Image.blend(landscape(size, eye, time), grain(size), amount)
 
 
 Cell = Callable[[tuple[int, int]], Image.Image]
