@@ -57,12 +57,12 @@ class PictureViews:
         Raises:
             ValueError: views or depth that do not fit each other or the kind, an alpha channel, or NaN.
         """
-        _expect_opaque(left, "left")
+        expect_opaque(left, "left")
         if kind.form is StereoFormat.RGB_DEPTH:
             first = image_to_core(left, "left")
-            return cls(kind, first, first, maps=_depth_beside(first, depth))
+            return cls(kind, first, first, maps=depth_beside(first, depth))
         if right is not None:
-            _expect_opaque(right, "right")
+            expect_opaque(right, "right")
         first, second = both_views(left, right)
         count, _, height, width = first.shape
         kind.expect_views(width, height)
@@ -114,7 +114,8 @@ def _packing(kind: PictureKind) -> StereoFormat:
     return StereoFormat.CROSS_EYED if kind.form is Container.JPS else StereoFormat(kind.form)
 
 
-def _expect_opaque(image: Tensor, name: str) -> None:
+def expect_opaque(image: Tensor, name: str) -> None:
+    """Raise ``ValueError`` if an IMAGE has an alpha channel."""
     if image.ndim == 4 and image.shape[-1] == 4:
         raise ValueError(
             f"{name}: has an alpha channel, which stereo files do not keep. Take it away first, for example with Split "
@@ -122,7 +123,12 @@ def _expect_opaque(image: Tensor, name: str) -> None:
         )
 
 
-def _depth_beside(left: Tensor, depth: StereoDepth | Tensor | None) -> Tensor:
+def depth_beside(left: Tensor, depth: StereoDepth | Tensor | None) -> Tensor:
+    """Return the depth maps (B, 1, H, W) in [0, 1] that ``rgb_depth`` shows beside the views (B, 3, H, W).
+
+    Raises:
+        ValueError: no depth, or maps of another size or number.
+    """
     if depth is None:
         raise ValueError("format rgb_depth needs depth. Connect the depth map of the left view.")
     maps, (height, width) = read_depth(depth).inverse_depth, left.shape[-2:]
