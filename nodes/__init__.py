@@ -21,6 +21,7 @@ from comfy_api.latest import io
 
 from .cross_view_attention_patch import CrossViewAttentionPatch
 from .ddim_inversion import DDIMInversion
+from .delivery.save_stereo_video import SaveStereoVideo
 from .delivery.sbs_split import SBSSplit
 from .depth_conditioning import DepthConditioning
 from .depth_estimate import DepthEstimate
@@ -86,5 +87,6 @@ NODES: list[type[io.ComfyNode]] = [
     ImageMatrixSheet,
     CrossViewAttentionPatch,
     SBSCombine,
+    SaveStereoVideo,
     SBSSplit,
 ]

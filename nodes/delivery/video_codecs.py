@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from io import BytesIO
 
 import av
 import numpy as np
 from torch import Tensor
 
-from ...stereo_core.formats import StereoFormat
 from ...stereo_core.ycbcr import to_ycbcr
 
 _BT709, _LIMITED = 1, 1  # as codecs number them
@@ -66,17 +66,6 @@ _ENCODERS = {
     Codec.AV1: _AV1,
     Codec.AV1_10BIT: _AV1,
 }
-# The place that each view has in the signal that an H.264 stream can carry (frame packing arrangement, H.264 D.2.26),
-# left view first.
-_SIGNALS = {
-    StereoFormat.CHECKERBOARD: 0,
-    StereoFormat.INTERLACED_COLUMNS: 1,
-    StereoFormat.INTERLACED_ROWS: 2,
-    StereoFormat.FULL_SBS: 3,
-    StereoFormat.HALF_SBS: 3,
-    StereoFormat.FULL_TB: 4,
-    StereoFormat.HALF_TB: 4,
-}
 
 
 @dataclass(frozen=True)
@@ -85,13 +74,15 @@ class Encoding:
 
     Attributes:
         full_color: each pixel has its own colour (4:4:4), where the codec can.
-        signal: the format that the stream itself tells televisions of; H.264 only.
+        pixel_aspect: width of a pixel by its height.
+        signal: what the stream itself tells televisions (``VideoFormat.signal``); H.264 only.
     """
 
     codec: Codec
     quality: Quality
     full_color: bool = False
-    signal: StereoFormat | None = None
+    pixel_aspect: Fraction = Fraction(1)
+    signal: int | None = None
 
     @property
     def bits(self) -> int:
@@ -108,25 +99,28 @@ class Encoding:
         """libavutil's name of the pictures' form."""
         return f"yuv{420 if self.subsampled else 444}p{'10le' if self.bits == 10 else ''}"
 
-    def expect_encoder(self) -> None:
-        """Raise ``ValueError`` unless this PyAV has the encoder, and the signal can be written."""
+    def expect_encoder(self, size: tuple[int, int]) -> None:
+        """Raise ``ValueError`` unless this PyAV has the encoder, and it takes pictures of this size (H, W)."""
         missing = {codec for codec, encoder in _ENCODERS.items() if encoder.name not in av.codecs_available}
         if self.codec in missing:
             there = [codec.value for codec in Codec if codec not in missing]
             raise ValueError(
                 f"codec: the PyAV of this ComfyUI has no encoder for {self.codec.value}. "
-                + (f"Choose one of {', '.join(there)}." if there else "Install PyAV from its own wheels.")
+                + (f"Choose one of {', '.join(there)}." if there else "Install PyAV as ComfyUI's requirements name it.")
             )
         if self.signal is not None and _ENCODERS[self.codec] is not _H264:
             raise ValueError(
                 f"tags: container_and_stream is not there for {self.codec.value}, whose encoder writes no such signal. "
                 "Set tags to container, or codec to h264."
             )
-        if self.signal is not None and self.signal not in _SIGNALS:
+        try:
+            with av.open(BytesIO(), "w", format="mp4") as nothing:
+                self.add_stream(nothing, size, Fraction(24), Fraction(1, 24)).codec_context.open()
+        except av.FFmpegError as error:
             raise ValueError(
-                f"tags: container_and_stream cannot tell of {self.signal.value}. Set tags to container, or choose "
-                "another format."
-            )
+                f"codec: {self.codec.value} takes no pictures of {size[1]}x{size[0]}. Choose another codec, or scale "
+                "the views."
+            ) from error
 
     def add_stream(
         self, container: av.container.OutputContainer, size: tuple[int, int], rate: Fraction, time_base: Fraction
@@ -135,12 +129,12 @@ class Encoding:
         encoder = _ENCODERS[self.codec]
         options = {**encoder.options, "crf": str(encoder.crf[list(Quality).index(self.quality)])}
         if self.signal is not None:
-            options["x264-params"] = f"frame-packing={_SIGNALS[self.signal]}"
+            options["x264-params"] = f"frame-packing={self.signal}"
         stream = container.add_stream(encoder.name, rate=rate, options=options)
         stream.height, stream.width = size
         stream.pix_fmt = self.pixels
         codec = stream.codec_context
-        codec.time_base = time_base
+        codec.time_base, codec.sample_aspect_ratio = time_base, self.pixel_aspect
         codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
         codec.color_range = _LIMITED
         if encoder.tag is not None and container.format.name == "mp4":

@@ -1,0 +1,147 @@
+"""The video that a clip was made from: the times of its frames, and its sound and subtitles, which are only copied."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from comfy_api.latest import Input, InputImpl
+
+from .timing import Timing
+
+# What the file itself is about, which is another file now; and what marks its pictures as stereo, or turned.
+_OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+_COPIED = ("audio", "subtitle")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStream:
+    """A stream of sound or subtitles.
+
+    Attributes:
+        index: among the file's streams.
+        kind: ``audio`` or ``subtitle``.
+        codec: libavcodec's name; ``None`` if it knows none.
+        time_base: its unit of time, in seconds.
+        start: when it begins, in seconds.
+    """
+
+    index: int
+    kind: str
+    codec: str | None
+    time_base: Fraction
+    start: Fraction
+
+    def __str__(self) -> str:
+        return f"{'sound' if self.kind == 'audio' else 'subtitles'} ({self.codec or 'of unknown kind'})"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClip:
+    """What is known of a source before anything is copied.
+
+    Attributes:
+        file: a path, or the file itself in memory; ``None`` for frames that were never in a file.
+        timing: of the frames in the source's window, counted from ``origin``; ``None`` where it tells none.
+        origin: the time in the file that becomes 0, in seconds.
+        windowed: the source is a part of its file.
+        streams: of sound and subtitles.
+        metadata: title and the like.
+        audio: AUDIO of frames that were never in a file.
+    """
+
+    file: str | io.BytesIO | None
+    timing: Timing | None
+    origin: Fraction = Fraction(0)
+    windowed: bool = False
+    streams: tuple[SourceStream, ...] = ()
+    metadata: dict[str, str] | None = None
+    audio: dict[str, Any] | None = None
+
+    @classmethod
+    def read(cls, source: Input.Video) -> SourceClip:
+        """Look at the packets of a source; nothing is decoded.
+
+        Raises:
+            ValueError: it has no pictures.
+        """
+        if isinstance(source, InputImpl.VideoFromComponents):
+            parts = source.get_components()
+            return cls(None, Timing.constant(len(parts.images), parts.frame_rate), audio=parts.audio)
+        start, duration = source.get_active_trim_window()
+        file = source.get_stream_source()
+        with av.open(file) as container:
+            if not container.streams.video:
+                raise ValueError("source: has no pictures. Connect the video that the frames were made from.")
+            stream = container.streams.video[0]
+            base, rate = stream.time_base, stream.average_rate
+            first = _ticks(start, base)
+            end = _ticks(start + duration, base) if duration else None
+            packets = [
+                (packet.pts, packet.duration or 0)
+                for packet in container.demux(stream)
+                if packet.pts is not None and not packet.is_discard
+            ]
+            inside = [packet for packet in packets if packet[0] >= first and (end is None or packet[0] < end)]
+            timing = Timing.of_packets(inside, base, rate)
+            streams = tuple(_describe(each) for each in container.streams if each.type in _COPIED)
+            metadata = {name: text for name, text in container.metadata.items() if name.lower() not in _OF_THE_FILE}
+        windowed = len(inside) < len(packets)
+        if timing is None:
+            return cls(file, None, Fraction(start), windowed, streams, metadata)
+        beginnings = [timing.starts[0] * base, *(() if windowed else (each.start for each in streams))]
+        origin = max(0, min(beginnings) // base)
+        return cls(file, timing.earlier(origin), origin * base, windowed, streams, metadata)
+
+    @contextmanager
+    def copying(
+        self, output: av.container.OutputContainer, wanted: Collection[SourceStream], until: Fraction | None
+    ) -> Iterator[Iterator[av.Packet]]:
+        """Add streams to a file, and give their packets as they are, but for the time at which they start.
+
+        Args:
+            output: the file.
+            wanted: some of ``streams``.
+            until: seconds after ``origin`` at which what is copied ends; ``None`` for all there is.
+        """
+        with av.open(self.file) as container:
+            copies = {}
+            for stream in (container.streams[each.index] for each in wanted):
+                copy = copies[stream.index] = output.add_stream_from_template(stream, opaque=True)
+                copy.metadata.update(stream.metadata)
+                copy.disposition = stream.disposition
+            yield self._packets(container, copies, until)
+
+    def _packets(
+        self, container: av.container.InputContainer, copies: dict[int, Any], until: Fraction | None
+    ) -> Iterator[av.Packet]:
+        if not copies:
+            return
+        for packet in container.demux(*(container.streams[index] for index in copies)):
+            if packet.dts is None:  # marks the end
+                continue
+            time, base = packet.pts if packet.pts is not None else packet.dts, packet.time_base
+            begins, ends = time * base - self.origin, (time + packet.duration) * base - self.origin
+            if (self.windowed and ends <= 0) or (until is not None and begins >= until):
+                continue
+            by = round(self.origin / base)
+            packet.dts -= by
+            if packet.pts is not None:
+                packet.pts -= by
+            packet.stream = copies[packet.stream.index]
+            yield packet
+
+
+def _describe(stream: Any) -> SourceStream:
+    codec = stream.codec_context and stream.codec_context.name
+    return SourceStream(stream.index, stream.type, codec, stream.time_base, (stream.start_time or 0) * stream.time_base)
+
+
+def _ticks(time: float, base: Fraction) -> int:
+    """As the host counts it where it cuts a video."""
+    return int(time / base)
