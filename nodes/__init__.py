@@ -23,6 +23,7 @@ from .cross_view_attention_patch import CrossViewAttentionPatch
 from .ddim_inversion import DDIMInversion
 from .delivery.save_stereo_video import SaveStereoVideo
 from .delivery.sbs_split import SBSSplit
+from .delivery.stereo_preview import StereoPreview
 from .depth_conditioning import DepthConditioning
 from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
@@ -87,6 +88,7 @@ NODES: list[type[io.ComfyNode]] = [
     ImageMatrixSheet,
     CrossViewAttentionPatch,
     SBSCombine,
+    StereoPreview,
     SaveStereoVideo,
     SBSSplit,
 ]

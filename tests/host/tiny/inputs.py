@@ -156,6 +156,7 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "CrossViewAttentionPatch": lambda _: {"model": load("sd15")},
     "SBSCombine": lambda _: {"left": pictures(2), "right": pictures(2)},
     "SBSCombine rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
+    "StereoPreview": lambda _: {"left": pictures(2), "right": pictures(2), "depth": depth_step(2)},
     "SBSSplit": lambda _: {"image": pictures(2)},
 }
 """For each node, by its class and perhaps a word on the case: what is connected, and widgets that are not as usual."""
