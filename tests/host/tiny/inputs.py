@@ -156,6 +156,8 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "CrossViewAttentionPatch": lambda _: {"model": load("sd15")},
     "SBSCombine": lambda _: {"left": pictures(2), "right": pictures(2)},
     "SBSCombine rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
+    "StereoComfort": lambda _: {"depth": depth_step(2), "left": pictures(2)},
+    "StereoComfort views": lambda _: {"left": pictures(2), "right": pictures(2)},
     "StereoPreview": lambda _: {"left": pictures(2), "right": pictures(2), "depth": depth_step(2)},
     "SBSSplit": lambda _: {"image": pictures(2)},
 }

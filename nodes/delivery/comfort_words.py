@@ -1,0 +1,102 @@
+"""A comfort report in words that tell what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ...stereo_core.comfort import Advice, DisparityReport, EdgeCut, Spread
+from ...stereo_core.viewing import Display, Limit, Viewing, limits
+
+# A jump at a cut that the eyes notice, in degrees: the field's convention, as for what they can bear at all.
+_JUMP = 1.0
+# Vertical disparity that is worth a word, in thousandths of the height: what matching itself may be wrong by.
+_VERTICAL = 2.0
+
+_NAMES = {
+    Display.TELEVISION: "a 55-inch television",
+    Display.MONITOR: "a 27-inch monitor",
+    Display.HEADSET: "a headset's virtual screen, 70 degrees wide",
+    Display.CINEMA: "a cinema's screen",
+    Display.CUSTOM: "your screen",
+}
+
+
+def describe_comfort(
+    report: DisparityReport,
+    viewing: Viewing,
+    display: Display,
+    starts: Sequence[int],
+    vertical: float | None,
+    advice: Advice | None,
+) -> str:
+    """Return the report, a line for each thing that was found.
+
+    Args:
+        report: what was measured.
+        viewing: the screen and the eyes.
+        display: what it is.
+        starts: the first frame of each scene.
+        vertical: the 90th percentile of vertical disparity, a share of the height, where it was measured.
+        advice: how deep the stereo may be, where there is a depth map to change.
+    """
+    where = f"On {_NAMES[display]}, {viewing.width:g} m wide, at {viewing.distance:g} m:"
+    lines = [where, *_extent(report.clip, viewing), *_limits(report.clip, viewing, display)]
+    lines += [*_edge("left", report.left), *_edge("right", report.right)]
+    lines += _jumps(report.jumps(starts), viewing)
+    lines.append(f"Depth steps up to {1000 * report.steps:.1f} ‰ of the width from one pixel to the next.")
+    if vertical is not None:
+        lines.append(_vertical(vertical))
+    if advice is not None:
+        lines.append(
+            f"The comfortable range is filled by max_disparity {advice.max_disparity:.1f} and convergence "
+            f"{advice.convergence:.2f} (the outputs of this node)."
+        )
+    return "\n".join(lines)
+
+
+def _extent(spread: Spread, viewing: Viewing) -> Iterable[str]:
+    for name, share in (("near", spread.high), ("middle", spread.middle), ("far", spread.low)):
+        side = "in front" if share > 0 else "behind"
+        yield (
+            f"{name}: {1000 * share:+.1f} ‰ of the width, {abs(viewing.degrees(share)):.2f}° {side}, "
+            f"{viewing.dioptres(share):+.2f} dioptres"
+        )
+
+
+def _limits(spread: Spread, viewing: Viewing, display: Display) -> Iterable[str]:
+    broken = [limit for limit in limits(viewing, display) if limit.broken(spread.low, spread.high)]
+    if not broken:
+        yield "All limits are kept."
+    for limit in broken:
+        if spread.high > limit.front:
+            yield _exceeded("near", limit, spread.high, limit.front)
+        if spread.low < limit.behind:
+            yield _exceeded("far", limit, -spread.low, -limit.behind)
+
+
+def _exceeded(how: str, limit: Limit, share: float, most: float) -> str:
+    return f"Too {how} for {limit.name}: {100 * share:.1f} % of the width, at most {100 * most:.1f} % ({limit.source})."
+
+
+def _edge(side: str, cut: EdgeCut) -> Iterable[str]:
+    if cut.rows > 0:
+        yield (
+            f"The {side} edge cuts what stands in front of the screen, in {100 * cut.rows:.0f} % of the rows by up to "
+            f"{1000 * cut.most:.1f} ‰: raise convergence, or use a floating window."
+        )
+
+
+def _jumps(jumps: Iterable[tuple[int, float]], viewing: Viewing) -> Iterable[str]:
+    for frame, share in jumps:
+        degrees = viewing.degrees(share)
+        if abs(degrees) > _JUMP:
+            yield (
+                f"At the cut before frame {frame + 1} depth jumps by {abs(degrees):.1f}° "
+                f"{'towards' if degrees > 0 else 'away from'} the viewer: give both scenes the same depth on the "
+                "screen (screen subject)."
+            )
+
+
+def _vertical(share: float) -> str:
+    told = f"Vertical disparity: {1000 * share:.1f} ‰ of the height"
+    return f"{told}; above {_VERTICAL:g} ‰ it tires, align the views first." if 1000 * share > _VERTICAL else told + "."

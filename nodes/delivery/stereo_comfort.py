@@ -1,0 +1,190 @@
+"""StereoComfort: how comfortable a picture or clip is to look at on a given screen, and how deep it may be."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...stereo_core.comfort import MATCHED_WIDTH, Advice, DisparityReport, advise, match_views, measure_disparity
+from ...stereo_core.scenes import find_scene_starts
+from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.viewing import VIEWINGS, Display, Viewing, comfortable
+from ..host import (
+    compute_device,
+    core_to_image,
+    describe_size,
+    each_frame,
+    expect_memory,
+    image_to_core,
+    show_text,
+)
+from ..widgets.geometry import read_depth
+from ..widgets.sockets import STEREO_DEPTH
+from ..widgets.views import both_views
+from .comfort_chart import draw_comfort
+from .comfort_words import describe_comfort
+
+# Matching takes seconds for a frame; so many frames, spread over a clip, tell what all of it is like.
+_MATCHED_FRAMES = 16
+# Of the maps in float32, while they are measured: as given, as disparity, and one for the advice.
+_COPIES = 3
+# Bytes for a pixel of the views as they are matched, generously.
+_MATCHING = 400
+# Vertical disparity that this share of what was matched stays below; beyond it matching itself is wrong. On eight
+# aligned Middlebury pairs it is 1.2 thousandths of the height at most.
+_MOST_ROWS = 0.9
+
+
+class _Measured(NamedTuple):
+    """What was measured: (B, 1, H, W) columns, what of it is known, and vertical disparity, a share of the height."""
+
+    disparity: Tensor
+    report: DisparityReport
+    vertical: float | None = None
+
+
+class StereoComfort(io.ComfyNode):
+    """Measure the disparity of a depth map, or of two finished views, against what eyes can bear."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        custom = "For display custom."
+        return io.Schema(
+            node_id="Stereo_StereoComfort",
+            display_name="Stereo Comfort",
+            category="stereo",
+            description="Tells how comfortable stereo is on a television, monitor, headset or cinema screen, what to "
+            "change, and how deep it may be.",
+            search_aliases=["eye strain", "depth budget", "window violation", "vertical disparity", "parallax", "3D"],
+            inputs=[
+                io.Combo.Input(
+                    "display",
+                    options=Display,
+                    default=Display.TELEVISION.value,
+                    tooltip="The screen it will be seen on. television: 55 inches at 2.5 m. monitor: 27 inches at "
+                    "0.7 m.\nheadset: a virtual screen 70 degrees wide at 2 m. cinema: 10 m wide at 12 m.\n"
+                    "custom: the width and distance below.",
+                ),
+                io.Float.Input(
+                    "screen_width",
+                    default=1.22,
+                    min=0.01,
+                    max=100.0,
+                    step=0.01,
+                    tooltip=f"Width of the screen in metres, 0.01 to 100. {custom}",
+                ),
+                io.Float.Input(
+                    "distance",
+                    default=2.5,
+                    min=0.05,
+                    max=100.0,
+                    step=0.05,
+                    tooltip=f"Distance of the eyes from the screen in metres, 0.05 to 100. {custom}",
+                ),
+                io.MultiType.Input(
+                    "depth",
+                    types=[STEREO_DEPTH, io.Image],
+                    optional=True,
+                    tooltip="Depth of the left view: Stereo Strength, whose settings are judged, or a plain depth map, "
+                    "white is near, for its defaults.",
+                ),
+                io.Image.Input(
+                    "left",
+                    optional=True,
+                    tooltip="The left view, to measure finished views. Without `right`: both views in one batch, all "
+                    "left pictures first. With a depth map alone: the clip it is of, to find its cuts.",
+                ),
+                io.Image.Input(
+                    "right", optional=True, tooltip="The right view, as many frames of the same size as left."
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="report", tooltip="What was measured, which limits it breaks, what to do."
+                ),
+                io.Image.Output(
+                    display_name="chart",
+                    tooltip="Magenta is too near for comfort, cyan too far. Below, all frames in degrees; green is "
+                    "comfortable.",
+                ),
+                io.Float.Output(
+                    display_name="max_disparity",
+                    tooltip="For Stereo Strength: the largest comfortable strength for this depth map.",
+                ),
+                io.Float.Output(display_name="convergence", tooltip="For Stereo Strength, with screen value."),
+            ],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        display: str,
+        screen_width: float,
+        distance: float,
+        depth: StereoDepth | Tensor | None = None,
+        left: Tensor | None = None,
+        right: Tensor | None = None,
+    ) -> io.NodeOutput:
+        kind = Display(display)
+        viewing = Viewing(screen_width, distance) if kind is Display.CUSTOM else VIEWINGS[kind]
+        bounds = comfortable(viewing, kind)
+        measured = _measure(depth, left, right)
+        advice = _advise(depth, bounds)
+        starts = _scene_starts(left, len(measured.report.frames))
+        text = describe_comfort(measured.report, viewing, kind, starts, measured.vertical, advice)
+        show_text(cls, text)
+        worst = max(range(len(measured.disparity)), key=lambda frame: _reach(measured.report, frame))
+        chart = core_to_image(draw_comfort(measured.disparity[worst : worst + 1], measured.report, viewing, bounds))
+        shown = advice or Advice(100 * (bounds[1] - bounds[0]), -bounds[0] / (bounds[1] - bounds[0]))
+        return io.NodeOutput(text, chart, *shown, ui=ui.PreviewImage(chart, cls=cls))
+
+
+def _measure(depth: StereoDepth | Tensor | None, left: Tensor | None, right: Tensor | None) -> _Measured:
+    """Measure finished views where there are two, else what the depth map asks for."""
+    if right is not None and left is None:
+        raise ValueError("left: only right is connected. Connect the left view, too.")
+    if depth is None and left is None:
+        raise ValueError("depth: nothing is connected. Connect Stereo Strength or a depth map, or left and right.")
+    if left is not None and (right is not None or depth is None):
+        return _measure_views(*both_views(left, right))
+    if left is not None:
+        image_to_core(left, "left")
+    maps = depth.inverse_depth if isinstance(depth, StereoDepth) else image_to_core(depth, "depth")[:, :1]
+    expect_memory("Stereo Comfort", describe_size(maps), _COPIES * maps.numel() * torch.float32.itemsize)
+    disparity = read_depth(depth, left).disparity()
+    return _Measured(disparity, measure_disparity(disparity))
+
+
+def _measure_views(left: Tensor, right: Tensor) -> _Measured:
+    expect_memory("Stereo Comfort", describe_size(left), 0, _MATCHING * MATCHED_WIDTH**2)
+    frames = sorted({round(place) for place in torch.linspace(0, len(left) - 1, _MATCHED_FRAMES).tolist()})
+    matched = []
+    for index in each_frame(len(frames)):
+        one = slice(frames[index], frames[index] + 1)
+        matched.append(match_views(left[one].to(compute_device()), right[one].to(compute_device())))
+    disparity, vertical, known = (torch.cat([part.cpu() for part in parts]) for parts in zip(*matched, strict=True))
+    rows = (vertical[known].abs() / disparity.shape[-2]).sort().values
+    return _Measured(disparity, measure_disparity(disparity, known), float(rows[int(_MOST_ROWS * (len(rows) - 1))]))
+
+
+def _advise(depth: StereoDepth | Tensor | None, bounds: tuple[float, float]) -> Advice | None:
+    if depth is None:
+        return None
+    stereo = read_depth(depth)
+    return advise(stereo.inverse_depth**stereo.geometry.exponent, *bounds)
+
+
+def _scene_starts(left: Tensor | None, frames: int) -> list[int]:
+    """Return the frames that scenes begin with, where all frames were measured."""
+    if left is None or len(left) != frames or frames == 1:
+        return []
+    return find_scene_starts(image_to_core(left, "left")).nonzero().flatten().tolist()
+
+
+def _reach(report: DisparityReport, frame: int) -> float:
+    return max(abs(report.frames[frame].low), abs(report.frames[frame].high))

@@ -1,0 +1,84 @@
+"""Stereo Comfort in the real host: what it says of depth maps and of finished views, and what it advises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+CUSTOM = {"screen_width": 1.22, "distance": 2.5}
+
+
+@pytest.fixture
+def comfort(host: dict[str, type]) -> Any:
+    def run(display: str = "television", **inputs: Any) -> tuple[Any, ...]:
+        return host["Stereo_StereoComfort"].execute(display, **{**CUSTOM, **inputs}).args
+
+    return run
+
+
+def depth(frames: int = 1) -> Tensor:
+    return torch.linspace(0, 1, 200).expand(frames, 40, 200).unsqueeze(-1).expand(-1, -1, -1, 3)
+
+
+def strength(host: dict[str, type], maps: Tensor, max_disparity: float, convergence: float) -> Any:
+    return host["Stereo_StereoStrength"].execute(maps, max_disparity, "value", convergence, 1.0, False).args[0]
+
+
+def test_the_advice_taken_keeps_all_limits(host: dict[str, type], comfort: Any):
+    strong = strength(host, depth(), 8.0, 0.2)
+    report, chart, max_disparity, convergence = comfort(depth=strong)
+    assert "Too near for the broadcasters' depth budget: 6.3 % of the width, at most 1.0 %" in report
+    assert "Too far for the broadcasters' depth budget" not in report
+    assert "The right edge cuts what stands in front of the screen, in 100 % of the rows" in report
+    assert chart.shape[0] == 1 and chart.shape[-1] == 3 and 0 <= chart.min() and chart.max() <= 1
+    better, *_ = comfort(depth=strength(host, depth(), max_disparity, convergence))
+    assert "All limits are kept." in better and "near: +10.0" in better and "far: -20.0" in better
+
+
+def test_the_screen_decides(comfort: Any):
+    television, *_ = comfort(depth=depth())
+    headset, *_ = comfort("headset", depth=depth())
+    custom, *_ = comfort("custom", depth=depth())
+    assert "0.41° in front" in television and "All limits are kept." not in television, "1.5 % is over 1 %"
+    assert "1.18° in front" in headset and "Too near for one degree" in headset
+    assert "All limits are kept." in custom, "broadcasters' limits are for televisions that are known"
+
+
+def test_finished_views_are_measured(comfort: Any):
+    generator = torch.Generator().manual_seed(1)
+    scene = torch.nn.functional.interpolate(torch.rand(1, 3, 24, 40, generator=generator), (96, 160), mode="bicubic")
+    image = scene.clamp(0, 1).movedim(1, -1)
+    left, right = image[:, 8:88, 10:150], image[:, 6:86, 14:154]  # 4 of 140 columns in front, 2 of 80 rows lower
+    for views in ({"left": left, "right": right}, {"left": torch.cat([left, right])}):
+        report, _, max_disparity, convergence = comfort(**views)
+        assert "middle: +28" in report and "it tires, align the views first" in report
+        assert (max_disparity, convergence) == pytest.approx((3.0, 2 / 3)), "the whole comfortable range"
+
+
+def test_a_clip_tells_of_its_cuts(host: dict[str, type], comfort: Any):
+    maps = torch.cat([torch.zeros(3, 40, 200, 3), torch.ones(3, 40, 200, 3)])
+    generator = torch.Generator().manual_seed(2)
+    clip = torch.rand(2, 40, 200, 3, generator=generator).repeat_interleave(3, 0)
+    report, *_ = comfort(depth=strength(host, maps, 6.0, 0.5), left=clip)
+    assert "At the cut before frame 4 depth jumps by 1.7° towards the viewer" in report
+    assert "jumps" not in comfort(depth=strength(host, maps, 6.0, 0.5))[0]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "depth: nothing is connected"),
+        ({"right": depth()}, "left: only right is connected"),
+        (
+            {"left": depth(), "right": depth()[:, :20]},
+            "left is one picture of 200x40 and right is one picture of 200x20",
+        ),
+        ({"depth": 3 * depth()}, "depth: values must lie between 0"),
+    ],
+)
+def test_what_it_cannot_measure_is_said_by_name(comfort: Any, inputs: dict[str, Tensor], message: str):
+    with pytest.raises(ValueError, match=message):
+        comfort(**inputs)
