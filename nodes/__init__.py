@@ -21,8 +21,11 @@ from comfy_api.latest import io
 
 from .cross_view_attention_patch import CrossViewAttentionPatch
 from .ddim_inversion import DDIMInversion
+from .delivery.load_picture_folder import LoadPictureFolder
+from .delivery.save_stereo_image import SaveStereoImage
 from .delivery.save_stereo_video import SaveStereoVideo
 from .delivery.sbs_split import SBSSplit
+from .delivery.stereo_comfort import StereoComfort
 from .delivery.stereo_preview import StereoPreview
 from .depth_conditioning import DepthConditioning
 from .depth_estimate import DepthEstimate
@@ -56,6 +59,7 @@ from .stereo_strength import StereoStrength
 from .stereo_video_ksampler import StereoVideoKSampler
 
 NODES: list[type[io.ComfyNode]] = [
+    LoadPictureFolder,
     LoadDepthModel,
     DepthEstimate,
     StereoStrength,
@@ -88,7 +92,9 @@ NODES: list[type[io.ComfyNode]] = [
     ImageMatrixSheet,
     CrossViewAttentionPatch,
     SBSCombine,
+    StereoComfort,
     StereoPreview,
+    SaveStereoImage,
     SaveStereoVideo,
     SBSSplit,
 ]

@@ -1,0 +1,87 @@
+"""Folders of pictures in the host's input folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import folder_paths
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ..host import core_to_image, each_frame, expect_memory
+
+_ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
+
+
+def folder_names() -> list[str]:
+    """Return the folders below the host's input folder that a user can choose from."""
+    return folder_paths.get_input_subfolders()
+
+
+def find_pictures(folder: str, count: int, part: int) -> list[Path]:
+    """Return a part of a folder's pictures, in the order of their names.
+
+    Args:
+        folder: below the host's input folder.
+        count: of each part; 0 for all in one.
+        part: which, from 0.
+
+    Raises:
+        ValueError: a folder that is not there or holds no pictures, or a part after the last one.
+    """
+    root = Path(folder_paths.get_input_directory())
+    if not folder_paths.is_within_directory(str(root), str(root / folder)) or not (root / folder).is_dir():
+        raise ValueError(f"folder: there is no folder {folder} in ComfyUI's input folder. Choose another.")
+    files = [path for path in (root / folder).iterdir() if path.suffix.lower() in _ENDINGS and path.is_file()]
+    files.sort(key=lambda path: (path.name.lower(), path.name))
+    if not files:
+        raise ValueError(f"folder: {folder} holds no pictures. Choose another.")
+    count = count or len(files)
+    found = files[part * count : (part + 1) * count]
+    if not found:
+        parts = -(-len(files) // count)
+        raise ValueError(
+            f"part: {folder} holds {len(files)} pictures, so the last part is {parts - 1}. All are done, or set part "
+            "to 0 to begin again."
+        )
+    return found
+
+
+def load_pictures(paths: Sequence[Path]) -> list[Tensor]:
+    """Load pictures upright, as IMAGE (1, H, W, 3) each.
+
+    Raises:
+        ValueError: a file that is no picture, or more pictures than there is memory for.
+    """
+    sizes = [_opened(path).size for path in paths]
+    needed = sum(3 * width * height * torch.float32.itemsize for width, height in sizes)
+    expect_memory(
+        "Load Pictures from Folder", f"{len(paths)} pictures", needed, advice="Set count lower, and queue more runs."
+    )
+    return [core_to_image(_load(paths[index])) for index in each_frame(len(paths))]
+
+
+def _load(path: Path) -> Tensor:
+    try:
+        picture = ImageOps.exif_transpose(_opened(path))
+        if picture.mode.startswith("I"):  # 16 bits of grey, which converting would cut off
+            levels = np.asarray(picture, np.float32)[..., None].repeat(3, -1) / 65535
+        else:
+            levels = np.asarray(picture.convert("RGB"), np.float32) / 255
+    except OSError as error:
+        raise _broken(path, error) from error
+    return torch.from_numpy(levels).movedim(-1, 0)[None]
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except OSError as error:
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: OSError) -> ValueError:
+    return ValueError(f"folder: {path.name} cannot be read as a picture ({error}). Repair it, or take it out.")
