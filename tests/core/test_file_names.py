@@ -24,7 +24,25 @@ IW3 = {
     "_tb": StereoFormat.HALF_TB,
     "_3dv": StereoFormat.HALF_TB,
 }
-WORDS = ["lr", "rl", "sbs", "side", "tb", "bt", "ou", "top", "3d", "180", "360", "vr", "eac", "fish", "cross", "full", "half"]
+WORDS = [
+    "lr",
+    "rl",
+    "sbs",
+    "side",
+    "tb",
+    "bt",
+    "ou",
+    "top",
+    "3d",
+    "180",
+    "360",
+    "vr",
+    "eac",
+    "fish",
+    "cross",
+    "full",
+    "half",
+]
 STEREO = {
     StereoFormat.FULL_SBS,
     StereoFormat.HALF_SBS,

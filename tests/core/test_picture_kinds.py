@@ -1,0 +1,63 @@
+"""Which formats go into which files."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stereo_core.formats import StereoFormat, combine, packed_size
+from stereo_core.picture_kinds import PICTURE_FORMATS, Container, FileType, PictureKind
+
+
+@pytest.mark.parametrize("form", PICTURE_FORMATS)
+def test_auto_suits_every_format(form: StereoFormat | Container):
+    kind = PictureKind.choose(form.value, "auto")
+    assert kind.form is form and kind.file is not FileType.AUTO
+    assert (kind.suffix("player") == "") is isinstance(form, Container) and kind.suffix("plain") == ""
+
+
+def test_every_format_is_there_once():
+    assert len(PICTURE_FORMATS) == len(set(PICTURE_FORMATS)) == len(StereoFormat) + len(Container)
+
+
+@pytest.mark.parametrize(
+    ("form", "file", "said"),
+    [
+        ("mpo", "png", "mpo is a file of its own kind. Set file_type to auto"),
+        ("wiggle", "png", "wiggle moves, which png is not for. Set file_type to auto, or to webp or gif"),
+        ("full_sbs", "gif", "full_sbs does not move, which gif is not for. .* png or jpeg or webp or avif"),
+    ],
+)
+def test_what_does_not_fit_is_refused(form: str, file: str, said: str):
+    with pytest.raises(ValueError, match=f"^file_type: {said}"):
+        PictureKind.choose(form, file)
+
+
+@pytest.mark.parametrize(
+    ("form", "extension"), [("full_sbs", "png"), ("mpo", "mpo"), ("jps", "jps"), ("vr_photo", "vr.jpg")]
+)
+def test_extensions(form: str, extension: str):
+    assert PictureKind.choose(form, "auto").extension == extension
+    assert PictureKind.choose("full_sbs", "jpeg").extension == "jpg"
+
+
+def test_a_picture_that_a_file_cannot_hold_is_refused():
+    PictureKind.choose("full_sbs", "png").expect_size(20000, 100)
+    with pytest.raises(ValueError, match="webp holds at most 16383 pixels a side, and the picture has 20000x100"):
+        PictureKind.choose("full_sbs", "webp").expect_size(20000, 100)
+
+
+def test_a_flat_picture_is_no_vr_photo():
+    kind = PictureKind.choose("vr_photo", "auto")
+    kind.expect_views(64, 64)
+    kind.expect_views(128, 64)
+    with pytest.raises(ValueError, match="A flat picture is no VR photo"):
+        kind.expect_views(96, 64)
+
+
+@pytest.mark.parametrize("form", [form for form in StereoFormat if form is not StereoFormat.WIGGLE])
+@pytest.mark.parametrize(("width", "height"), [(6, 4), (5, 3)])
+def test_the_packed_size_is_that_of_the_packed_picture(form: StereoFormat, width: int, height: int):
+    left, right = torch.rand(2, 1, 3, height, width)
+    packed = combine(left, right, form, torch.rand(1, 1, height, width))
+    assert packed_size(form, width, height) == (packed.shape[-1], packed.shape[-2])
