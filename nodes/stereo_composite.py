@@ -7,7 +7,8 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.color_matching import ColorMatch, fit_colors, steady
-from ..stereo_core.compositing import composite, resize_view
+from ..stereo_core.compositing import composite
+from ..stereo_core.placement import Placement, find_placement, place_view, placements
 from ..stereo_core.rendering import Quality, RenderedView, render_view, working_bytes
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stereo_depth import StereoDepth
@@ -21,8 +22,8 @@ from .host import (
 from .widgets.geometry import depth_input, read_depth, tell_disparity
 from .widgets.rendering import quality_input
 
-# Rows or columns by which a generated view may differ from the picture's shape: autoencoders crop that much.
-_ROUNDING = 16
+# Frames of a clip that tell where the generated views lie.
+_LOOKED_AT = 3
 
 
 class StereoComposite(io.ComfyNode):
@@ -47,7 +48,7 @@ class StereoComposite(io.ComfyNode):
                 io.Image.Input(
                     "diffusion",
                     tooltip="The decoded diffusion result, any size of the same shape: the right views, or both views "
-                    "in one batch, all left ones first.",
+                    "in one batch, all left ones first. What VAE Encode cropped is put back in its place.",
                 ),
                 # the rendering
                 io.Float.Input(
@@ -95,13 +96,21 @@ class StereoComposite(io.ComfyNode):
         source = image_to_core(image, "image")
         frames, channels, height, width = source.shape
         stereo = read_depth(depth, image)
-        generated = _right_views(image_to_core(diffusion, "diffusion"), frames, (height, width))
+        generated = _right_views(image_to_core(diffusion, "diffusion"), frames)
+        candidates = placements(tuple(generated.shape[-2:]), (height, width))
+        if not candidates:
+            raise ValueError(
+                f"diffusion is {generated.shape[-1]}x{generated.shape[-2]}, of another shape than image, which is "
+                f"{width}x{height}. Make it from this image; scale width and height by the same factor before VAE "
+                "Encode."
+            )
         working = working_bytes(height, width, channels, Quality(quality)) + 16 * channels * height * width
         expect_memory_for_views("Stereo Composite", source, working)
         disparity = stereo.for_pictures(frames, (height, width))
         tell_disparity(cls, stereo, disparity, pixels=width)
+        place = _find_placement(source, disparity, generated, candidates)
         right, holes = _render(
-            source, disparity, generated, Quality(quality), ColorMatch(color_match), feather / 100 * width
+            source, disparity, generated, place, Quality(quality), ColorMatch(color_match), feather / 100 * width
         )
         return io.NodeOutput(
             core_to_image(source),
@@ -111,20 +120,8 @@ class StereoComposite(io.ComfyNode):
         )
 
 
-def _right_views(diffusion: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
-    """Return the generated right views, one for each frame.
-
-    Args:
-        diffusion: (B, 3, h, w), the right views alone, or all left views and then all right ones.
-        frames: of the clip.
-        size: (H, W) of the clip.
-    """
-    (height, width), (rows, columns) = size, diffusion.shape[-2:]
-    if abs(columns * height / width - rows) > _ROUNDING and abs(rows * width / height - columns) > _ROUNDING:
-        raise ValueError(
-            f"diffusion is {columns}x{rows}, of another shape than image, which is {width}x{height}. "
-            "Make it from this image; scale width and height by the same factor before VAE Encode."
-        )
+def _right_views(diffusion: Tensor, frames: int) -> Tensor:
+    """Return the generated right views, one for each of ``frames``, of (B, 3, h, w): these alone, or after all left."""
     if len(diffusion) not in (frames, 2 * frames):
         raise ValueError(
             f"diffusion holds {len(diffusion)} pictures and image {frames}. "
@@ -133,8 +130,24 @@ def _right_views(diffusion: Tensor, frames: int, size: tuple[int, int]) -> Tenso
     return diffusion[-frames:]
 
 
+def _find_placement(source: Tensor, disparity: Tensor, generated: Tensor, candidates: list[Placement]) -> Placement:
+    """Compare a few frames, warped, with what was generated, where sizes do not tell how it lies on them."""
+    if len(candidates) == 1:
+        return candidates[0]
+    device = compute_device()
+    frames = torch.linspace(0, len(source) - 1, min(len(source), _LOOKED_AT)).round().long()
+    warped = render_view(source[frames].to(device), disparity[frames].to(device), Quality.FAST)
+    return find_placement(candidates, generated[frames].to(device), warped.image, ~warped.hole)
+
+
 def _render(
-    source: Tensor, disparity: Tensor, generated: Tensor, quality: Quality, match: ColorMatch, feather: float
+    source: Tensor,
+    disparity: Tensor,
+    generated: Tensor,
+    place: Placement,
+    quality: Quality,
+    match: ColorMatch,
+    feather: float,
 ) -> tuple[Tensor, Tensor]:
     """Go over the clip twice: once to warp it and compare colours, once to fill the holes.
 
@@ -142,6 +155,7 @@ def _render(
         source: (B, 3, H, W) in [0, 1].
         disparity: (B, 1, H, W) in columns.
         generated: (B, 3, h, w) in [0, 1], the right views that fill the holes.
+        place: where they lie on the pictures.
         quality: of the warp.
         match: how colours are matched.
         feather: width of the soft rim of the holes, in pixels.
@@ -155,14 +169,14 @@ def _render(
     for frame, _ in zip(range(frames), steps, strict=False):
         one = slice(frame, frame + 1)
         rendered = render_view(source[one].to(device), disparity[one].to(device), quality)
-        result = resize_view(generated[one].to(device), size)
+        result = place_view(generated[one].to(device), place, size)
         fits.append(fit_colors(result, rendered.image, ~rendered.hole, match))
         right[one], holes[one] = rendered
     correction = steady(fits, find_scene_starts(source))
     for step in steps:
         frame = step - frames
         one = slice(frame, frame + 1)
-        result = correction.apply(resize_view(generated[one].to(device), size), frame)
+        result = correction.apply(place_view(generated[one].to(device), place, size), frame)
         rendered = RenderedView(right[one].to(device), holes[one].to(device))
         right[one] = composite(rendered, result, feather)
     return right, holes

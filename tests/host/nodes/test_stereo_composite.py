@@ -170,9 +170,9 @@ def spoiled(value: float) -> Tensor:
 REFUSED = {
     "depth of another shape": ({"near": depth()[:, :, 40:]}, "depth is 104x96, of another shape than the picture"),
     "depth of another count": ({"near": depth(2)}, "depth holds 2 maps for 1 pictures"),
-    "diffusion squashed to a square": (
-        {"diffusion": torch.zeros(1, 64, 64, 3)},
-        "diffusion is 64x64, of another shape",
+    "diffusion of another shape": (
+        {"diffusion": torch.zeros(1, 128, 64, 3)},
+        "diffusion is 64x128, of another shape",
     ),
     "diffusion of another count": ({"diffusion": picture(3)}, "diffusion holds 3 pictures and image 1"),
     "no diffusion": ({"diffusion": torch.zeros(0, HEIGHT, WIDTH, 3)}, "diffusion: the batch is empty"),
@@ -195,3 +195,50 @@ def test_refused_with_one_clear_error(host: dict[str, type], case: str):
 def test_any_size_of_the_same_shape_is_taken(host: dict[str, type], size: tuple[int, int]):
     _, right, _ = composite(host, picture(), depth(), picture(height=size[0], width=size[1]))
     assert right.shape == (1, HEIGHT, WIDTH, 3) and right.isfinite().all()
+
+
+def odd(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """A picture with fine detail, of sides that fit no latent, and its depth."""
+    fine = torch.rand(1, 3, height // 4, width // 4, generator=torch.Generator().manual_seed(7))
+    image = functional.interpolate(fine, (height, width), mode="bicubic").clamp(0, 1).movedim(1, -1).contiguous()
+    near = torch.full((1, height, width, 3), 0.1)
+    near[:, height // 4 : height // 2, width // 3 : width // 2] = 0.8
+    return image, near
+
+
+def hole_error(view: Tensor, truth: Tensor, holes: Tensor) -> float:
+    return float((view - truth)[holes == 1].square().mean())
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_what_vae_encode_cropped_is_put_back_in_its_place(
+    host: dict[str, type], monkeypatch: pytest.MonkeyPatch, stride: int
+):
+    """The generator paints the true right view, in other colours, over what VAE Encode leaves of the picture."""
+    import nodes
+    from tests.host.tiny.autoencoders import load_vae
+
+    vae = load_vae("picture")
+    monkeypatch.setattr(vae, "downscale_ratio", stride)
+    image, near = odd(159, 223)
+    settings = {"max_disparity": 20.0}
+    truth = torch.rand(image.shape, generator=torch.Generator().manual_seed(8))
+    warp, hole = warped(host, image, near, **settings)
+    truth = torch.where(hole[..., None] == 1, truth, warp)
+    generated = vae.vae_encode_crop_pixels(truth) * 0.8 + 0.1
+    if stride == 8:  # the tiny network's own: its shape, as the host's nodes make it
+        latent = nodes.VAEEncode().encode(vae, image)[0]
+        assert nodes.VAEDecode().decode(vae, latent)[0].shape == generated.shape
+    _, right, holes = composite(host, image, near, generated, feather=0.0, color_match="gain", **settings)
+    top, left = (159 % stride) // 2, (223 % stride) // 2
+    inside = holes.clone()
+    inside[:, :top] = inside[:, top + generated.shape[1] :] = inside[:, :, left + generated.shape[2] :] = 0
+    assert inside.sum() > 0.5 * holes.sum() and hole_error(right, truth, inside) < 1e-4
+
+
+def test_a_scaled_result_of_nearly_the_same_size_goes_on_fitting(host: dict[str, type]):
+    image, near = odd(159, 223)
+    truth, _ = warped(host, image, near)
+    scaled = functional.interpolate(truth.movedim(-1, 1), (152, 216), mode="bicubic", antialias=True).movedim(1, -1)
+    _, right, holes = composite(host, image, near, scaled, feather=0.0, color_match="none")
+    assert hole_error(right, truth, holes) < 0.5 * hole_error(functional.pad(scaled, (0, 0, 3, 4, 3, 4)), truth, holes)
