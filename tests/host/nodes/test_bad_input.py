@@ -148,6 +148,7 @@ WITHOUT_CLIPS = (
     "StereoClipConditioning",
     "ShiftCoupledViewExpert",
     "CrossViewAttentionPatch",
+    "SaveStereoVideo",
 )
 NAN, INFINITE = float("nan"), float("inf")
 

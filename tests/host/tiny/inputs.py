@@ -159,6 +159,8 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "StereoComfort": lambda _: {"depth": depth_step(2), "left": pictures(2)},
     "StereoComfort views": lambda _: {"left": pictures(2), "right": pictures(2)},
     "StereoPreview": lambda _: {"left": pictures(2), "right": pictures(2), "depth": depth_step(2)},
+    "SaveStereoVideo": lambda _: {"left": pictures(2), "right": pictures(2)},
+    "SaveStereoVideo rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
     "SBSSplit": lambda _: {"image": pictures(2)},
 }
 """For each node, by its class and perhaps a word on the case: what is connected, and widgets that are not as usual."""
