@@ -71,8 +71,8 @@ class SaveStereoVideo(io.ComfyNode):
                     "quality",
                     options=Quality,
                     default=Quality.HIGH.value,
-                    tooltip="best: no difference to be seen or measured, large. high: none to be seen.\n"
-                    "medium: about half of that size. small: to send to someone.",
+                    tooltip="best: to be worked on further, large. high: no difference to be seen.\n"
+                    "medium: half the size of high. small: to send to someone.",
                 ),
                 io.String.Input(
                     "filename_prefix",
