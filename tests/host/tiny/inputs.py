@@ -158,6 +158,8 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "SBSCombine rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
     "StereoComfort": lambda _: {"depth": depth_step(2), "left": pictures(2)},
     "StereoComfort views": lambda _: {"left": pictures(2), "right": pictures(2)},
+    "VR180FromPair": lambda _: {"left": pictures(2), "right": pictures(2)},
+    "VR180FromPanorama": lambda _: {"image": pictures(2), "depth": depth_step(2)},
     "StereoPreview": lambda _: {"left": pictures(2), "right": pictures(2), "depth": depth_step(2)},
     "SaveStereoVideo": lambda _: {"left": pictures(2), "right": pictures(2)},
     "SaveStereoVideo rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
