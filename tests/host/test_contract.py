@@ -15,9 +15,12 @@ from urllib.parse import quote
 import pytest
 
 from tools.host.server import Server
+from tools.host.workflow_file import FROZEN
 from tools.setup.environment import ROOT
 
 CONTRACT = Path(__file__).parent / "schema_contract.json"
+# Of each published version, by which nobody can change what was promised and write that down as well.
+PUBLISHED = sorted(FROZEN.glob("*/schema_contract.json"))
 HELP = ROOT / "web" / "docs"
 
 
@@ -59,7 +62,17 @@ def test_saved_workflows_keep_opening(ours: dict[str, Any]):
         CONTRACT.write_text(json.dumps(today, indent=1) + "\n", encoding="utf-8")
     promised = json.loads(CONTRACT.read_text(encoding="utf-8"))
     assert promised.keys() == today.keys(), "a node came or went: run once with UPDATE_CONTRACT=1 if it came"
+    expect_kept(promised, today)
+
+
+@pytest.mark.parametrize("contract", PUBLISHED, ids=[file.parent.name for file in PUBLISHED])
+def test_what_a_version_promised_is_kept(ours: dict[str, Any], contract: Path):
+    expect_kept(json.loads(contract.read_text(encoding="utf-8")), {id: describe(info) for id, info in ours.items()})
+
+
+def expect_kept(promised: dict[str, Any], today: dict[str, Any]) -> None:
     for id, then in promised.items():
+        assert id in today, f"{id}: the node is gone"
         now = today[id]
         for section in ("required", "optional"):
             was, remains = ([entry for entry in side["inputs"] if entry[0] == section] for side in (then, now))

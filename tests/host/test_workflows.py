@@ -18,7 +18,7 @@ from tests.host.tiny.files import make_clip_checkpoint, make_lora, make_sd2_dept
 from tests.host.tiny.guides import make_control_net
 from tools.frontend.browser import browse, missing
 from tools.host.server import Server
-from tools.host.workflow_file import file_of, load, load_prompt, names
+from tools.host.workflow_file import file_of, frozen, load, load_prompt, names
 from tools.setup.environment import ROOT
 from tools.workflows import api_form, changes, resaved
 
@@ -66,6 +66,7 @@ SMALLER = {
     "most_repeats": 2,
     "fewest_repeats": 1,
 }
+OLDER = frozen()
 SMALLEST = {"width": 64, "height": 64, "length": 3, "views": 3, "video_frames": 3, "steps": 2}
 
 
@@ -130,7 +131,8 @@ def opened(furnished: Server) -> dict[str, dict[str, Any]]:
         }
         for name in names()
     ]
-    return dict(zip(names(), browse(furnished.url, jobs), strict=True))
+    jobs += [{"name": name, "workflow": workflow} for name, (workflow, _) in OLDER.items()]
+    return dict(zip([*names(), *OLDER], browse(furnished.url, jobs), strict=True))
 
 
 @pytest.mark.browser
@@ -153,6 +155,17 @@ def test_the_frontend_makes_the_prompt_that_is_saved_beside(
 ):
     made = api_form(opened[name]["prompt"], furnished.object_info())
     assert list(changes(load_prompt(name), made)) == [], "run python tools/workflows.py"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", OLDER)
+def test_a_workflow_of_an_older_version_opens_and_means_what_it_meant(opened: dict[str, dict[str, Any]], name: str):
+    answer, (_, promised) = opened[name], OLDER[name]
+    assert answer["missing"] == [] and answer["errors"] == []
+    for id, node in promised.items():
+        now = answer["prompt"][id]
+        kept = {key: now["inputs"].get(key) for key in node["inputs"]}  # beside them there may be new ones
+        assert (now["class_type"], kept) == (node["class_type"], node["inputs"]), id
 
 
 @pytest.mark.parametrize("name", names())

@@ -17,6 +17,8 @@ Prompt = dict[str, dict[str, Any]]  # node id: class_type, inputs, _meta
 
 WORKFLOWS = ROOT / "workflows"
 PROMPTS = ROOT / "tools" / "prompts"
+FROZEN = ROOT / "tests" / "host" / "frozen"
+"""Of each version: its workflows, their prompts and the nodes' contract, which all later ones must keep."""
 
 
 # What each is called in the editor's template browser, which shows and searches the name of its file and nothing else:
@@ -71,6 +73,16 @@ def load_prompt(name: str) -> Prompt:
     """Read a shipped workflow's API form."""
     prompt: Prompt = json.loads(prompt_file_of(name).read_text(encoding="utf-8"))
     return prompt
+
+
+def frozen() -> dict[str, tuple[dict[str, Any], Prompt]]:
+    """The workflows of all versions, with their prompts, by version and short name."""
+    return {
+        f"{file.parent.parent.name}/{file.stem}": tuple(
+            json.loads(each.read_text(encoding="utf-8")) for each in (file, file.parent.parent / "prompts" / file.name)
+        )
+        for file in sorted(FROZEN.glob("*/workflows/*.json"))
+    }
 
 
 def missing_models(workflow: Mapping[str, Any], info: Info) -> Iterator[Mapping[str, str]]:
