@@ -9,8 +9,9 @@ from torch import Tensor
 from ...stereo_core.convergence import find_convergence
 from ...stereo_core.depth_doubts import Doubt, doubt_depth
 from ...stereo_core.disparity_preview import disparity_preview
-from ...stereo_core.geometry import StereoGeometry, describe
+from ...stereo_core.geometry import DisparityRange, StereoGeometry, describe
 from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.viewing import VIEWINGS, Display
 from ..host import core_to_image, depth_to_core, image_to_core, show_text
 from .sockets import STEREO_DEPTH
 
@@ -100,7 +101,7 @@ def show_disparity(
 def tell_disparity(
     node: type[io.ComfyNode], depth: StereoDepth, disparity: Tensor, more: str = "", pixels: int = 0
 ) -> None:
-    """Write on the node what the maps make doubtful, and the range of the shift: per mille of the width, and pixels.
+    """Write on the node what the maps make doubtful, the range of the shift, and what it asks of the eyes.
 
     Args:
         node, depth, disparity, more, pixels: as ``show_disparity`` has them.
@@ -120,7 +121,16 @@ def tell_disparity(
         if len(levels) <= _FEW_LAYERS:
             layers = f"{len(levels)} layers" if len(levels) > 1 else "one layer: no depth"
             lines.append(f"{layers}, in whole columns" if torch.equal(levels, levels.round()) else layers)
-    show_text(node, "\n".join([*lines, *([more] if more else [])]))
+    show_text(node, "\n".join([*lines, _strain(span), *([more] if more else [])]))
+
+
+def _strain(span: DisparityRange) -> str:
+    """Say by how much the eyes turn from the screen, where most people look; one degree is the field's limit."""
+    told = []
+    for display, where in ((Display.TELEVISION, "before a television"), (Display.HEADSET, "in a headset")):
+        worst = max(abs(VIEWINGS[display].degrees(end / span.width)) for end in (span.nearest, span.farthest))
+        told.append(f"{worst:.1f}° {where}" + (" (tiring)" if worst > 1 else ""))
+    return f"eyes turn by {', '.join(told)}"
 
 
 def _line(what: str, disparity: float, width: int) -> str:

@@ -89,3 +89,17 @@ def test_a_larger_picture_takes_the_map_and_says_its_own_pixels(host: dict[str, 
 def test_a_clip_of_another_length_is_refused(strength: Any):
     with pytest.raises(ValueError, match="image: holds 3 pictures, and depth 2 maps"):
         strength(depth_step(2), image=torch.rand(3, 32, 64, 3))
+
+
+@pytest.mark.parametrize(
+    ("max_disparity", "said"),
+    [
+        (3.0, "eyes turn by 0.4° before a television, 1.2° in a headset (tiring)"),
+        (2.0, "eyes turn by 0.3° before a television, 0.8° in a headset"),
+    ],
+)
+def test_what_the_strength_asks_of_the_eyes_is_on_the_node(
+    strength: Any, told: list[str], max_disparity: float, said: str
+):
+    strength(ramp(), max_disparity=max_disparity)
+    assert said in told[-1].splitlines()
