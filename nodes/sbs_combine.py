@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..stereo_core.formats import StereoFormat, combine, packed_views
 from ..stereo_core.stereo_depth import one_for_each
+from ..stereo_core.view_borders import Strips, mask
 from .host import core_to_image, depth_to_core, describe_size, expect_memory, image_to_core, show_text
 from .widgets.views import both_views
 
@@ -62,6 +63,18 @@ class SBSCombine(io.ComfyNode):
                     tooltip="Frames to leave out of both views. A first or last frame that was given, or where a clip "
                     "loops, is fixed and shows no stereo: drop it.",
                 ),
+                io.Float.Input(
+                    "floating_window",
+                    default=0.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="How far the frame comes forward, in percent of the width, 0 to 10: a black strip at the "
+                    "left of the left view and one at the right of the right view.\nFor what stands in front of the "
+                    "screen and is cut off at the sides; Stereo Comfort says how much that takes.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -82,9 +95,12 @@ class SBSCombine(io.ComfyNode):
         right: Tensor | None = None,
         depth: Tensor | None = None,
         drop_frames: str = FrameDrop.NONE.value,
+        floating_window: float = 0.0,
     ) -> io.NodeOutput:
         form, drop = StereoFormat(format), FrameDrop(drop_frames)
         if form is StereoFormat.RGB_DEPTH:
+            if floating_window:
+                raise ValueError("floating_window needs two views. Set it to 0 for rgb_depth.")
             first = image_to_core(left, "left")
             view, beside = _drop(first, drop), _drop(_depth_beside(first, depth), drop)
             _expect_memory(view, form)
@@ -92,16 +108,24 @@ class SBSCombine(io.ComfyNode):
         else:
             views = both_views(left, right)
             view, other = (_drop(each, drop) for each in (reversed(views) if swap else views))
-            _expect_memory(view, form)
+            _expect_memory(view, form, windowed=floating_window > 0)
+            if floating_window:
+                view, other = view.clone(), other.clone()
+                strip = round(floating_window / 100 * view.shape[-1])
+                mask(view, Strips(strip, 0))
+                mask(other, Strips(0, strip))
             image = combine(view, other, form)
         _tell_size(cls, view, image)
         return io.NodeOutput(core_to_image(image), ui=ui.PreviewImage(core_to_image(image[:2]), cls=cls))
 
 
-def _expect_memory(view: Tensor, form: StereoFormat) -> None:
-    """Raise ``ValueError`` unless there is memory for both views (B, 3, H, W) in one picture, and for even ones."""
-    odd = any(side % 2 for side in view.shape[-2:])
-    expect_memory("Stereo Combine", describe_size(view), (packed_views(form) + (2 if odd else 0)) * view.nbytes)
+def _expect_memory(view: Tensor, form: StereoFormat, windowed: bool = False) -> None:
+    """Raise ``ValueError`` unless there is memory for both views (B, 3, H, W) in one picture, and for copies of them.
+
+    They are copied to be of even size, and to be masked.
+    """
+    copies = any(side % 2 for side in view.shape[-2:]) + windowed
+    expect_memory("Stereo Combine", describe_size(view), (packed_views(form) + 2 * copies) * view.nbytes)
 
 
 def _tell_size(node: type[io.ComfyNode], view: Tensor, image: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from ...stereo_core.comfort import Advice, DisparityReport, EdgeCut, Spread
@@ -82,7 +83,8 @@ def _edge(side: str, cut: EdgeCut) -> Iterable[str]:
     if cut.rows > 0:
         yield (
             f"The {side} edge cuts what stands in front of the screen, in {100 * cut.rows:.0f} % of the rows by up to "
-            f"{1000 * cut.most:.1f} ‰: raise convergence, or use a floating window."
+            f"{1000 * cut.most:.1f} ‰: raise convergence, or set floating_window of Stereo Combine to "
+            f"{math.ceil(1000 * cut.most) / 10:.1f}."
         )
 
 

@@ -120,3 +120,17 @@ def test_a_clip_of_which_nothing_would_be_left_is_refused(combine) -> None:
             combine(left, "full_sbs", False, drop_frames=drop)
     with pytest.raises(ValueError, match="middle"):
         combine(left, "full_sbs", False, right=right, drop_frames="middle")
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_floating_window_masks_what_one_eye_sees_more_of(combine, swap: bool) -> None:
+    left, right = views()
+    given = (right, left) if swap else (left, right)
+    before = [view.clone() for view in given]
+    packed = combine(given[0], "full_sbs", swap, right=given[1], floating_window=10.0)
+    one, other = packed.chunk(2, dim=2)
+    assert not one[:, :, :1].any() and torch.equal(one[:, :, 1:], left[:, :, 1:])
+    assert not other[:, :, -1:].any() and torch.equal(other[:, :, :-1], right[:, :, :-1])
+    assert all(map(torch.equal, given, before)), "what came in is untouched"
+    with pytest.raises(ValueError, match="floating_window needs two views"):
+        combine(left, "rgb_depth", False, depth=depth_step(4, 8, 10), floating_window=1.0)
