@@ -149,6 +149,7 @@ WITHOUT_CLIPS = (
     "ShiftCoupledViewExpert",
     "CrossViewAttentionPatch",
     "SaveStereoVideo",
+    "SaveStereoVideo rgb_depth",
 )
 NAN, INFINITE = float("nan"), float("inf")
 
