@@ -16,6 +16,7 @@ from ..stereo_core.trajectory import Trajectory
 from .sampling.caches import tell_caches
 from .sampling.ksampler_pair import sample_picture_pair
 from .sampling.ksampler_run import plan_ksampler
+from .sampling.stereo_diffusion import OPTIONS
 from .widgets.attention import attention_input, chosen_mode
 from .widgets.geometry import depth_input, read_depth, show_disparity
 from .widgets.ksampler import ksampler_inputs
@@ -98,11 +99,11 @@ class StereoKSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         depth, options = read_depth(depth), PictureOptions() if options is None else options
         if options.geometry is not None:
-            depth = replace(depth, geometry=options.geometry, convergence=None, preset="Stereo Picture Options")
+            depth = replace(depth, geometry=options.geometry, convergence=None, preset=OPTIONS)
         plain = plan_ksampler(
             model, positive, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, denoise
         )
-        disparity = plain.disparity(model, depth, options.shift.shift)
+        disparity = plain.disparity(model, depth, options.shift.shift, OPTIONS)
         shown = show_disparity(cls, depth, disparity, tell_caches(model.model_options))
         mode = chosen_mode(attention)
         return io.NodeOutput(sample_picture_pair(model, plain, depth, options.shift, mode, trajectory, vae), ui=shown)

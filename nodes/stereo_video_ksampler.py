@@ -15,6 +15,7 @@ from ..stereo_core.trajectory import Trajectory
 from .sampling.experts import Expert
 from .sampling.ksampler_pair import ClipPair
 from .sampling.ksampler_run import plan_ksampler
+from .sampling.stereo_crafter_zero import OPTIONS
 from .widgets.attention import attention_input, chosen_mode
 from .widgets.geometry import depth_input, read_depth, show_disparity
 from .widgets.ksampler import ksampler_inputs
@@ -112,6 +113,6 @@ class StereoVideoKSampler(io.ComfyNode):
         )
         mode = chosen_mode(attention)
         pair = ClipPair(model, plain, depth, settings, mode, trajectory, second_model, vae)
-        disparity = plain.disparity(model, depth, settings.shift)
+        disparity = plain.disparity(model, depth, settings.shift, OPTIONS)
         shown = show_disparity(cls, depth, disparity, pair.describe())
         return io.NodeOutput(pair.sample(), ui=shown)

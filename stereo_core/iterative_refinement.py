@@ -109,12 +109,12 @@ class RefineSettings:
     def _refuse(self, steps: int, begin: int, final: int) -> None:
         if begin >= steps:
             raise ValueError(
-                f"restart_until: the restart takes all {steps} steps and leaves none to refine. Lower it, or set "
-                "last_warp to 0 for no refinement."
+                f"restart_until of Stereo Video Options: the restart takes all {steps} steps and leaves none to refine."
+                " Lower it, or set last_warp of Stereo Refine Options to 0 for no refinement."
             )
         raise ValueError(
-            f"last_warp: {self.last_warp:g} of {steps} steps is before step {final + 1}, and the restart ends after "
-            f"step {begin}. Raise last_warp or lower restart_until."
+            f"last_warp of Stereo Refine Options: {self.last_warp:g} of {steps} steps is before step {final + 1}, and "
+            f"the restart ends after step {begin}. Raise last_warp, or lower restart_until of Stereo Video Options."
         )
 
 

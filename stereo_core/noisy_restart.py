@@ -85,9 +85,9 @@ class RestartSettings:
             return first
         if not first < end <= last:
             raise ValueError(
-                f"restart_until: the restart ends after step {end} of {len(levels) - 1}, and these sigmas hold steps "
-                f"{first + 1} to {last}. Split the sigmas elsewhere, or set restart_until within them, with preset "
-                "custom."
+                f"restart_until of Stereo Video Options: the restart ends after step {end} of {len(levels) - 1}, and "
+                f"these sigmas hold steps {first + 1} to {last}. Split the sigmas elsewhere, or set restart_until "
+                "within them, with preset custom."
             )
         return end
 

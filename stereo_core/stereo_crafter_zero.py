@@ -164,9 +164,9 @@ def plan_crafter(
     repeats = {place - first: times for place, times in warps.items() if first <= place < first + steps}
     if settings.refine is not None and not repeats and not restarted:
         raise ValueError(
-            f"last_warp: of {whole} steps, the warps are before steps {[place + 1 for place in warps]}, and these "
-            f"sigmas hold steps {first + 1} to {first + steps}. Sample these without refinement, or set preset to "
-            "custom and place the warps within them."
+            f"last_warp of Stereo Refine Options: of {whole} steps, the warps are before steps "
+            f"{[place + 1 for place in warps]}, and these sigmas hold steps {first + 1} to {first + steps}. Sample "
+            "these without refinement, or set preset of Stereo Video Options to custom and place the warps within them."
         )
     again = (iterations - 1) * restarted + sum(repeats.values()) - len(repeats)
     single = {*repeats, *(step for step in range(restarted, steps) if by_pair[step])}

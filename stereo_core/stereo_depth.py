@@ -80,7 +80,13 @@ class StereoDepth:
             maps = replace(maps, inverse_depth=resize_keeping_edges(maps.inverse_depth, size))
         return maps.disparity()
 
-    def for_latent(self, latent: Sequence[int], time_ratio: int = 1, form: ShiftForm = ShiftForm.SUB_COLUMN) -> Tensor:
+    def for_latent(
+        self,
+        latent: Sequence[int],
+        time_ratio: int = 1,
+        form: ShiftForm = ShiftForm.SUB_COLUMN,
+        options: str = "",
+    ) -> Tensor:
         """Return the disparity of a latent.
 
         Args:
@@ -89,6 +95,7 @@ class StereoDepth:
                 pictures may have latents of this form, too.
             time_ratio: frames of the video to one of its latent, as the model has it; 1 where that is not known.
             form: how it will be shifted; all but ``SUB_COLUMN`` give whole columns.
+            options: what ``form`` is set on, for messages.
 
         Returns:
             (B, 1, H, W) or (B, 1, T, H, W) float32, in columns of the latent.
@@ -99,7 +106,7 @@ class StereoDepth:
         self._expect_aspect(*latent[-2:])
         maps = self.resized((latent[-2], latent[-1]))
         if len(latent) == 4 or latent[2] == 1:
-            pictures = maps.select(lambda maps: one_for_each(maps, latent[0]))._in_form(form)
+            pictures = maps.select(lambda maps: one_for_each(maps, latent[0]))._in_form(form, options)
             return pictures if len(latent) == 4 else pictures.unsqueeze(2)
         frames, count = (latent[2] - 1) * time_ratio + 1, len(self.inverse_depth)
         if time_ratio > 1 and count not in (1, latent[2], frames):
@@ -107,10 +114,10 @@ class StereoDepth:
                 f"depth holds {count} maps for a clip of {frames} frames ({latent[2]} in its latent). Give one for "
                 "each frame, for example with Depth Estimate from the decoded clip, or one for all."
             )
-        clip = maps.select(lambda maps: match_frames(maps, latent[2]))._in_form(form)
+        clip = maps.select(lambda maps: match_frames(maps, latent[2]))._in_form(form, options)
         return clip.movedim(0, 1).unsqueeze(0).expand(latent[0], -1, -1, -1, -1)
 
-    def _in_form(self, form: ShiftForm) -> Tensor:
+    def _in_form(self, form: ShiftForm, options: str) -> Tensor:
         exact = self.disparity()
         if form is ShiftForm.SUB_COLUMN:
             return exact
@@ -128,7 +135,7 @@ class StereoDepth:
                 )
             raise ValueError(
                 f"max_disparity: {self.geometry.max_disparity:g} % moves nothing here, where a latent is shifted by "
-                f"whole columns of its own. Set shift to sub_column{more}."
+                f"whole columns of its own. Set shift{options and f' of {options}'} to sub_column{more}."
             )
         return whole
 

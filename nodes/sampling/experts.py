@@ -32,8 +32,8 @@ class Expert:
         """
         if not 0 < self.switch < steps:
             raise ValueError(
-                f"switch_at_step: got {self.switch}. Set it from 1 to {steps - 1}, so that each of the two "
-                "models has steps to take, or disconnect second_model."
+                f"switch_at_step of Second Model: got {self.switch}. Set it from 1 to {steps - 1}, so that each of the "
+                "two models has steps to take, or disconnect second_model."
             )
         kinds = [type(model.model) for model in (first, self.model)]
         if kinds[0] is not kinds[1]:

@@ -27,7 +27,8 @@ from .noise_streams import tell_sampler
 from .picture_shift import expect_vae_fits, expect_vae_of_model
 from .recording import RecordingSampler
 from .replay import ReplayStart
-from .stereo_crafter_zero import StereoCrafterZeroSampler
+from .stereo_crafter_zero import OPTIONS, StereoCrafterZeroSampler
+from .stereo_diffusion import OPTIONS as PICTURE_OPTIONS
 from .stereo_diffusion import StereoDiffusionSampler
 
 SECOND_SEED = 0
@@ -60,7 +61,7 @@ def sample_picture_pair(
     Raises:
         ValueError: what cannot work, before anything is sampled.
     """
-    sampler = StereoDiffusionSampler(plain.sampler, depth, settings, trajectory, vae=vae)
+    sampler = StereoDiffusionSampler(plain.sampler, depth, settings, trajectory, vae=vae, options=PICTURE_OPTIONS)
     return make_pair_latent(plain.latent, plain(couple_views(model, attention), sampler))
 
 
@@ -91,7 +92,7 @@ class ClipPair:
             ValueError: what cannot work.
         """
         expect_steppable(self.plain.sampler)
-        expect_vae_fits(self.vae, self.settings.shift)
+        expect_vae_fits(self.vae, self.settings.shift, OPTIONS)
         expect_vae_of_model(self.vae, self.model.get_model_object("latent_format"))
         expect_schedule(self.plain.sigmas)
         steps = len(self.plain.sigmas) - 1
@@ -104,7 +105,9 @@ class ClipPair:
             raise ValueError(  # the sampler would take the second half for right views
                 f"trajectory: holds half of the {entries} entries of latent_image. Record the left view of this latent."
             )
-        self.plain.disparity(self.model, self.depth, self.settings.shift)  # raises where the depth does not fit
+        self.plain.disparity(
+            self.model, self.depth, self.settings.shift, OPTIONS
+        )  # raises where the depth does not fit
         by_pair = [self.attention is not None or self._coupled(step) for step in range(steps)]
         if any(by_pair):
             for model in self._models():

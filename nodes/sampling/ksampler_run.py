@@ -46,9 +46,10 @@ class PlainRun:
     sigmas: Tensor
     fresh: bool = True
 
-    def disparity(self, model: ModelPatcher, depth: StereoDepth, form: ShiftForm) -> Tensor:
-        """Return the disparity of the latent, (B, 1, H, W) or (B, 1, T, H, W) in columns."""
-        return latent_disparity(depth, self.latent["samples"].shape, model.get_model_object("latent_format"), form)
+    def disparity(self, model: ModelPatcher, depth: StereoDepth, form: ShiftForm, options: str) -> Tensor:
+        """Return the disparity of the latent, (B, 1, H, W) or (B, 1, T, H, W) in columns; see ``latent_disparity``."""
+        latent_format = model.get_model_object("latent_format")
+        return latent_disparity(depth, self.latent["samples"].shape, latent_format, form, options)
 
     def __call__(
         self, model: ModelPatcher, sampler: comfy.samplers.Sampler, done: int = 0, planned: int | None = None

@@ -153,6 +153,7 @@ def latent_disparity(
     latent: Sequence[int],
     latent_format: LatentFormat,
     form: ShiftForm = ShiftForm.SUB_COLUMN,
+    options: str = "",
 ) -> Tensor:
     """Return the disparity of a latent of a model.
 
@@ -161,6 +162,7 @@ def latent_disparity(
         latent: its shape, (B, C, H, W) or (B, C, T, H, W).
         latent_format: the model's, which knows how many frames of the video there are to one of the latent.
         form: how it will be shifted; all but ``SUB_COLUMN`` give whole columns.
+        options: the node that ``shift`` is set on, where that is another one than the sampler's.
 
     Returns:
         (B, 1, H, W) or (B, 1, T, H, W) float32, in columns of the latent, larger is nearer.
@@ -168,4 +170,4 @@ def latent_disparity(
     Raises:
         ValueError: depth of another shape or number of frames, or whole columns that move nothing.
     """
-    return depth.for_latent(latent, latent_format.temporal_downscale_ratio, form)
+    return depth.for_latent(latent, latent_format.temporal_downscale_ratio, form, options)

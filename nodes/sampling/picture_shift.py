@@ -19,12 +19,18 @@ from ...stereo_core.view_shift import ShiftForm, ViewShift
 from .pairs import load_again
 
 
-def expect_vae_fits(vae: Any, form: ShiftForm) -> None:
-    """Raise ``ValueError`` where a VAE is given for a shift by whole columns."""
+def expect_vae_fits(vae: Any, form: ShiftForm, options: str = "") -> None:
+    """Raise ``ValueError`` where a VAE is given for a shift by whole columns.
+
+    Args:
+        vae: of the model, or ``None``.
+        form: of the shift.
+        options: the node that ``shift`` is set on, where that is another one than the sampler's.
+    """
     if vae is not None and form is not ShiftForm.SUB_COLUMN:
+        choice = f"shift of {options} to sub_column and its preset to custom" if options else "shift to sub_column"
         raise ValueError(
-            f"vae: the picture is shifted exactly, and shift is {form.value}. "
-            "Set shift to sub_column and preset to custom, or disconnect vae."
+            f"vae: the picture is shifted exactly, and shift is {form.value}. Set {choice}, or disconnect vae."
         )
 
 

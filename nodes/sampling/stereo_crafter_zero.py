@@ -31,6 +31,9 @@ from .picture_shift import expect_vae_fits, make_shift
 from .placed_inputs import expect_known
 from .stepwise import StepwiseRun
 
+OPTIONS = "Stereo Video Options"
+"""The node that holds what is done to the right view, by its display name, for messages."""
+
 
 class StereoCrafterZeroSampler(comfy.samplers.Sampler):
     """Samples the right view of a recorded left view, for latents of clips and of pictures.
@@ -68,11 +71,11 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
                 "sigmas, and connect its trajectory."
             )
         if HoleFill(settings.fill) is HoleFill.ZEROS:
-            raise ValueError("fill: zeros leave flat holes, which break video models. Use background.")
+            raise ValueError(f"fill of {OPTIONS}: zeros leave flat holes, which break video models. Use background.")
         if isinstance(sampler, StereoCrafterZeroSampler):
             vae = sampler.vae if vae is None else vae
             sampler, settings = sampler.inner, replace(settings, refine=sampler.settings.refine)
-        expect_vae_fits(vae, settings.shift)
+        expect_vae_fits(vae, settings.shift, OPTIONS)
         self.inner = expect_steppable(sampler)
         self.depth, self.trajectory, self.settings, self.tell, self.vae = depth, trajectory, settings, tell, vae
 
@@ -106,9 +109,8 @@ class StereoCrafterZeroSampler(comfy.samplers.Sampler):
         given = read_views(self, self.trajectory, model_wrap, sigmas, seed, noise, latent_image, denoise_mask)
         by_frame = len(self.depth.inverse_depth) > 1
         expect_known(model_wrap, extra_args["model_options"], given.noise.shape, by_frame)
-        disparity = latent_disparity(
-            self.depth, given.noise.shape, model_wrap.inner_model.latent_format, self.settings.shift
-        )
+        latent_format = model_wrap.inner_model.latent_format
+        disparity = latent_disparity(self.depth, given.noise.shape, latent_format, self.settings.shift, OPTIONS)
         left = self._left_view(model_wrap, sigmas, given.noise, disparity)
         streams = NoiseStreams(self.inner, given.noise, sigmas, seed, self.trajectory)
         options = extra_args["model_options"]

@@ -27,6 +27,9 @@ from .placed_inputs import expect_known
 from .recording import RecordingSampler
 from .stepwise import StepwiseRun
 
+OPTIONS = "Stereo Picture Options"
+"""The node that holds the settings of Stereo KSampler, by its display name, for messages."""
+
 
 class StereoDiffusionSampler(comfy.samplers.Sampler):
     """Samples one view until the shift, then the pair: takes (B, ...), returns (2B, ...), left entries first."""
@@ -39,6 +42,7 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
         trajectory: Trajectory | None = None,
         tell: Callable[[Tensor, str], None] | None = None,
         vae: Any = None,
+        options: str = "",
     ) -> None:
         """Take what the nodes have.
 
@@ -50,18 +54,20 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
             tell: called with the latent's disparity, and a line on what is left out, if anything is, once they are
                 known.
             vae: of the model, to shift in the picture; ``None`` shifts the latent itself.
+            options: the node that the settings are on, where that is another one than the sampler's, for messages.
 
         Raises:
             ValueError: a sampler that cannot be stopped between steps, or settings that exclude each other.
         """
-        expect_vae_fits(vae, settings.shift)
+        expect_vae_fits(vae, settings.shift, options)
         if trajectory is not None and settings.shift_both:
             raise ValueError(
-                "shift_both moves the left view, and trajectory keeps it where it is. "
+                f"shift_both{options and f' of {options}'} moves the left view, and trajectory keeps it where it is. "
                 "Turn shift_both off, or disconnect trajectory."
             )
         self.inner = expect_steppable(sampler)
         self.depth, self.settings, self.trajectory, self.tell, self.vae = depth, settings, trajectory, tell, vae
+        self.options = options
 
     def sample(
         self,
@@ -140,7 +146,8 @@ class StereoDiffusionSampler(comfy.samplers.Sampler):
 
     def _pairing(self, like: Tensor, guider: comfy.samplers.CFGGuider, more: str) -> Pairing:
         latent_format = guider.inner_model.latent_format
-        disparity = latent_disparity(self.depth, like.shape, latent_format, self.settings.shift).to(like.device)
+        disparity = latent_disparity(self.depth, like.shape, latent_format, self.settings.shift, self.options)
+        disparity = disparity.to(like.device)
         if self.tell is not None:
             self.tell(disparity, more)
         if self.settings.shift_both:

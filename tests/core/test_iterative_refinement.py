@@ -57,12 +57,12 @@ def test_the_last_warp_of_a_whole_schedule_is_its_last_step():
 
 
 def test_a_last_warp_in_the_restart_is_refused():
-    with pytest.raises(ValueError, match="last_warp: 0.68 of 50 steps is before step 35, and the restart ends after"):
+    with pytest.raises(ValueError, match="last_warp of Stereo Refine Options: 0.68 of 50 steps is before step 35"):
         RefineSettings().repeats(levels(50), 35)
 
 
 def test_a_restart_of_all_steps_is_named_as_what_leaves_none():
-    with pytest.raises(ValueError, match="restart_until: the restart takes all 50 steps"):
+    with pytest.raises(ValueError, match="restart_until of Stereo Video Options: the restart takes all 50 steps"):
         RefineSettings().repeats(levels(50), 50)
 
 

@@ -49,6 +49,8 @@ def test_no_disparity_is_advised_that_no_node_takes():
     flat = StereoDepth(torch.full((1, 1, 4, 8), 0.45), StereoGeometry(30.0, 0.5))
     with pytest.raises(ValueError, match="30 % moves nothing here.* Set shift to sub_column.$"):
         flat.for_latent((1, 4, 4, 8), form=ShiftForm.ROUNDED)
+    with pytest.raises(ValueError, match="Set shift of Stereo Video Options to sub_column.$"):
+        flat.for_latent((1, 4, 4, 8), form=ShiftForm.ROUNDED, options="Stereo Video Options")
 
 
 def test_depth_that_lies_on_the_screen_is_no_mistake():

@@ -177,10 +177,10 @@ BAD = {
     "depth is 32x64": {"depth": torch.zeros(1, 64, 32, 3)},
     "depth holds 2 maps for 1 pictures": {"depth": torch.zeros(2, 32, 64, 3)},
     "dpm_fast chooses its own steps": {"sampler_name": "dpm_fast"},
-    "last_warp: 0.1 of 5 steps": {"last_warp": 0.1, "restart_until": 0.4},
+    "last_warp of Stereo Refine Options: 0.1 of 5 steps": {"last_warp": 0.1, "restart_until": 0.4},
     "fewest_repeats is 4 and most_repeats 3": {"fewest_repeats": 4},
     "restart_until: got 1.5": {"restart_until": 1.5},
-    "restart_until: the restart takes all 5 steps": {"restart_until": 1.0},
+    "restart_until of Stereo Video Options: the restart takes all 5 steps": {"restart_until": 1.0},
 }
 
 
@@ -232,7 +232,7 @@ def test_a_second_model_follows_a_recorded_left_view(ksample: Any):
 
 
 @pytest.mark.parametrize(
-    ("switch", "message"), [(5, "switch_at_step: got 5. Set it from 1 to 4"), (1, "restart_until")]
+    ("switch", "message"), [(5, "switch_at_step of Second Model: got 5. Set it from 1 to 4"), (1, "restart_until")]
 )
 def test_a_switch_that_leaves_a_part_without_steps_or_cuts_the_restart_is_refused(
     ksample: Any, switch: int, message: str

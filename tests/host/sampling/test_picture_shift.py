@@ -84,7 +84,7 @@ def test_the_sampler_shifts_through_the_models_own_vae():
 
 
 def test_whole_columns_of_a_picture_are_refused():
-    with pytest.raises(ValueError, match="vae: the picture is shifted exactly, and shift is rounded"):
+    with pytest.raises(ValueError, match="vae: the picture is shifted exactly, and shift is rounded. Set shift to sub_column"):
         tiny.stereo(vae=load_vae("picture"), shift="rounded")
 
 
@@ -128,7 +128,7 @@ def test_a_clips_vae_is_given_each_clip_whole_and_every_frame_its_own_map():
 
 @pytest.mark.parametrize("node", [video.restart, video.refine])
 def test_whole_columns_of_a_clip_are_refused(node: Any):
-    with pytest.raises(ValueError, match="vae: the picture is shifted exactly, and shift is truncated"):
+    with pytest.raises(ValueError, match="and shift is truncated. Set shift of Stereo Video Options to"):
         node(video.record("sd15", sigmas=2)[0], vae=load_vae("picture"), shift="truncated", fill="background")
 
 

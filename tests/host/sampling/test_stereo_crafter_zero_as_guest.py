@@ -180,7 +180,7 @@ def test_a_run_leaves_nothing_behind(trajectory: Any, ending: str):
         with pytest.raises(Stop):
             guide(sampler, fails)
     else:
-        with pytest.raises(ValueError, match="last_warp: 0.3 of 6 steps is before step 3"):
+        with pytest.raises(ValueError, match="last_warp of Stereo Refine Options: 0.3 of 6 steps is before step 3"):
             guide(video.both(trajectory, **{**WIDGETS, "last_warp": 0.3}))
 
     assert torch.equal(torch.random.get_rng_state(), random), "the global random stream was used"
@@ -193,12 +193,17 @@ def test_a_run_leaves_nothing_behind(trajectory: Any, ending: str):
 REFUSALS = {
     "clip and depth": ("clip", {"depth": torch.zeros(2, 32, 64, 3)}, {}, "depth holds 2 maps for a clip of 9 frames"),
     "frames and depth": ("svd", {"depth": torch.zeros(3, 32, 64, 3)}, {}, "depth holds 3 maps for 2 pictures"),
-    "restart beyond the sigmas": ("sd15", {}, {"cut": 2}, "restart_until: the restart ends after step 3 of 6"),
+    "restart beyond the sigmas": (
+        "sd15",
+        {},
+        {"cut": 2},
+        "restart_until of Stereo Video Options: the restart ends after step 3 of 6",
+    ),
     "last warp in the restart": (
         "sd15",
         {"last_warp": 0.3},
         {},
-        "last_warp: 0.3 of 6 steps is before step 3, and the restart ends",
+        "last_warp of Stereo Refine Options: 0.3 of 6 steps is before step 3, and the restart ends",
     ),
     "other sigmas": ("sd15", {}, {"sigmas": 5}, "trajectory: holds no state at noise level"),
     "other size": ("sd15", {}, {"samples": torch.zeros(1, 4, 4, 10)}, "trajectory: is of one latent of 8x4"),
