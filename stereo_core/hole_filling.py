@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -56,57 +58,90 @@ def stretch(image: Tensor, edges: HoleEdges) -> None:
     flat.index_copy_(1, edges.pixel, flat.index_select(1, edges.edge))
 
 
-class _Cells(NamedTuple):
-    """A view reduced to cells that hold only the farthest surface in them, each (..., h, w).
+@dataclass(frozen=True)
+class SmoothFill:
+    """What ``fill_smoothly`` was tuned by: see ``tools/benchmarks/quality.py``.
 
-    ``known`` is the fraction of a cell's pixels that are on that surface and not in a hole.
+    Attributes:
+        blur: std of the blur along columns, in distances to the edge.
+        likeness: how unlike a row may be for half its weight in that blur, as the variance of its colour in
+            variances of the texture beside the edge.
+        kept: the share of the row's own edge in the blurred colour.
+        relaxations: steps of the Laplace equation.
+        fade: cells over which the edge pixel's own colour fades to 1/e.
+        surface: disparities that differ by less, in columns of a 512 wide view, belong to one surface; within a
+            cell by less than half of it.
+    """
+
+    blur: float = 1.5
+    likeness: float = 256.0
+    kept: float = 0.5
+    relaxations: int = 20
+    fade: float = 1.0
+    surface: float = 4.0
+
+
+_CELLS = 256  # across a square view
+_SAMPLES = 3  # pixels of a cell that are read in one direction
+_KNOWN = 0.1  # a cell of which no more than this fraction is known is filled
+_TEXTURE = 8  # cells beside the edge whose variance is the texture's
+
+
+class _Cells(NamedTuple):
+    """A view reduced to cells, in row-major order, that hold only the farthest surface in them.
+
+    Attributes:
+        colour: (C, N), the mean over the pixels that are on that surface and not in a hole.
+        disparity: (N,) of that surface; in a hole, of its edge.
+        empty: (N,) bool, nearly nothing is known.
+        shape: rows and columns.
     """
 
     colour: Tensor
-    known: Tensor
     disparity: Tensor
+    empty: Tensor
+    shape: tuple[int, int]
 
 
-# Disparities that differ by less, in columns of a 512 wide view, belong to one surface.
-_SURFACE = 4.0
-# A cell of which no more than this fraction is known is filled.
-_KNOWN = 0.1
-
-# What the stages are worth in PSNR (mean over eight Middlebury pairs at 512 x 512): with a reach of 5 cells 0.17 dB are
-# lost, without the blur along columns 0.05 dB, without relaxation 0.21 dB, without the edge's own colour 0.09 dB.
-_REACH = 20  # cells in one direction; few holes are wider
-_RELAXATIONS = 60  # steps
-_EDGE_FADE = 1.5  # cells over which the edge's own colour fades to 1/e
-
-
-def fill_smoothly(image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdges) -> None:
+def fill_smoothly(
+    image: Tensor, disparity: Tensor, hole: Tensor, edges: HoleEdges, form: SmoothFill = SmoothFill()
+) -> None:
     """Fill the holes of ``image``, in place, from the surface behind them, smoother with the distance.
 
     The mean of what may be there has the least squared error, and the farther away the edge lies the less
-    is known. On cells of 1/170 of the width: the mean of the row along the edge's surface, over twice as many
-    cells as the edge is away; a vertical blur on the same surface, with twice that distance as its std;
-    then relaxation of the Laplace equation without flow from nearer surfaces. Close to the edge its own
-    colour takes over, so that lines continue.
+    is known. On cells: the row's colour at the edge; a blur along columns on the same surface, wider with the
+    distance, over rows that are no more unlike than the texture at the edge is uneven; then relaxation of the
+    Laplace equation without flow from nearer surfaces. Close to the edge its own colour takes over, so that
+    lines continue. What lies behind the edge is not averaged in: where another material begins there, its
+    colour would be wrong for the whole hole.
 
     Args:
         image: (C, H, W) float32, written at hole pixels.
         disparity: (H, W) float32 of the warped view; in a hole, that of its edge.
         hole: (H, W) bool.
         edges: the hole pixels and their edges.
+        form: what it was tuned by.
     """
-    width = image.shape[-1]
-    size = max(1, width // 170)
-    tolerance = _SURFACE * width / 512
-    cells = _reduce(image, disparity, hole, size, tolerance)
-    colour = _relax(_spread(cells, tolerance), cells, tolerance)
+    tolerance = form.surface * hole.shape[1] / 512
+    cells, size = _reduce(image, disparity, hole, tolerance / 2)
+    own = find_hole_edges(cells.empty.view(cells.shape), cells.disparity.view(cells.shape))
+    _blur_columns(cells, own, tolerance, form)
+    _relax(cells, own.pixel, tolerance, form.relaxations)
     pixel, edge = edges
-    smooth = _sample(colour, cells.disparity, disparity, pixel, size, tolerance)
+    smooth = _sample(cells, disparity, pixel, size, tolerance)
     flat = image.view(image.shape[0], -1)
-    close = torch.exp((pixel - edge).abs() / (-_EDGE_FADE * size))
+    close = torch.exp((pixel - edge).abs() / (-form.fade * size))
     flat[:, pixel] = torch.lerp(smooth, flat[:, edge], close)
 
 
-def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance: float) -> _Cells:
+def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, tolerance: float) -> tuple[_Cells, int]:
+    """Reduce a view to cells; return also how many pixels they measure in one direction."""
+    wished = math.sqrt(hole.numel()) / _CELLS
+    stride = max(1, round(wished / _SAMPLES))
+    size = max(1, round(wished / stride))
+    start = slice(stride // 2, None, stride) if min(hole.shape) > stride else slice(None)
+    read = (..., start, start)
+    image, disparity, hole = image[read], disparity[read], hole[read]
     height, width = hole.shape
     padding = (0, -width % size, 0, -height % size)
     rows, columns = (height + padding[3]) // size, (width + padding[1]) // size
@@ -117,80 +152,97 @@ def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance
     colours = F.pad(image, padding).view(-1, rows, size, columns * size) * usable
     known = usable.sum(1).view(rows, columns, size).sum(-1)
     colour = colours.sum(2).view(-1, rows, columns, size).sum(-1) / known.clamp(min=1)
-    return _Cells(colour, known / size**2, farthest)
+    empty = known <= _KNOWN * size**2
+    return _Cells(colour.flatten(1), farthest.flatten(), empty.flatten(), (rows, columns)), size * stride
 
 
-def _spread(cells: _Cells, tolerance: float) -> Tensor:
-    """Fill unknown cells from the known ones of their row, then blur along columns, more the farther these are."""
-    colour, known, disparity = cells
-    height, width = known.shape
-    hole = known <= _KNOWN
-    edge = find_hole_edges(hole, disparity)
-    column = torch.arange(width, device=known.device)
-    source = column.repeat(height, 1)
-    source.view(-1)[edge.pixel] = edge.edge % width
-    distance = (source - column).abs()
-    away = (source - column).sign()
-    total, count = torch.zeros_like(colour), torch.zeros_like(disparity)
-    for step in range(_REACH):
-        at = source + away * step
-        inside = (at >= 0) & (at < width) & (step <= 2 * distance)
-        at = at.clamp_(0, width - 1)
-        weight = (inside & ~hole.gather(1, at) & ((disparity.gather(1, at) - disparity).abs() < tolerance)).float()
-        total += colour.gather(2, at.expand_as(colour)) * weight
-        count += weight
-    rows = torch.where(count > 0, total / count.clamp(min=1), colour)
-    return _blur_columns(rows, cells, hole, distance, tolerance)
+def _blur_columns(cells: _Cells, edges: HoleEdges, tolerance: float, form: SmoothFill) -> None:
+    """Give empty cells the colour of their edge, blurred along columns with a std that grows with the distance.
+
+    The kernel is built from steps of 1, 2, 4... cells, each with three taps and as much of the variance as is left.
+    """
+    rows, columns = cells.shape
+    pixel, edge = edges
+    row, near = pixel // columns, cells.disparity[pixel]
+    own = cells.colour[:, edge]
+    cells.colour[:, pixel] = blurred = own
+    precision = 0.5 / (form.likeness * _texture(cells, edges, tolerance) + _least_texture(cells.colour))
+    variance = (form.blur * (pixel - edge).abs()).square()
+    step = 1
+    while step < rows:
+        share = (variance / (2 * step**2)).clamp_(max=1 / 3)
+        variance -= 2 * step**2 * share
+        total, weight = blurred * (1 - 2 * share), 1 - 2 * share
+        for way in (-step, step):
+            inside = (row + way >= 0) & (row + way < rows)
+            other = torch.where(inside, pixel + way * columns, pixel)
+            colour = cells.colour[:, other]
+            like = torch.exp((colour - blurred).square().mean(0).mul_(-precision))
+            like *= share * (inside & ((cells.disparity[other] - near).abs() < tolerance))
+            total += colour * like
+            weight += like
+        cells.colour[:, pixel] = blurred = total / weight
+        step *= 2
+    cells.colour[:, pixel] = torch.lerp(blurred, own, form.kept)
 
 
-def _blur_columns(rows: Tensor, cells: _Cells, hole: Tensor, distance: Tensor, tolerance: float) -> Tensor:
-    height = hole.shape[0]
-    precision = -0.5 / (2.0 * distance).clamp_(min=0.3).square_()
-    total, count = rows.clone(), torch.ones_like(precision)
-    for step in range(1, min(_REACH, height - 1) + 1):
-        weight = torch.exp(precision * step**2)
-        same = ((cells.disparity[step:] - cells.disparity[:-step]).abs() < tolerance).float()
-        up, down = weight[step:] * same, weight[:-step] * same
-        total[:, step:] += rows[:, :-step] * up
-        count[step:] += up
-        total[:, :-step] += rows[:, step:] * down
-        count[:-step] += down
-    return torch.where(hole, total / count, rows)
+def _texture(cells: _Cells, edges: HoleEdges, tolerance: float) -> Tensor:
+    """Return the variance of the colour beside the edge of every empty cell, (N,)."""
+    columns = cells.shape[1]
+    pixel, edge = edges
+    away = (edge - pixel).sign()
+    near = cells.disparity[pixel]
+    first = cells.colour[:, edge]
+    total, squares, count = torch.zeros_like(first), torch.zeros_like(first), torch.ones_like(near)
+    for step in range(1, _TEXTURE):
+        at = edge + step * away
+        inside = (at >= 0) & (at // columns == edge // columns)
+        at = torch.where(inside, at, edge)
+        known = inside & ~cells.empty[at] & ((cells.disparity[at] - near).abs() < tolerance)
+        beyond = (cells.colour[:, at] - first) * known
+        total += beyond
+        squares += beyond.square()
+        count += known
+    return (squares / count - (total / count).square()).mean(0)
 
 
-def _relax(colour: Tensor, cells: _Cells, tolerance: float) -> Tensor:
-    height, width = cells.known.shape
-    disparity = F.pad(cells.disparity[None], (1, 1, 1, 1), value=torch.inf)[0]
-    windows = [(slice(y, y + height), slice(x, x + width)) for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
-    flows = torch.stack([disparity[window] - cells.disparity < tolerance for window in windows]).float()
-    inflow = flows.sum(0)
-    free = (cells.known <= _KNOWN) & (inflow > 0)
-    flows = flows * free / inflow.clamp(min=1)
-    for _ in range(_RELAXATIONS):
-        padded = F.pad(colour, (1, 1, 1, 1))
-        relaxed = colour * ~free
-        for (y, x), flow in zip(windows, flows, strict=True):
-            relaxed.addcmul_(padded[:, y, x], flow)
-        colour = relaxed
-    return colour
+def _least_texture(colour: Tensor) -> Tensor:
+    """Return what keeps rows alike on a surface without any texture: a thousandth of the view's variance."""
+    return colour.var(correction=0) * 1e-3 + 1e-12
 
 
-def _sample(colour: Tensor, near: Tensor, disparity: Tensor, pixel: Tensor, size: int, tolerance: float) -> Tensor:
+def _relax(cells: _Cells, pixel: Tensor, tolerance: float, steps: int) -> None:
+    rows, columns = cells.shape
+    row, column = pixel // columns, pixel % columns
+    inside = torch.stack((row > 0, row < rows - 1, column > 0, column < columns - 1))
+    around = torch.stack((pixel - columns, pixel + columns, pixel - 1, pixel + 1))
+    around = torch.where(inside, around, pixel)
+    flow = (inside & (cells.disparity[around] - cells.disparity[pixel] < tolerance)).float()
+    flow /= flow.sum(0).clamp_(min=1)
+    stays = 1 - flow.sum(0)  # 1 where nothing flows
+    for _ in range(steps):
+        relaxed = cells.colour[:, pixel] * stays
+        for neighbour, share in zip(around, flow, strict=True):
+            relaxed.addcmul_(cells.colour[:, neighbour], share)
+        cells.colour[:, pixel] = relaxed
+
+
+def _sample(cells: _Cells, disparity: Tensor, pixel: Tensor, size: int, tolerance: float) -> Tensor:
     """Read cells at pixels, interpolating linearly between the cells of the pixel's own surface; (C, N)."""
-    height, width = near.shape
-    columns = disparity.shape[-1]
-    y, x = ((at.float() + 0.5) / size - 0.5 for at in (pixel // columns, pixel % columns))
+    rows, columns = cells.shape
+    width = disparity.shape[-1]
+    y, x = ((at.float() + 0.5) / size - 0.5 for at in (pixel // width, pixel % width))
     own = disparity.flatten()[pixel]
     top, left = y.floor(), x.floor()
-    total = colour.new_zeros(colour.shape[0], len(pixel))
-    count = colour.new_zeros(len(pixel))
+    total = cells.colour.new_zeros(len(cells.colour), len(pixel))
+    count = cells.colour.new_zeros(len(pixel))
     for down in (0, 1):
         for right in (0, 1):
             bilinear = (1 - (y - top - down).abs()) * (1 - (x - left - right).abs())
-            row, column = (top + down).clamp_(0, height - 1), (left + right).clamp_(0, width - 1)
-            cell = (row * width + column).long()
+            row, column = (top + down).clamp_(0, rows - 1), (left + right).clamp_(0, columns - 1)
+            cell = (row * columns + column).int()
             # A trace of every cell keeps the sum above zero.
-            weight = bilinear * ((near.flatten()[cell] - own).abs_() <= tolerance).float().add_(1e-3)
-            total += colour.flatten(1)[:, cell] * weight
+            weight = bilinear * ((cells.disparity[cell] - own).abs_() <= tolerance).float().add_(1e-3)
+            total.addcmul_(cells.colour.index_select(1, cell), weight)
             count += weight
     return total / count

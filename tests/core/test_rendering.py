@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereo_core import rendering
+from stereo_core import hole_filling, rendering
 from stereo_core.rendering import Quality, render_view, working_bytes
 from stereo_core.warping import View
 
@@ -193,6 +193,37 @@ def test_nothing_given_is_written(quality: Quality) -> None:
     before = image.clone(), disparity.clone()
     render_view(image, disparity, quality)
     assert torch.equal(image, before[0]) and torch.equal(disparity, before[1])
+
+
+@EVERY_QUALITY
+@pytest.mark.parametrize("rows", [(20, 20), (17, 0), (0, 9)])
+def test_black_bars_stay_black(quality: Quality, rows: tuple[int, int]) -> None:
+    """Also at the side border, where the picture's part of the strip that enters is filled from many rows."""
+    image = torch.rand(1, 3, 120, 160, generator=torch.Generator().manual_seed(2)) / 2 + 0.5
+    above, below = rows
+    bars = torch.arange(120)
+    bars = (bars < above) | (bars >= 120 - below)
+    image[..., bars, :] = 0
+    view = render_view(image, torch.full((1, 1, 120, 160), 12.0), quality)
+    assert view.image[..., bars, :].max() <= 3 / 255
+    assert view.image[..., ~bars, :].min() > 0.4
+
+
+@EVERY_QUALITY
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_pixel_that_is_not_finite_counts_as_zero(quality: Quality, value: float) -> None:
+    image, disparity = scene()
+    image[..., 8, 40], broken = 0, image.clone()
+    broken[..., 8, 40] = value
+    assert torch.equal(render_view(broken, disparity, quality).image, render_view(image, disparity, quality).image)
+
+
+@pytest.mark.parametrize("shape", [(181, 1448), (1448, 181), (256, 1024), (724, 362), (64, 64), (1024, 1024)])
+def test_the_work_of_the_fill_follows_the_area_not_the_width(shape: tuple[int, int]) -> None:
+    image, near = torch.zeros(3, *shape), torch.zeros(shape)
+    cells, size = hole_filling._reduce(image, near, torch.zeros(shape, dtype=torch.bool), 4.0)
+    assert len(cells.empty) <= 2 * 256**2
+    assert size == max(1, round((shape[0] * shape[1]) ** 0.5 / 256))
 
 
 def test_errors_name_the_argument() -> None:

@@ -21,6 +21,7 @@ from .scenes import load_scenes
 from .table import machine, print_table
 
 MEGAPIXEL = 1_000_000
+SHAPES = ((512, 4096), (724, 2896), (1448, 1448), (2896, 724), (4096, 512))  # 8:1 to 1:8, one area
 GROWTH_SIZES = ((384, 640), (540, 960), (768, 1280), (1080, 1920), (1440, 2560), (2160, 3840))
 
 
@@ -54,6 +55,9 @@ def main() -> None:
             _warp_table(device)
             _render_table(device)
             _growth_table(device)
+            _shape_table(device)
+            if device == "cpu":
+                _thread_table()
     if devices == ["cpu"]:
         print("No CUDA device is at hand: no GPU table.")
 
@@ -129,6 +133,35 @@ def _growth_row(height: int, width: int, device: str) -> list[str]:
             f"{working_bytes(height, width, 3, quality) / 2**20:.0f} MiB",
         ]
     return row
+
+
+def _shape_table(device: str) -> None:
+    rows = []
+    for height, width in SHAPES:
+        image, disparity = sized_scene(height, width, device)
+        found = interleaved({q.value: partial(render_view, image, disparity, q) for q in Quality}, device, 7)
+        per_megapixel = (seconds * 1e3 * MEGAPIXEL / (height * width) for seconds in found.values())
+        rows.append([f"{width}x{height}", *(f"{time:.1f} ms" for time in per_megapixel)])
+    print_table(["shape, time per megapixel", *(q.value for q in Quality)], rows)
+
+
+def _thread_table() -> None:
+    """Time one thread against two in turns, so that what else runs on the machine slows both."""
+    before = torch.get_num_threads()
+    rows = []
+    for height, width in ((256, 256), (512, 512), (1080, 1920)):
+        image, disparity = sized_scene(height, width)
+
+        def render(quality: Quality, threads: int, image: Tensor = image, disparity: Tensor = disparity) -> None:
+            torch.set_num_threads(threads)
+            render_view(image, disparity, quality)
+
+        cases = {f"{q.value} {threads}": partial(render, q, threads) for q in Quality for threads in (1, 2)}
+        found = interleaved(cases, "cpu", 9)
+        times = (f"{found[f'{q.value} 1'] * 1e3:.1f} / {found[f'{q.value} 2'] * 1e3:.1f} ms" for q in Quality)
+        rows.append([f"{width}x{height}", *times])
+    torch.set_num_threads(before)
+    print_table(["one thread / two threads", *(q.value for q in Quality)], rows)
 
 
 def _peak_bytes(height: int, width: int, quality: Quality, device: str) -> int | None:
