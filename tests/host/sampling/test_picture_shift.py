@@ -84,7 +84,7 @@ def test_the_sampler_shifts_through_the_models_own_vae():
 
 
 def test_whole_columns_of_a_picture_are_refused():
-    with pytest.raises(ValueError, match="vae: the picture is shifted exactly, and shift is rounded. Set shift to sub_column"):
+    with pytest.raises(ValueError, match="shifted exactly, and shift is rounded. Set shift to sub_column, or"):
         tiny.stereo(vae=load_vae("picture"), shift="rounded")
 
 
