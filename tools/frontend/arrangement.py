@@ -28,26 +28,28 @@ CORNER = 36  # from a node to where its long links turn
 SCREEN, BARS = (1920, 1080), (84, 108)
 SCALES = (1.0, 0.95, 0.9, 0.85, 0.8)
 
-# Room for the picture that these show, and for what ours write above it.
+# Room for the picture that these show, and for what ours write above it, as they need it in Nodes 2.0 after a run.
 PICTURE = {
     "LoadImage": 60,
     "LoadVideo": 60,
     "PreviewImage": 260,
     "SaveImage": 260,
     "SaveVideo": 240,
-    "Stereo_StereoStrength": 240,
-    "Stereo_ImageStereoShift": 240,
-    "Stereo_SBSCombine": 200,
-    "Stereo_StereoComposite": 220,
-    "Stereo_LatentStereoShift": 240,
-    "Stereo_DissolveDepth": 200,
+    "Stereo_StereoStrength": 300,
+    "Stereo_ImageStereoShift": 300,
+    "Stereo_SBSCombine": 240,
+    "Stereo_StereoComposite": 300,
+    "Stereo_LatentStereoShift": 300,
+    "Stereo_DissolveDepth": 300,
     "Stereo_DepthConditioning": 60,
-    "Stereo_StereoKSampler": 220,
-    "Stereo_StereoVideoKSampler": 220,
-    "Stereo_StereoShiftSampler": 220,
-    "Stereo_NoisyRestartSampler": 220,
-    "Stereo_IterativeRefineSampler": 220,
-    "Stereo_ShiftCoupledViewExpert": 220,
+    "Stereo_StereoKSampler": 300,
+    "Stereo_StereoVideoKSampler": 330,
+    "Stereo_StereoShiftSampler": 300,
+    "Stereo_NoisyRestartSampler": 320,
+    "Stereo_IterativeRefineSampler": 320,
+    "Stereo_ShiftCoupledViewExpert": 300,
+    "Stereo_LeftTrajectory": 70,
+    "Stereo_ImageMatrixConditioning": 70,
     "MarkdownNote": 10,
 }
 
