@@ -35,11 +35,14 @@ def page_with_tables(page: str, schema: Any) -> str:
     """
     if schema.inputs:
         page = _with_table(page, "Inputs", ["name", "meaning", "type", "values"], map(_input_row, schema.inputs))
-    return _with_table(page, "Outputs", ["name", "meaning", "type"], map(_output_row, schema.outputs))
+    if schema.outputs:
+        page = _with_table(page, "Outputs", ["name", "meaning", "type"], map(_output_row, schema.outputs))
+    return page
 
 
-def _with_table(page: str, heading: str, header: list[str], rows: Iterator[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+def _with_table(page: str, heading: str, rows: Iterator[list[str]]) -> str:
+    # Two columns: the editor's panel is no wider than a telephone's screen.
+    lines = [["name", "meaning"], ["---", "---"], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     found = re.search(rf"^## {heading}\n\n(\|.*\n)*", page, flags=re.MULTILINE)
     if found is None:
@@ -49,11 +52,12 @@ def _with_table(page: str, heading: str, header: list[str], rows: Iterator[list[
 
 
 def _input_row(value: Any) -> list[str]:
-    return [f"`{value.id}`", _sentence(value.tooltip), _kind(value), _values(value)]
+    values = _values(value)
+    return [f"`{value.id}`", f"{_sentence(value.tooltip)}<br>*{_kind(value)}{values and f'; {values}'}*"]
 
 
 def _output_row(value: Any) -> list[str]:
-    return [f"`{value.display_name}`", _sentence(value.tooltip), _kind(value)]
+    return [f"`{value.display_name}`", f"{_sentence(value.tooltip)}<br>*{_kind(value)}*"]
 
 
 def _sentence(tooltip: str | None) -> str:

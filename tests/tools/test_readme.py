@@ -18,7 +18,8 @@ TABLES = "\n".join(line for line in README.splitlines() if line.startswith("|"))
 
 def test_the_tables_name_every_node():
     """A node's name is the first display_name of its file; those of its sockets follow."""
-    files = [*(ROOT / "nodes").glob("*.py"), *(ROOT / "nodes" / "options").glob("*.py")]
+    folders = [ROOT / "nodes" / name for name in (".", "options", "delivery")]
+    files = [file for folder in folders for file in folder.glob("*.py")]
     names = {
         re.search(r'node_id="Stereo_\w+",\s+display_name="(.+)"', file.read_text(encoding="utf-8")) for file in files
     }

@@ -148,6 +148,9 @@ WITHOUT_CLIPS = (
     "StereoClipConditioning",
     "ShiftCoupledViewExpert",
     "CrossViewAttentionPatch",
+    "SaveStereoImage",
+    "SaveStereoImage rgb_depth",
+    "SaveStereoImage wiggle",
     "SaveStereoVideo",
     "SaveStereoVideo rgb_depth",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -106,6 +107,18 @@ def inverted(host: Host) -> Inputs:
     return {**prompts(), "model": inversion.load("sd15"), "trajectory": trajectory(host), "inner_steps": 1}
 
 
+def folder_of_pictures() -> str:
+    """In the host's input folder, with two pictures of two sizes."""
+    import folder_paths
+    from PIL import Image
+
+    folder = Path(folder_paths.get_input_directory()) / "holiday"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, size in (("beach.jpg", (64, 32)), ("abbey.png", (48, 64))):
+        Image.new("RGB", size, "teal").save(folder / name)
+    return folder.name
+
+
 CASES: dict[str, Callable[[Host], Inputs]] = {
     "DepthEstimate": lambda _: {"image": pictures(2), "source": {"depth": 1 + pictures(2)[..., 0]}},
     "StereoStrength": lambda _: {"depth": depth_step(2), "image": pictures(2)},
@@ -161,6 +174,15 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "VR180FromPair": lambda _: {"left": pictures(2), "right": pictures(2)},
     "VR180FromPanorama": lambda _: {"image": pictures(2), "depth": depth_step(2)},
     "StereoPreview": lambda _: {"left": pictures(2), "right": pictures(2), "depth": depth_step(2)},
+    "SaveStereoImage": lambda _: {"left": pictures(2), "right": pictures(2)},
+    "SaveStereoImage rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
+    "SaveStereoImage wiggle": lambda _: {
+        "left": pictures(),
+        "right": pictures(),
+        "depth": depth_step(),
+        "format": "wiggle",
+    },
+    "LoadPictureFolder": lambda _: {"folder": folder_of_pictures(), "count": 0},
     "SaveStereoVideo": lambda _: {"left": pictures(2), "right": pictures(2)},
     "SaveStereoVideo rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
     "SBSSplit": lambda _: {"image": pictures(2)},

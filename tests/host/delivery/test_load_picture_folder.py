@@ -1,0 +1,113 @@
+"""Load Pictures from Folder in the real host, alone and before Save Stereo Image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tools.host.server import Server
+
+NODE = "Stereo_LoadPictureFolder"
+
+
+@pytest.fixture
+def load(host: dict[str, type], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The node, over an input folder with one folder in it."""
+    import folder_paths
+
+    monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
+    (tmp_path / "holiday").mkdir()
+    return host[NODE]
+
+
+def paint(folder: Path, *names: str, width: int = 6) -> None:
+    for level, name in enumerate(names):
+        Image.new("RGB", (width, 4 + level), (10 * level, 0, 255)).save(folder / name)
+
+
+def test_pictures_come_in_the_order_of_their_names_each_of_its_size(load, tmp_path: Path) -> None:
+    paint(tmp_path / "holiday", "Beach.PNG", "abbey.jpg", "cliff.webp")
+    (tmp_path / "holiday" / "notes.txt").write_text("no picture")
+    images, names = load.execute("holiday", 0, 0).result
+    assert names == ["holiday/abbey", "holiday/Beach", "holiday/cliff"]
+    assert [tuple(image.shape) for image in images] == [(1, 5, 6, 3), (1, 4, 6, 3), (1, 6, 6, 3)]
+    assert torch.equal(images[1][0, 0, 0], torch.tensor([0.0, 0.0, 1.0]))
+
+
+def test_parts_take_them_all_and_then_say_so(load, tmp_path: Path) -> None:
+    paint(tmp_path / "holiday", "a.png", "b.png", "c.png")
+    parts = [load.execute("holiday", 2, part).result[1] for part in (0, 1)]
+    assert parts == [["holiday/a", "holiday/b"], ["holiday/c"]]
+    with pytest.raises(ValueError, match="part: holiday holds 3 pictures, so the last part is 1. All are done"):
+        load.execute("holiday", 2, 2)
+
+
+def test_a_photo_on_its_side_is_turned_upright(load, tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (8, 4)).save(tmp_path / "holiday" / "phone.jpg", exif=turned)
+    assert load.execute("holiday", 1, 0).result[0][0].shape == (1, 8, 4, 3)
+
+
+def test_sixteen_bits_of_grey_stay_fine(load, tmp_path: Path) -> None:
+    levels = np.arange(0, 65536, 1024, np.uint16).reshape(8, 8)
+    Image.fromarray(levels).save(tmp_path / "holiday" / "grey.png")
+    (image,) = load.execute("holiday", 1, 0).result[0]
+    assert torch.allclose(image[0, ..., 0], torch.from_numpy(levels.astype(np.float32) / 65535), atol=1e-6)
+
+
+def test_a_changed_file_is_read_again(load, tmp_path: Path) -> None:
+    paint(tmp_path / "holiday", "a.png")
+    before = load.fingerprint_inputs("holiday", 1, 0)
+    assert load.fingerprint_inputs("holiday", 1, 0) == before
+    paint(tmp_path / "holiday", "a.png", width=60)
+    assert load.fingerprint_inputs("holiday", 1, 0) != before
+
+
+@pytest.mark.parametrize("folder", ["elsewhere", "..", "../holiday", "/"])
+def test_another_folder_is_refused(load, folder: str) -> None:
+    with pytest.raises(ValueError, match=rf"^folder: there is no folder {folder} in ComfyUI's input folder"):
+        load.execute(folder, 1, 0)
+
+
+def test_an_empty_folder_and_a_broken_picture_are_told_of(load, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="^folder: holiday holds no pictures"):
+        load.execute("holiday", 1, 0)
+    paint(tmp_path / "holiday", "a.png")
+    whole = (tmp_path / "holiday" / "a.png").read_bytes()
+    for broken in (b"no picture", whole[: len(whole) // 2]):
+        (tmp_path / "holiday" / "a.png").write_bytes(broken)
+        with pytest.raises(ValueError, match="^folder: a.png cannot be read as a picture"):
+            load.execute("holiday", 1, 0)
+
+
+def test_a_folder_becomes_files_of_the_same_names(server: Server) -> None:
+    """As in the workflow: every picture of its own size, twice."""
+    folder = server.base / "input" / "voyage"
+    folder.mkdir(parents=True)
+    paint(folder, "abbey.jpg", "beach.png")
+    widgets = {"format": "full_sbs", "file_type": "jpeg", "quality": 95, "name": "player", "numbering": "if_taken"}
+    prompt = {
+        "1": {"class_type": NODE, "inputs": {"folder": "voyage", "count": 0, "part": 0}},
+        "2": {
+            "class_type": "Stereo_SaveStereoImage",
+            "inputs": {
+                **widgets,
+                "left": ["1", 0],
+                "right": ["1", 0],
+                "filename_prefix": ["1", 1],
+                "wiggle_time": 150,
+                "wiggle_between": 0,
+            },
+        },
+    }
+    files = server.run(prompt)
+    assert [file.path.relative_to(server.base / "output").as_posix() for file in files] == [
+        "voyage/abbey_LRF_Full_SBS.jpg",
+        "voyage/beach_LRF_Full_SBS.jpg",
+    ]
+    assert [Image.open(file.path).size for file in files] == [(12, 4), (12, 6)]
