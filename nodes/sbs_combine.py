@@ -8,10 +8,9 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.formats import StereoFormat, combine, packed_views
-from ..stereo_core.stereo_depth import one_for_each
 from ..stereo_core.view_borders import Strips, mask
-from .host import core_to_image, depth_to_core, describe_size, expect_memory, image_to_core, show_text
-from .widgets.views import both_views
+from .host import core_to_image, describe_size, expect_memory, image_to_core, show_text
+from .widgets.views import both_views, depth_beside
 
 
 class FrameDrop(str, Enum):
@@ -102,7 +101,7 @@ class SBSCombine(io.ComfyNode):
             if floating_window:
                 raise ValueError("floating_window needs two views. Set it to 0 for rgb_depth.")
             first = image_to_core(left, "left")
-            view, beside = _drop(first, drop), _drop(_depth_beside(first, depth), drop)
+            view, beside = _drop(first, drop), _drop(depth_beside(first, depth), drop)
             _expect_memory(view, form)
             image = combine(view, None, form, beside)
         else:
@@ -150,14 +149,3 @@ def _drop(frames: Tensor, drop: FrameDrop) -> Tensor:
         count = "the only frame" if len(frames) == 1 else f"both of {len(frames)} frames"
         raise ValueError(f"drop_frames {drop.value} would drop {count}. Set it to none, or connect a longer clip.")
     return frames[start:end]
-
-
-def _depth_beside(left: Tensor, depth: Tensor | None) -> Tensor:
-    if depth is None:
-        raise ValueError("format rgb_depth needs depth. Connect the depth map of the left view.")
-    if depth.shape[1:3] != left.shape[2:]:
-        raise ValueError(
-            f"depth is {depth.shape[2]}x{depth.shape[1]} and left is {left.shape[3]}x{left.shape[2]}. "
-            "Scale one to the other's size with Upscale Image."
-        )
-    return one_for_each(depth_to_core(depth), len(left))

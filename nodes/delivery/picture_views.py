@@ -10,10 +10,10 @@ from torch import Tensor
 from ...stereo_core.formats import StereoFormat, combine, packed_size
 from ...stereo_core.picture_kinds import Container, PictureKind
 from ...stereo_core.rendering import render_view
-from ...stereo_core.stereo_depth import StereoDepth, one_for_each
+from ...stereo_core.stereo_depth import StereoDepth
 from ..host import compute_device, image_to_core
 from ..widgets.geometry import read_depth
-from ..widgets.views import both_views
+from ..widgets.views import both_views, depth_beside, expect_opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +112,3 @@ class PictureViews:
 
 def _packing(kind: PictureKind) -> StereoFormat:
     return StereoFormat.CROSS_EYED if kind.form is Container.JPS else StereoFormat(kind.form)
-
-
-def expect_opaque(image: Tensor, name: str) -> None:
-    """Raise ``ValueError`` if an IMAGE has an alpha channel."""
-    if image.ndim == 4 and image.shape[-1] == 4:
-        raise ValueError(
-            f"{name}: has an alpha channel, which stereo files do not keep. Take it away first, for example with Split "
-            "Image with Alpha."
-        )
-
-
-def depth_beside(left: Tensor, depth: StereoDepth | Tensor | None) -> Tensor:
-    """Return the depth maps (B, 1, H, W) in [0, 1] that ``rgb_depth`` shows beside the views (B, 3, H, W).
-
-    Raises:
-        ValueError: no depth, or maps of another size or number.
-    """
-    if depth is None:
-        raise ValueError("format rgb_depth needs depth. Connect the depth map of the left view.")
-    maps, (height, width) = read_depth(depth).inverse_depth, left.shape[-2:]
-    if tuple(maps.shape[-2:]) != (height, width):
-        raise ValueError(
-            f"depth is {maps.shape[-1]}x{maps.shape[-2]} and left is {width}x{height}. "
-            "Scale one to the other's size with Upscale Image."
-        )
-    return one_for_each(maps, len(left))

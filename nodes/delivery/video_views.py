@@ -9,8 +9,7 @@ from torch import Tensor
 from ...stereo_core.formats import StereoFormat, combine, packed_size
 from ...stereo_core.stereo_depth import StereoDepth
 from ..host import image_to_core
-from ..widgets.views import both_views
-from .picture_views import depth_beside, expect_opaque
+from ..widgets.views import both_views, depth_beside, expect_opaque
 
 
 @dataclass(frozen=True, slots=True)

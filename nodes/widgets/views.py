@@ -1,10 +1,11 @@
-"""Two views of one scene, as nodes are given them: in two inputs, or in one batch."""
+"""Two views of one scene, as nodes are given them: in two inputs, or in one batch; the depth beside a view."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from ..host import image_to_core
+from ...stereo_core.stereo_depth import StereoDepth, one_for_each
+from ..host import depth_to_core, image_to_core
 
 
 def both_views(left: Tensor, right: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -32,6 +33,33 @@ def both_views(left: Tensor, right: Tensor | None) -> tuple[Tensor, Tensor]:
             "Connect two views of the same size and the same number of frames."
         )
     return first, second
+
+
+def depth_beside(left: Tensor, depth: StereoDepth | Tensor | None) -> Tensor:
+    """Return the depth maps (B, 1, H, W) in [0, 1] that ``rgb_depth`` shows beside the views (B, 3, H, W).
+
+    Raises:
+        ValueError: no depth, or maps of another size or number.
+    """
+    if depth is None:
+        raise ValueError("format rgb_depth needs depth. Connect the depth map of the left view.")
+    maps = depth.inverse_depth if isinstance(depth, StereoDepth) else depth_to_core(depth)
+    height, width = left.shape[-2:]
+    if tuple(maps.shape[-2:]) != (height, width):
+        raise ValueError(
+            f"depth is {maps.shape[-1]}x{maps.shape[-2]} and left is {width}x{height}. "
+            "Scale one to the other's size with Upscale Image."
+        )
+    return one_for_each(maps, len(left))
+
+
+def expect_opaque(image: Tensor, name: str) -> None:
+    """Raise ``ValueError`` if an IMAGE has an alpha channel."""
+    if image.ndim == 4 and image.shape[-1] == 4:
+        raise ValueError(
+            f"{name}: has an alpha channel, which stereo files do not keep. Take it away first, for example with Split "
+            "Image with Alpha."
+        )
 
 
 def _count(views: Tensor) -> str:
