@@ -24,9 +24,12 @@ from .ddim_inversion import DDIMInversion
 from .delivery.load_picture_folder import LoadPictureFolder
 from .delivery.save_stereo_image import SaveStereoImage
 from .delivery.save_stereo_video import SaveStereoVideo
+from .delivery.sbs_combine import SBSCombine
 from .delivery.sbs_split import SBSSplit
 from .delivery.stereo_comfort import StereoComfort
 from .delivery.stereo_preview import StereoPreview
+from .delivery.vr180_from_pair import VR180FromPair
+from .delivery.vr180_from_panorama import VR180FromPanorama
 from .depth_conditioning import DepthConditioning
 from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
@@ -48,7 +51,6 @@ from .options.stereo_picture_options import StereoPictureOptions
 from .options.stereo_refine_options import StereoRefineOptions
 from .options.stereo_video_options import StereoVideoOptions
 from .orbit_conditioning import OrbitConditioning
-from .sbs_combine import SBSCombine
 from .score_composition_sampler import ScoreCompositionSampler
 from .shift_coupled_view_expert import ShiftCoupledViewExpert
 from .stereo_clip_conditioning import StereoClipConditioning
@@ -93,6 +95,8 @@ NODES: list[type[io.ComfyNode]] = [
     CrossViewAttentionPatch,
     SBSCombine,
     StereoComfort,
+    VR180FromPair,
+    VR180FromPanorama,
     StereoPreview,
     SaveStereoImage,
     SaveStereoVideo,

@@ -31,7 +31,7 @@ BROAD = {"Exception", "BaseException"}
 
 def test_there_is_something_to_check():
     assert ROOT / "stereo_core" / "checks.py" in CORE
-    assert ROOT / "nodes" / "host.py" in NODES and ROOT / "nodes" / "sbs_combine.py" in NODE_FILES
+    assert ROOT / "nodes" / "host.py" in NODES and ROOT / "nodes" / "delivery" / "sbs_combine.py" in NODE_FILES
     assert Path(__file__) in EVERYTHING
 
 

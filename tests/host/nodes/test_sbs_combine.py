@@ -42,7 +42,7 @@ def test_views_of_odd_size_become_a_video_and_come_back(
     from comfy_api.latest import InputImpl, Types
 
     told: list[str] = []
-    monkeypatch.setattr(pack("nodes.sbs_combine"), "show_text", lambda _, text: told.append(text))
+    monkeypatch.setattr(pack("nodes.delivery.sbs_combine"), "show_text", lambda _, text: told.append(text))
     left, right = (torch.rand(frames, 75, 101, 3) for _ in range(2))
     for form in host["Stereo_SBSCombine"].define_schema().inputs[1].options:
         packed = combine(left, form, False, right=right, depth=depth_step(frames, 75, 101))
@@ -65,7 +65,7 @@ def test_views_of_odd_size_become_a_video_and_come_back(
 
 def test_nothing_is_told_of_even_sizes(pack, combine, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(pack("nodes.sbs_combine"), "show_text", lambda _, text: told.append(text))
+    monkeypatch.setattr(pack("nodes.delivery.sbs_combine"), "show_text", lambda _, text: told.append(text))
     left, right = views()
     combine(left, "half_sbs", False, right=right)
     assert not told

@@ -7,10 +7,10 @@ from enum import Enum
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..stereo_core.formats import StereoFormat, combine, packed_views
-from ..stereo_core.view_borders import Strips, mask
-from .host import core_to_image, describe_size, expect_memory, image_to_core, show_text
-from .widgets.views import both_views, depth_beside
+from ...stereo_core.formats import StereoFormat, combine, packed_views
+from ...stereo_core.view_borders import Strips, mask
+from ..host import core_to_image, describe_size, expect_memory, image_to_core, show_text
+from ..widgets.views import both_views, depth_beside
 
 
 class FrameDrop(str, Enum):
