@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from .file_names import NameStyle, player_suffix
+from .file_names import VR180_SUFFIX, NameStyle, player_suffix
 from .formats import StereoFormat
 
 
-class Container(str, Enum):
-    """Files that hold two pictures, or say themselves how two are packed; all are JPEGs within."""
+class PictureFormat(str, Enum):
+    """What stereo pictures have besides the formats that pack two views into one picture."""
 
     MPO = "mpo"
     JPS = "jps"
+    VR180 = "vr180"
     VR_PHOTO = "vr_photo"
 
 
@@ -28,18 +29,20 @@ class FileType(str, Enum):
     GIF = "gif"
 
 
-PICTURE_FORMATS: tuple[StereoFormat | Container, ...] = (
+PICTURE_FORMATS: tuple[StereoFormat | PictureFormat, ...] = (
     StereoFormat.FULL_SBS,
-    Container.MPO,
+    PictureFormat.MPO,
     *(form for form in StereoFormat if form is not StereoFormat.FULL_SBS),
-    Container.JPS,
-    Container.VR_PHOTO,
+    PictureFormat.JPS,
+    PictureFormat.VR180,
+    PictureFormat.VR_PHOTO,
 )
 """In the order in which a user should think of them."""
 
 _STILL = (FileType.PNG, FileType.JPEG, FileType.WEBP, FileType.AVIF)
 _MOVING = (FileType.WEBP, FileType.GIF)
-_EXTENSIONS = {FileType.JPEG: "jpg", Container.VR_PHOTO: "vr.jpg"}
+# Files of their own kind, by their extensions; all are JPEGs within.
+_OWN = {PictureFormat.MPO: "mpo", PictureFormat.JPS: "jps", PictureFormat.VR_PHOTO: "vr.jpg"}
 # The longest side, in pixels, as each format's header can say it.
 _LONGEST = {FileType.JPEG: 65535, FileType.WEBP: 16383, FileType.GIF: 65535, FileType.AVIF: 32768}
 # Neighbouring pixels or channels belong to different eyes: coarser colour would mix them.
@@ -58,7 +61,7 @@ class PictureKind:
         ValueError: by :meth:`choose`, a format that the file cannot hold.
     """
 
-    form: StereoFormat | Container
+    form: StereoFormat | PictureFormat
     file: FileType
 
     @classmethod
@@ -68,7 +71,7 @@ class PictureKind:
         possible = _possible(format)
         if type is FileType.AUTO:
             return cls(format, possible[0])
-        if isinstance(format, Container):
+        if format in _OWN:
             raise ValueError(f"file_type: {format.value} is a file of its own kind. Set file_type to auto.")
         if type not in possible:
             what = "moves" if format is StereoFormat.WIGGLE else "does not move"
@@ -80,9 +83,17 @@ class PictureKind:
 
     @property
     def extension(self) -> str:
-        if isinstance(self.form, Container):
-            return _EXTENSIONS.get(self.form, self.form.value)
-        return _EXTENSIONS.get(self.file, self.file.value)
+        if isinstance(self.form, PictureFormat) and self.form in _OWN:
+            return _OWN[self.form]
+        return "jpg" if self.file is FileType.JPEG else self.file.value
+
+    @property
+    def packing(self) -> StereoFormat | None:
+        """How both views share one picture; ``None`` where each is a picture."""
+        if isinstance(self.form, StereoFormat):
+            return None if self.moves else self.form
+        packings = {PictureFormat.JPS: StereoFormat.CROSS_EYED, PictureFormat.VR180: StereoFormat.FULL_SBS}
+        return packings.get(self.form)
 
     @property
     def keeps_two_eyes_apart(self) -> bool:
@@ -103,9 +114,10 @@ class PictureKind:
         return 3 * pixels if self.file is FileType.PNG or self.keeps_two_eyes_apart else pixels
 
     def suffix(self, name: str) -> str:
-        """Return what ends the name; a container needs nothing, as its extension tells."""
-        plain = NameStyle(name) is NameStyle.PLAIN or isinstance(self.form, Container)
-        return "" if plain else player_suffix(StereoFormat(self.form))
+        """Return what ends the name; files of their own kind need nothing, as their extension tells."""
+        if NameStyle(name) is NameStyle.PLAIN or self.form in _OWN:
+            return ""
+        return player_suffix(self.form) if isinstance(self.form, StereoFormat) else VR180_SUFFIX
 
     def expect_size(self, width: int, height: int) -> None:
         """Raise ``ValueError`` unless the file can hold a picture of this size."""
@@ -118,18 +130,24 @@ class PictureKind:
 
     def expect_views(self, width: int, height: int) -> None:
         """Raise ``ValueError`` unless views of this size can be shown as this kind."""
-        if self.form is Container.VR_PHOTO and width not in (height, 2 * height):
+        square, twice = width == height, width == 2 * height
+        if self.form is PictureFormat.VR180 and not square:
             raise ValueError(
-                f"format: vr_photo takes equirectangular views, square for VR180 or twice as wide as high for 360 "
-                f"degrees, and left is {width}x{height}. A flat picture is no VR photo: choose full_sbs or mpo for it."
+                f"format: vr180 takes square views of half a sphere, and left is {width}x{height}. Make them with Flat "
+                "Pair to VR180 or Panorama to VR180."
+            )
+        if self.form is PictureFormat.VR_PHOTO and not (square or twice):
+            raise ValueError(
+                "format: vr_photo takes equirectangular views, square for 180 degrees or twice as wide as high for "
+                f"360, and left is {width}x{height}. Make them with Flat Pair to VR180 or Panorama to VR180."
             )
 
 
-def _format(form: str) -> StereoFormat | Container:
+def _format(form: str) -> StereoFormat | PictureFormat:
     return next((each for each in PICTURE_FORMATS if each.value == form), None) or StereoFormat(form)
 
 
-def _possible(form: StereoFormat | Container) -> tuple[FileType, ...]:
-    if isinstance(form, Container):
+def _possible(form: StereoFormat | PictureFormat) -> tuple[FileType, ...]:
+    if form in _OWN:
         return (FileType.JPEG,)
     return _MOVING if form is StereoFormat.WIGGLE else _STILL

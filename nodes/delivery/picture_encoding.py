@@ -11,7 +11,7 @@ from PIL import Image, features
 from torch import Tensor
 
 from ...stereo_core.picture_files import multi_picture, stereo_jpeg, vr_photo
-from ...stereo_core.picture_kinds import Container, FileType, PictureKind
+from ...stereo_core.picture_kinds import FileType, PictureFormat, PictureKind
 from .kept_workflow import exif, png_chunks
 
 # Of one JPEG segment, without its marker and length.
@@ -56,11 +56,11 @@ def encode(kind: PictureKind, frames: Sequence[Image.Image], how: Encoding) -> b
     """
     first = frames[0]
     match kind.form:
-        case Container.MPO:
+        case PictureFormat.MPO:
             return multi_picture(_jpeg(first, how), _jpeg(frames[1], Encoding(how.quality, 0)))
-        case Container.JPS:
+        case PictureFormat.JPS:
             return stereo_jpeg(_jpeg(first, how))
-        case Container.VR_PHOTO:
+        case PictureFormat.VR_PHOTO:
             return vr_photo(_jpeg(first, how), _jpeg(frames[1], Encoding(how.quality, 0)), first.size)
     match kind.file:
         case FileType.JPEG:

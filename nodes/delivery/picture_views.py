@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...stereo_core.formats import StereoFormat, combine, packed_size
-from ...stereo_core.picture_kinds import Container, PictureKind
+from ...stereo_core.picture_kinds import PictureKind
 from ...stereo_core.rendering import render_view
 from ...stereo_core.stereo_depth import StereoDepth
 from ..host import compute_device, image_to_core
@@ -79,28 +79,24 @@ class PictureViews:
     def size(self) -> tuple[int, int]:
         """Width and height of each picture in a file."""
         height, width = self.left.shape[-2:]
-        if self.kind.form in (Container.MPO, Container.VR_PHOTO, StereoFormat.WIGGLE):
-            return width, height
-        return packed_size(_packing(self.kind), width, height)
+        return packed_size(self.kind.packing, width, height) if self.kind.packing else (width, height)
 
     @property
     def pixels(self) -> int:
         """Of all files together."""
         width, height = self.size
-        pictures = {Container.MPO: 2, Container.VR_PHOTO: 2, StereoFormat.WIGGLE: 2 + 2 * self.between}
-        return len(self) * width * height * pictures.get(self.kind.form, 1)
+        pictures = 1 if self.kind.packing else 2 + 2 * self.between
+        return len(self) * width * height * pictures
 
     def frames(self, index: int) -> list[Tensor]:
         """Return what one file shows, each (3, H, W): one packed picture; both views; or the frames of a wiggle."""
         one = slice(index, index + 1)
         left, right = self.left[one].float(), self.right[one].float()
-        if self.kind.form in (Container.MPO, Container.VR_PHOTO):
-            return [left[0], right[0]]
-        if self.kind.form is StereoFormat.WIGGLE:
+        if self.kind.packing is None:
             middle = self._between(left, one)
             return [left[0], *middle, right[0], *reversed(middle)]
         depth = None if self.maps is None else self.maps[one]
-        return [combine(left, None if self.maps is not None else right, _packing(self.kind), depth)[0]]
+        return [combine(left, None if self.maps is not None else right, self.kind.packing, depth)[0]]
 
     def _between(self, left: Tensor, one: slice) -> list[Tensor]:
         if self.disparity is None:
@@ -108,7 +104,3 @@ class PictureViews:
         picture, shift = left.to(compute_device()), self.disparity[one].to(compute_device())
         fractions = torch.linspace(0, 1, self.between + 2)[1:-1].tolist()
         return [render_view(picture, shift * fraction).image[0] for fraction in fractions]
-
-
-def _packing(kind: PictureKind) -> StereoFormat:
-    return StereoFormat.CROSS_EYED if kind.form is Container.JPS else StereoFormat(kind.form)

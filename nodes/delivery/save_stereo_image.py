@@ -47,7 +47,7 @@ class SaveStereoImage(io.ComfyNode):
                     "cross_eyed: for free viewing. anaglyph_*: for coloured glasses.\n"
                     "interlaced_*, checkerboard: for passive and DLP screens. rgb_depth: picture and depth map.\n"
                     "wiggle: moves from eye to eye, to share. jps: for older 3D programs, right view first.\n"
-                    "vr_photo: for views that are equirectangular already, of 180 or 360 degrees.",
+                    "vr180: from Flat Pair to VR180 or Panorama to VR180. vr_photo: the same, for Google's viewers.",
                 ),
                 # the file
                 io.Combo.Input(

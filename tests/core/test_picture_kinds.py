@@ -6,18 +6,19 @@ import pytest
 import torch
 
 from stereo_core.formats import StereoFormat, combine, packed_size
-from stereo_core.picture_kinds import PICTURE_FORMATS, Container, FileType, PictureKind
+from stereo_core.picture_kinds import PICTURE_FORMATS, FileType, PictureFormat, PictureKind
 
 
 @pytest.mark.parametrize("form", PICTURE_FORMATS)
-def test_auto_suits_every_format(form: StereoFormat | Container):
+def test_auto_suits_every_format(form: StereoFormat | PictureFormat):
     kind = PictureKind.choose(form.value, "auto")
     assert kind.form is form and kind.file is not FileType.AUTO
-    assert (kind.suffix("player") == "") is isinstance(form, Container) and kind.suffix("plain") == ""
+    assert (kind.suffix("player") == "") is (kind.extension in ("mpo", "jps", "vr.jpg"))
+    assert kind.suffix("plain") == ""
 
 
 def test_every_format_is_there_once():
-    assert len(PICTURE_FORMATS) == len(set(PICTURE_FORMATS)) == len(StereoFormat) + len(Container)
+    assert len(PICTURE_FORMATS) == len(set(PICTURE_FORMATS)) == len(StereoFormat) + len(PictureFormat)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +48,19 @@ def test_a_picture_that_a_file_cannot_hold_is_refused():
         PictureKind.choose("full_sbs", "webp").expect_size(20000, 100)
 
 
+def test_vr180_is_square_and_named_as_such():
+    kind = PictureKind.choose("vr180", "jpeg")
+    assert (kind.suffix("player"), kind.extension) == ("_180x180_3dh_LR", "jpg")
+    kind.expect_views(64, 64)
+    with pytest.raises(ValueError, match="vr180 takes square views of half a sphere, and left is 128x64"):
+        kind.expect_views(128, 64)
+
+
 def test_a_flat_picture_is_no_vr_photo():
     kind = PictureKind.choose("vr_photo", "auto")
     kind.expect_views(64, 64)
     kind.expect_views(128, 64)
-    with pytest.raises(ValueError, match="A flat picture is no VR photo"):
+    with pytest.raises(ValueError, match="vr_photo takes equirectangular views, .* and left is 96x64"):
         kind.expect_views(96, 64)
 
 

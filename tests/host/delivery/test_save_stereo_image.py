@@ -133,6 +133,13 @@ def test_vr_photo_shows_the_left_view(save: Save) -> None:
     assert mostly_off(path, left[0]) <= 1.2
 
 
+def test_vr180_has_both_views_side_by_side(save: Save) -> None:
+    left, right = smooth(width=24, seed=0), smooth(width=24, seed=1)
+    (path,) = save(left, right, format="vr180")
+    assert path.name == "beach_00001_180x180_3dh_LR.png"
+    assert off(path, torch.cat([left, right], 2)[0]) <= 0.51
+
+
 @pytest.mark.parametrize(("file", "most"), [("webp", 2.5), ("gif", 4)])
 def test_wiggle_goes_there_and_back_through_what_lies_between(
     host: dict[str, type], save: Save, file: str, most: float
@@ -272,6 +279,7 @@ REFUSED = {
     "no name": ({"filename_prefix": " "}, "filename_prefix: is empty"),
     "a folder's name": ({"filename_prefix": "./"}, "filename_prefix: is empty"),
     "a type that does not move": ({"format": "wiggle", "file_type": "png"}, "file_type: wiggle moves"),
+    "flat VR180": ({"format": "vr180"}, "format: vr180 takes square views"),
     "a flat VR photo": ({"format": "vr_photo"}, "format: vr_photo takes equirectangular views"),
     "no depth": ({"format": "rgb_depth"}, "format rgb_depth needs depth"),
     "depth of another size": ({"format": "rgb_depth", "depth": smooth(width=30)}, "depth is 30x24 and left is 32x24"),
