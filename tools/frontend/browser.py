@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from tools.setup.environment import HOME, ROOT, child_variables
@@ -30,20 +31,21 @@ def missing() -> str | None:
     return None
 
 
-def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 600) -> list[dict[str, Any]]:
-    """Have the browser open workflows one after another in the frontend at ``url``.
+def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 600, script: Path = SCRIPT) -> list[dict[str, Any]]:
+    """Have the browser do one job after another in the frontend at ``url``.
 
     Args:
         url: of a running server.
-        jobs: what to do, and what is answered, is described in `frontend.mjs`.
+        jobs: what to do, and what is answered, is described in the script.
         timeout: of all together, in seconds.
+        script: another than `frontend.mjs`, which opens workflows.
 
     Raises:
         BrowserError: with what the script said of the first one that failed.
     """
     variables = {**child_variables(), "LATENT_STEREO_NODE_MODULES": str(MODULES / "anchor.js")}
     result = subprocess.run(
-        [shutil.which("node") or "node", str(SCRIPT), url],
+        [shutil.which("node") or "node", str(script), url],
         input=json.dumps(jobs).encode(),
         capture_output=True,
         env=variables,
