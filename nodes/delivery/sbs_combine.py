@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...stereo_core.formats import StereoFormat, combine, packed_views
-from ...stereo_core.view_borders import Strips, mask
+from ...stereo_core.view_borders import Strips, masked
 from ..host import core_to_image, describe_size, expect_memory, image_to_core, show_text
 from ..widgets.views import both_views, depth_beside
 
@@ -109,10 +109,9 @@ class SBSCombine(io.ComfyNode):
             view, other = (_drop(each, drop) for each in (reversed(views) if swap else views))
             _expect_memory(view, form, windowed=floating_window > 0)
             if floating_window:
-                view, other = view.clone(), other.clone()
                 strip = round(floating_window / 100 * view.shape[-1])
-                mask(view, Strips(strip, 0))
-                mask(other, Strips(0, strip))
+                view = masked(view, [Strips(strip, 0)] * len(view))
+                other = masked(other, [Strips(0, strip)] * len(other))
             image = combine(view, other, form)
         _tell_size(cls, view, image)
         return io.NodeOutput(core_to_image(image), ui=ui.PreviewImage(core_to_image(image[:2]), cls=cls))
