@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.frontend.arrangement import BARS, SCREEN, ArrangementError, arranged
+from tools.frontend.arrangement import BARS, FIRST_VIEW, SCREEN, ArrangementError, arranged
 from tools.frontend.links import Box, Point, behind, group_box, node_box, reroutes_of, spline, tree_paths
 from tools.host.workflow_file import TITLES, load, load_prompt, names
 
@@ -66,7 +66,7 @@ def test_opens_with_its_note_top_left_and_the_first_step_beside_it(name: str) ->
     (note,) = [node for node in workflow["nodes"] if node["type"] == "MarkdownNote"]
     first = group_box(workflow["groups"][0])
     scale, (x, y) = (workflow["extra"]["ds"][key] for key in ("scale", "offset"))
-    assert scale >= 0.8
+    assert scale >= 0.8 and workflow["extra"][FIRST_VIEW]
     seen = Box(BARS[0] / scale - x, BARS[1] / scale - y, SCREEN[0] / scale - x, SCREEN[1] / scale - y)
     assert seen.grown(1).holds(node_box(note)) and seen.grown(1).holds(first)
     assert all(node_box(note).right < group_box(group).left for group in workflow["groups"])

@@ -27,6 +27,7 @@ CORNER = 36  # from a node to where its long links turn
 # What the editor covers of 1920x1080: its side bar, and its bars above.
 SCREEN, BARS = (1920, 1080), (84, 108)
 SCALES = (1.0, 0.95, 0.9, 0.85, 0.8)
+FIRST_VIEW = "latent_stereo_first_view"  # tells web/template_view.js to open it so
 
 # Room for the picture that these show, and for what ours write above it, as they need it in Nodes 2.0 after a run.
 PICTURE = {
@@ -38,6 +39,7 @@ PICTURE = {
     "Stereo_StereoStrength": 300,
     "Stereo_ImageStereoShift": 300,
     "Stereo_SBSCombine": 240,
+    "Stereo_SaveStereoImage": 260,
     "Stereo_StereoComposite": 300,
     "Stereo_LatentStereoShift": 300,
     "Stereo_DissolveDepth": 300,
@@ -110,7 +112,7 @@ def arranged(workflow: Workflow, sizes: Sizes) -> Workflow:
         groups.append(group | {"bounding": bounding})
     placed = workflow | {"nodes": list(nodes.values()), "groups": groups}
     extra = {k: v for k, v in workflow["extra"].items() if k not in _LANES} | _reroutes(placed, columns)
-    return placed | {"extra": extra | {"ds": _first_view(placed, extra.get("reroutes", []))}}
+    return placed | {"extra": extra | {"ds": _first_view(placed, extra.get("reroutes", [])), FIRST_VIEW: True}}
 
 
 def _width(node: Mapping[str, Any]) -> int:
