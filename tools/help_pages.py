@@ -34,9 +34,9 @@ def page_with_tables(page: str, schema: Any) -> str:
         ValueError: a page without one of the headings that its node needs.
     """
     if schema.inputs:
-        page = _with_table(page, "Inputs", ["name", "meaning", "type", "values"], map(_input_row, schema.inputs))
+        page = _with_table(page, "Inputs", map(_input_row, schema.inputs))
     if schema.outputs:
-        page = _with_table(page, "Outputs", ["name", "meaning", "type"], map(_output_row, schema.outputs))
+        page = _with_table(page, "Outputs", map(_output_row, schema.outputs))
     return page
 
 
