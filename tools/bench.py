@@ -1,4 +1,4 @@
-"""Print the benchmark tables: python tools/bench.py [quality|stereo|speed|sampling|video|composition|memory|all]."""
+"""Print the benchmark tables: python tools/bench.py, all of them, or one of TABLES by its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.setup import environment  # noqa: E402
 
-TABLES = ("quality", "stereo", "speed", "sampling", "video", "composition", "memory")
+TABLES = ("quality", "clip_fill", "stereo", "speed", "sampling", "video", "composition", "memory")
 UNLISTED = ("toy",)  # refuses until weights are there
 
 

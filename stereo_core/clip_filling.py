@@ -1,0 +1,279 @@
+"""The other view of a clip: its holes show what other frames show behind, and hold still."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .checks import expect_shape
+from .hidden_points import HiddenPoints, Showing, Sights
+from .optical_flow import optical_flow
+from .rendering import Quality, RenderedView, render_view
+from .scenes import find_scene_starts
+from .surface_motion import SurfaceMotion, still_motion, surface_motion
+from .warping import View
+
+# How much of a hole's colour is that of the frame before, along the motion: of what other frames show, and of a fill.
+_STEADY_SIGHT, _STEADY_FILL = 0.5, 0.9
+# A surface near a nearer one by so many pixels may show a mixture of both, and does not count as seen.
+_MARGIN = 2
+# Values per pixel that following the points takes, when a tenth of the frame is hole.
+_WORKING = 40
+
+Render = Callable[[Tensor, Tensor, View], RenderedView]
+"""Renders a view of a picture (1, C, H, W) from its disparity (1, 1, H, W) in columns of that view's shift."""
+
+
+class FillFrom(str, Enum):
+    """Where what fills a hole is taken from: its own frame, or those of the clip around it as well."""
+
+    FRAME = "frame"
+    CLIP = "clip"
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """Where what lies behind is looked for.
+
+    Attributes:
+        reach: frames before and after a frame in which to look; 0 fills every frame by itself.
+        flow_size: pixels of the longer side at which the motion is found, at most the frame's.
+    """
+
+    reach: int = 16
+    flow_size: int = 320
+
+    @classmethod
+    def of(cls, source: FillFrom) -> ClipSettings:
+        """Return those for a choice."""
+        return cls() if FillFrom(source) is FillFrom.CLIP else cls(reach=0)
+
+    def __post_init__(self) -> None:
+        if self.reach < 0:
+            raise ValueError(f"reach: got {self.reach}. Give a number of frames, or 0 to fill every frame by itself.")
+        if self.flow_size < 1:
+            raise ValueError(f"flow_size: got {self.flow_size}. Give pixels of the longer side, 1 or more.")
+
+
+@dataclass
+class _Frame:
+    """A frame of the window, and the motion of its surfaces to both neighbours; ``None`` beyond the scene's ends."""
+
+    picture: Tensor  # (1, C, H, W)
+    disparity: Tensor  # (1, 1, H, W)
+    showing: Showing
+    ahead: SurfaceMotion | None = None
+    back: SurfaceMotion | None = None
+
+
+@dataclass(frozen=True)
+class _View:
+    """A view as it was finished: (C, H, W) float32, and its holes (H, W)."""
+
+    image: Tensor
+    hole: Tensor
+
+
+def render_clip(
+    image: Tensor,
+    disparity: Tensor,
+    quality: Quality = Quality.BEST,
+    view: View = View.RIGHT,
+    edge_growth: int = 0,
+    settings: ClipSettings | None = None,
+) -> RenderedView:
+    """Render the other view of a clip: ``stream_clip`` of ``render_view``, its result put together.
+
+    Args:
+        image: (T, C, H, W), any floating dtype; C is 3 and values lie in [0, 1], where ``reach`` is above 0.
+        disparity: (T, 1, H, W) in columns of this grid, larger is nearer, any sign.
+        quality: as in ``render_view``.
+        view: the view to make.
+        edge_growth: as in ``render_view``.
+        settings: where to look for what lies behind.
+
+    Returns:
+        The filled views and their holes.
+
+    Raises:
+        ValueError: a shape does not fit, values are not finite, or what ``render_view`` refuses.
+    """
+    expect_shape("image", image, "T C H W")
+    frames, _, height, width = image.shape
+    expect_shape("disparity", disparity, "T 1 H W", T=frames, H=height, W=width)
+
+    def render(picture: Tensor, shift: Tensor, view: View) -> RenderedView:
+        return render_view(picture, shift, quality, view, edge_growth)
+
+    pairs = ((image[t : t + 1], disparity[t : t + 1]) for t in range(frames))
+    views = [found[view] for found in stream_clip(pairs, {view: 1.0}, render, settings)]
+    return RenderedView(*(torch.cat(parts) for parts in zip(*((v.image, v.hole) for v in views), strict=True)))
+
+
+def stream_clip(
+    frames: Iterable[tuple[Tensor, Tensor]],
+    fractions: Mapping[View, float],
+    render: Render,
+    settings: ClipSettings | None = None,
+) -> Iterator[dict[View, RenderedView]]:
+    """Render views of a clip as its frames come, and fill their holes from the frames around.
+
+    What a hole uncovers is followed through the frames of the same scene, before and after, along the motion of the
+    surface that it belongs to, until one shows it: at the disparity of that surface, apart from nearer ones. Its colour
+    there is taken; of two sights the nearer in time counts more, so that light that changes is followed. How the
+    surface beside the hole has changed between the frames is added to it, and how much it still differs, or the sights
+    among themselves, tells how far they can be trusted. The rest is what ``render`` filled in. Both are averaged with
+    the frame before, along the motion, so that they hold still. Nothing is taken across a cut. A frame whose
+    neighbours belong to other scenes, or that has none, comes back as ``render`` gave it.
+
+    Memory is that of the 2 ``reach`` + 3 frames of the window, which are held as they are given, however long the
+    clip. What a hole that nothing ever shows was filled with is remembered from frame to frame within a scene.
+
+    Limits: what moves by itself while it is hidden is taken for still; textures that move in themselves, such as water,
+    come from another time.
+
+    Args:
+        frames: of a clip, one after another: pictures (1, 3, H, W) in [0, 1] and their disparity (1, 1, H, W) in
+            columns, on the device that shall work.
+        fractions: for each view to be made, how much of the disparity it is shifted by, above 0.
+        render: makes a view of one frame from the disparity times that fraction.
+        settings: where to look for what lies behind.
+
+    Yields:
+        For each frame its views, ``reach`` + 2 frames after it has been taken, or at the end.
+
+    Raises:
+        ValueError: pictures that are not finite, or no RGB.
+    """
+    settings = settings or ClipSettings()
+    window: deque[_Frame] = deque()
+    current = 0  # the place of the frame that comes next
+    before: dict[View, _View] = {}
+    finish = partial(_finish, window, fractions=fractions, render=render, before=before, reach=settings.reach)
+    for frame in _with_motion(frames, settings):
+        window.append(frame)
+        if len(window) > current + settings.reach:
+            yield finish(current)
+            current += 1
+        if current > settings.reach:
+            window.popleft()
+            current -= 1
+    for place in range(current, len(window)):
+        yield finish(place)
+
+
+def window_bytes(height: int, width: int, channels: int, settings: ClipSettings, frames: int) -> int:
+    """Bound what ``stream_clip`` holds and needs besides ``working_bytes``, where frames come on another device.
+
+    Args:
+        height: rows of one frame.
+        width: columns of one frame.
+        channels: channels of one frame.
+        settings: the settings asked for.
+        frames: of the clip.
+
+    Returns:
+        Bytes; 0 when every frame is filled by itself.
+    """
+    if not settings.reach or frames == 1:
+        return 0
+    held = min(frames, 2 * settings.reach + 3) * (channels + 2)
+    return height * width * torch.float32.itemsize * (held + 2 * channels + _WORKING)
+
+
+def _finish(
+    window: Sequence[_Frame],
+    place: int,
+    fractions: Mapping[View, float],
+    render: Render,
+    before: dict[View, _View],
+    reach: int,
+) -> dict[View, RenderedView]:
+    frame = window[place]
+    views = {}
+    for view, fraction in fractions.items():
+        views[view] = rendered = render(frame.picture, frame.disparity * fraction, view)
+        if frame.back is None:
+            before.pop(view, None)
+        if frame.back is None and frame.ahead is None:
+            continue
+        image = rendered.image[0].float()
+        hole = rendered.hole[0, 0]
+        if bool(hole.any()):
+            points = HiddenPoints(frame.showing, hole, view, fraction)
+            sides = [points.search(_others(window, place, step, reach), reach) for step in (-1, 1)]
+            image = _fill(image, points, sides, frame.back, before.get(view))
+            views[view] = RenderedView(image[None].to(rendered.image.dtype), rendered.hole)
+        before[view] = _View(image, hole)
+    return views
+
+
+def _others(window: Sequence[_Frame], place: int, step: int, reach: int) -> Iterator[tuple[SurfaceMotion, Showing]]:
+    """Go from frame to frame within the scene: the motion to the next one, and what that shows."""
+    for _ in range(reach):
+        motion = window[place].ahead if step > 0 else window[place].back
+        if motion is None:
+            return
+        place += step
+        yield motion, window[place].showing
+
+
+def _fill(
+    image: Tensor, points: HiddenPoints, sides: Sequence[Sights], back: SurfaceMotion | None, before: _View | None
+) -> Tensor:
+    """Return ``image`` (C, H, W) with its holes filled from both sides in time, as far as they can be trusted."""
+    flat = image.flatten(1).clone()
+    found, sure = points.combine(sides)
+    colour = torch.lerp(flat[:, points.pixel], found, sure)
+    if back is not None and before is not None:
+        old, held = points.look_back(back, before.image, before.hole)
+        share = torch.lerp(sure.new_tensor(_STEADY_FILL), sure.new_tensor(_STEADY_SIGHT), sure)
+        colour = torch.lerp(colour, old, share * held)
+    low, high = image.aminmax()
+    flat[:, points.pixel] = colour.clamp_(low, high)
+    return flat.view_as(image)
+
+
+def _with_motion(frames: Iterable[tuple[Tensor, Tensor]], settings: ClipSettings) -> Iterator[_Frame]:
+    """Yield every frame when the motion to the next one is known: one frame later, since only that tells a cut."""
+    held: deque[_Frame] = deque()  # up to one that was yielded before, one to be yielded, and the two after it
+    done = 0
+    for picture, disparity in frames:
+        held.append(_Frame(picture, disparity, Showing(picture[0].float(), disparity[0, 0].float(), _MARGIN)))
+        if not settings.reach:
+            yield held.pop()
+        elif len(held) - done == 3:
+            _join(held, done, settings)
+            yield held[done]
+            done = 1
+            if len(held) == 4:
+                held.popleft()
+    if len(held) - done == 2:
+        _join(held, done, settings)
+    yield from list(held)[done:]
+
+
+def _join(frames: Sequence[_Frame], first: int, settings: ClipSettings) -> None:
+    """Find the motion between ``first`` and the frame after it, unless there is a cut."""
+    one, two = frames[first], frames[first + 1]
+    if bool(find_scene_starts(torch.stack([frame.picture[0] for frame in frames]))[first + 1]):
+        return
+    near = [frame.showing.disparity for frame in (one, two)]
+    if torch.equal(one.picture, two.picture):
+        one.ahead, two.back = still_motion(near[0]), still_motion(near[1])
+        return
+    height, width = near[0].shape
+    scale = min(1.0, settings.flow_size / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    pair = torch.cat([one.picture, two.picture]).float()
+    pair = functional.interpolate(pair, size, mode="bilinear", antialias=True)
+    ahead, back = optical_flow(pair, pair.flip(0))
+    one.ahead = surface_motion(ahead, back, near[0], pair[0])
+    two.back = surface_motion(back, ahead, near[1], pair[1])
