@@ -37,7 +37,29 @@ PROMPT = card("“a tree, hills,\na balloon”")
 
 def diagrams() -> dict[str, Pictures]:
     """For each node, by its class's name: a label and a drawing of what goes in, and of what comes out."""
-    return {**_of_pictures(), **_of_clips(), **_of_matrices()}
+    return {**_of_files(), **_of_pictures(), **_of_clips(), **_of_matrices()}
+
+
+def _of_files() -> dict[str, Pictures]:
+    clips = pair(lambda eye: film(_eye(landscape, eye), 2))
+    return {
+        "LoadPictureFolder": (
+            ("a folder in ComfyUI's input folder", card("photos/beach.jpg\nphotos/boat.png\nphotos/house.jpg")),
+            ("each picture in its turn", beside(picture(), _other, picture(0, 1))),
+        ),
+        "SaveStereoImage": (
+            ("left and right view", pair(picture)),
+            ("a file that headset players understand", card("beach_LRF_Full_SBS.png")),
+        ),
+        "SaveStereoVideo": (
+            ("left and right clip, sound", clips),
+            ("a file that headset players understand", card("clip_LRF_Full_SBS.mp4")),
+        ),
+        "VR180FromPanorama": (
+            ("a panorama and its depth", lambda size: _above(size, landscape, depth_map)),
+            ("what lies ahead, for each eye", pair(picture)),
+        ),
+    }
 
 
 def _of_pictures() -> dict[str, Pictures]:
@@ -232,6 +254,15 @@ def _linked(cell: Cell) -> Cell:
         return sheet
 
     return draw
+
+
+def _above(size: tuple[int, int], *cells: Callable[[tuple[int, int]], Image.Image]) -> Image.Image:
+    """Wide pictures below each other."""
+    sheet, height = Image.new("RGB", size), (size[1] - 6) // len(cells)
+    for number, cell in enumerate(cells):
+        width = 2 * height
+        sheet.paste(cell((width, height)), ((size[0] - width) // 2, number * (height + 6)))
+    return sheet
 
 
 def _eye(draw: Callable[..., Image.Image], eye: float) -> Callable[[tuple[int, int], float], Image.Image]:

@@ -62,6 +62,24 @@ def results(nodes: Mapping[str, type]) -> dict[str, tuple[Image.Image, Image.Ima
         ),
         "LatentStereoShift": _latent(run, scene, scene_depth),
         "StereoComposite": _composite(run, photograph, strength[0]),
+        "StereoComfort": (
+            result("two views", _picture(scene_views[0]), _picture(scene_views[1])),
+            result(
+                "what may strain the eyes, and how much",
+                _picture(run("StereoComfort", "television", 1.22, 2.5, None, *scene_views[:2])[1]),
+            ),
+        ),
+        "VR180FromPair": (
+            result("two flat views", _picture(scene_views[0]), _picture(scene_views[1])),
+            result(
+                "each on half a sphere",
+                *map(_picture, run("VR180FromPair", scene_views[0], 70.0, 2.0, 480, scene_views[1])),
+            ),
+        ),
+        "StereoPreview": (
+            result("two views", _picture(scene_views[0]), _picture(scene_views[1])),
+            result("one of the ways to look at them: an anaglyph", _picture(packed["anaglyph_dubois"])),
+        ),
         "SBSCombine": (
             result("left and right view", _picture(scene_views[0]), _picture(scene_views[1])),
             result("half_sbs, anaglyph_dubois", *(_picture(packed[form]) for form in _FORMATS)),
