@@ -19,8 +19,10 @@ app.registerExtension({
       putOnScreen: (depth, plain, force) => putOnScreen(node, depth, plain, force),
     });
     const options = { serialize: false, hideOnZoom: false, getMinHeight: () => 260 };
-    const widget = node.addDOMWidget('stereo_view', 'stereo_view', viewer.root, options);
-    widget.serialize = false;
+    node.stereoViewer = viewer;
+    // In the classic canvas the wheel would not reach the graph from here.
+    viewer.root.addEventListener('wheel', event => LiteGraph.vueNodesMode || app.canvas.processMouseWheel(event));
+    node.addDOMWidget('stereo_view', 'stereo_view', viewer.root, options).serialize = false;
     const { onConfigure, onRemoved } = node;
     node.onConfigure = function (...given) {
       onConfigure?.apply(this, given);
@@ -47,8 +49,9 @@ function* upstream(node) {
   for (const { graph, inputs } of found) {
     for (const { link } of inputs ?? []) {
       if (link == null) continue;
-      const from = graph.getNodeById(graph.links.get?.(link)?.origin_id ?? graph.links[link]?.origin_id);
-      const next = from ? [from, ...(from.subgraph?.nodes ?? [])] : graphs.flatMap(each => each.nodes.filter(one => one.subgraph === graph));
+      const from = graph.getNodeById((graph.links.get?.(link) ?? graph.links[link])?.origin_id);
+      const outside = () => graphs.flatMap(each => each.nodes.filter(one => one.subgraph === graph));
+      const next = from ? [from, ...(from.subgraph?.nodes ?? [])] : outside();
       next.forEach(one => found.add(one));
     }
   }
@@ -61,19 +64,23 @@ const isLinked = (node, name) => node.inputs?.some(input => input.widget?.name =
 
 // Write a depth into the `convergence` of the nearest node upstream; returns {done: {value} or undefined, text}.
 function putOnScreen(node, depth, plain, force) {
+  const refused = text => ({ text });
   const target = [...upstream(node)].find(one => !BYPASSED.includes(one.mode) && widgetOf(one, 'convergence'));
-  if (!target) return { text: 'No node before this one has a convergence. Make the views with Stereo Strength.' };
-  const title = target.title, screen = widgetOf(target, 'screen');
-  if (isLinked(target, 'convergence')) return { text: `convergence of ${title} is linked: change it where it comes from.` };
+  if (!target) return refused('No node before this one has a convergence. Make the views with Stereo Strength.');
+  const title = target.title, screen = widgetOf(target, 'screen'), elsewhere = 'change it where it comes from.';
+  if (isLinked(target, 'convergence')) return refused(`convergence of ${title} is linked: ${elsewhere}`);
   if (screen && screen.value !== 'value') {
-    if (isLinked(target, 'screen')) return { text: `screen of ${title} is linked, and is not value: change it where it comes from.` };
-    if (!force) return { text: `screen of ${title} is ${screen.value}, which finds the depth itself. Ctrl+Shift+click sets it to value.` };
+    if (isLinked(target, 'screen')) return refused(`screen of ${title} is linked, and is not value: ${elsewhere}`);
+    const found = `screen of ${title} is ${screen.value}, which finds the depth itself.`;
+    if (!force) return refused(`${found} Ctrl+Shift+click sets it to value.`);
     assign(target, screen, 'value');
   }
-  if (plain) depth = (widgetOf(target, 'invert')?.value ? 1 - depth : depth) ** (widgetOf(target, 'exponent')?.value ?? 1);
+  const exponent = widgetOf(target, 'exponent')?.value ?? 1;
+  if (plain) depth = (widgetOf(target, 'invert')?.value ? 1 - depth : depth) ** exponent;
   const value = Math.round(Math.max(0, Math.min(1, depth)) * 100) / 100;
   assign(target, widgetOf(target, 'convergence'), value);
-  return { done: { value }, text: `convergence of ${title} is now ${value}. Run the workflow to make the views with it.` };
+  const text = `convergence of ${title} is now ${value}. Run the workflow to make the views with it.`;
+  return { done: { value }, text };
 }
 
 function assign(node, widget, value) {

@@ -18,7 +18,9 @@ const STYLE = `
 .stereo-viewer .note { flex: 0 0 auto; min-height: 15px; opacity: 0.8; }
 .stereo-viewer [hidden] { display: none; }`;
 
-const KEYS = 'Keys: 1 to 0 choose the mode, left and right move the screen, Home puts it back, space stops and goes on, comma and full stop step through frames, f is full screen';
+const KEYS = `Ctrl+click puts what is there on the screen.
+Keys: 1 to 0 choose the mode, left and right move the screen, Home puts it back,
+space stops and goes on, comma and full stop step through frames, f is full screen.`;
 
 function make(kind, properties = {}, ...children) {
   const element = Object.assign(document.createElement(kind), properties);
@@ -31,12 +33,17 @@ export function panel(viewer) {
   const button = (textContent, title, onclick) => make('button', { type: 'button', textContent, title, onclick });
   const slider = (title, oninput, range) => make('input', { type: 'range', title, oninput, ...range });
   const parts = {
-    mode: make('select', { title: 'How the two views are shown', onchange: event => viewer.setMode(event.target.value) }),
+    mode: make('select', {
+      title: 'How the two views are shown',
+      onchange: event => viewer.setMode(event.target.value),
+    }),
     play: button('Pause', 'Stop the motion, or let it go on (space)', () => viewer.setPlaying(!viewer.playing)),
     shift: slider('Move everything behind the screen (right) or in front of it (left), in percent of the width',
       event => viewer.setShift(event.target.value / 100), { min: -10, max: 10, step: 0.1 }),
     percent: make('output'),
-    put: button('Set', 'Write this into convergence of Stereo Strength, for the next run', () => viewer.putShiftOnScreen()),
+    put: button('Set', 'Write this into convergence of Stereo Strength, for the next run', () =>
+      viewer.putShiftOnScreen(),
+    ),
     frame: slider('Frame', event => viewer.setFrame(Number(event.target.value)), { min: 0, step: 1, value: 0 }),
     number: make('output'),
     full: button('Full screen', 'Show the picture on the whole screen (f)', () => viewer.setFullScreen()),
@@ -44,7 +51,9 @@ export function panel(viewer) {
     canvas: make('canvas', { tabIndex: 0, title: KEYS }),
     note: make('div', { className: 'note', role: 'status' }),
   };
-  for (const [name, { label, hint }] of Object.entries(MODES)) parts.mode.append(make('option', { value: name, textContent: label, title: hint }));
+  for (const [value, { label, hint }] of Object.entries(MODES)) {
+    parts.mode.append(make('option', { value, textContent: label, title: hint }));
+  }
   parts.headset.disabled = true;
   parts.full.hidden = !document.fullscreenEnabled;
   parts.canvas.setAttribute('role', 'img');
@@ -54,9 +63,10 @@ export function panel(viewer) {
   const named = make('label', {}, make('span', { textContent: 'Convergence' }), parts.shift, parts.percent);
   const buttons = make('div', { className: 'bar' }, parts.mode, parts.play, parts.full, parts.headset);
   const sliders = make('div', { className: 'bar' }, named, parts.put, parts.frames);
-  parts.root = make('div', { className: 'stereo-viewer' }, make('style', { textContent: STYLE }), buttons, sliders, parts.stage, parts.note);
+  const style = make('style', { textContent: STYLE });
+  parts.root = make('div', { className: 'stereo-viewer' }, style, buttons, sliders, parts.stage, parts.note);
   listen(viewer, parts);
-  control.all(parts, viewer);
+  showState(parts, viewer);
   return parts;
 }
 
@@ -71,7 +81,9 @@ function listen(viewer, { root, canvas }) {
     else viewer.second = !viewer.second;
   });
   canvas.addEventListener('contextmenu', event => event.ctrlKey && event.preventDefault()); // Ctrl+click on a Mac
-  for (const kind of ['pointerdown', 'pointerup', 'pointermove', 'dblclick']) root.addEventListener(kind, event => event.stopPropagation());
+  for (const kind of ['pointerdown', 'pointerup', 'pointermove', 'dblclick']) {
+    root.addEventListener(kind, event => event.stopPropagation());
+  }
   root.addEventListener('keydown', event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return; // the editor's own
     event.stopPropagation();
@@ -96,30 +108,29 @@ function press(viewer, event) {
   return event.key in actions;
 }
 
-// What the elements show.
-export const control = {
-  all(parts, viewer) {
-    parts.mode.value = viewer.shown;
-    for (const option of parts.mode.options) option.disabled = Boolean(MODES[option.value].depth) && !viewer.media?.hasDepth;
-    parts.play.textContent = viewer.playing ? 'Pause' : 'Play';
-    parts.shift.value = viewer.shift * 100;
-    parts.percent.textContent = `${viewer.shift > 0 ? '+' : ''}${(viewer.shift * 100).toFixed(1)} %`;
-    parts.put.hidden = !viewer.media?.geometry?.strength || viewer.media.geometry.plain || !viewer.shift;
-    parts.frames.hidden = viewer.frames < 2;
-    parts.frame.max = viewer.frames - 1;
-    parts.headset.textContent = viewer.session ? 'Leave VR' : 'Enter VR';
-    control.frame(parts, viewer);
-  },
+// Show the viewer's state in its elements.
+export function showState(parts, viewer) {
+  const { media } = viewer;
+  parts.mode.value = viewer.shown;
+  for (const option of parts.mode.options) option.disabled = Boolean(MODES[option.value].depth) && !media?.hasDepth;
+  parts.play.textContent = viewer.playing ? 'Pause' : 'Play';
+  parts.shift.value = viewer.shift * 100;
+  parts.percent.textContent = `${viewer.shift > 0 ? '+' : ''}${(viewer.shift * 100).toFixed(1)} %`;
+  parts.put.hidden = !media?.geometry?.strength || media.geometry.plain || !viewer.shift;
+  parts.frames.hidden = viewer.frames < 2;
+  parts.frame.max = viewer.frames - 1;
+  parts.headset.textContent = viewer.session ? 'Leave VR' : 'Enter VR';
+  showFrame(parts, viewer);
+}
 
-  frame(parts, viewer) {
-    if (parts.frames.hidden) return;
-    parts.frame.value = viewer.frame;
-    parts.number.textContent = `${viewer.frame + 1}/${viewer.frames}`;
-  },
+export function showFrame(parts, viewer) {
+  if (parts.frames.hidden) return;
+  parts.frame.value = viewer.frame;
+  parts.number.textContent = `${viewer.frame + 1}/${viewer.frames}`;
+}
 
-  // `reason` says why there is none, or is null.
-  headset(parts, reason) {
-    parts.headset.disabled = reason !== null;
-    parts.headset.title = reason ?? 'Show both views in the headset';
-  },
-};
+// `reason` says why there is no headset, or is null.
+export function showHeadset(parts, reason) {
+  parts.headset.disabled = reason !== null;
+  parts.headset.title = reason ?? 'Show both views in the headset';
+}

@@ -34,8 +34,9 @@ class Graphics {
       });
     }
     this.frame = now => {
+      if (this.closed) return;
+      requestAnimationFrame(this.frame); // first, so that an error in one viewer does not stop the others
       for (const viewer of this.viewers) viewer.tick(now);
-      if (!this.closed) requestAnimationFrame(this.frame);
     };
     requestAnimationFrame(this.frame);
   }
@@ -105,7 +106,8 @@ function compile(gl, source) {
     gl.shaderSource(shader, text);
     gl.compileShader(shader);
     gl.attachShader(program, shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(gl.getShaderInfoLog(shader));
+    const compiled = gl.getShaderParameter(shader, gl.COMPILE_STATUS) || gl.isContextLost();
+    if (!compiled) throw new Error(gl.getShaderInfoLog(shader));
   }
   gl.linkProgram(program);
   const uniforms = {};

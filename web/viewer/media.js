@@ -1,4 +1,4 @@
-// What is shown: a pair of pictures, or a clip whose frames hold both views side by side; with depth, where there is some.
+// What is shown: a pair of pictures, or a clip whose frames hold both views side by side; and depth, where it is known.
 
 // Load one item of the node's output (see nodes/delivery/stereo_preview.py); `url` finds its files.
 export async function load(item, url) {
@@ -108,7 +108,8 @@ class Film extends Media {
     this.share = 1 / panels;
     this.starts = [0, 1 / panels, 2 / panels];
     this.count = item.frames;
-    this.video = Object.assign(document.createElement('video'), { muted: true, loop: true, playsInline: true, preload: 'auto' });
+    const settings = { muted: true, loop: true, playsInline: true, preload: 'auto' };
+    this.video = Object.assign(document.createElement('video'), settings);
     this.loaded = new Promise((resolve, reject) => {
       this.video.addEventListener('loadeddata', resolve, { once: true });
       this.video.addEventListener('error', () => reject(new Error('the clip cannot be played')), { once: true });
@@ -150,7 +151,7 @@ class Film extends Media {
   }
 
   play() {
-    this.video.play().catch(() => {}); // a browser may refuse until the page is used
+    if (this.video.paused) this.video.play().catch(() => {}); // a browser may refuse until the page is used
   }
 
   pause() {

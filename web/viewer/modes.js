@@ -5,18 +5,18 @@ export const LEFT = 0, RIGHT = 1, ANAGLYPH = 2, DIFFERENCE = 3, BETWEEN = 4;
 
 export const MODES = {
   wiggle: { label: 'Wiggle', hint: 'Left and right in turn: depth without glasses', panels: [LEFT] },
-  anaglyph_dubois: { label: 'Anaglyph red-cyan', hint: 'For red-cyan glasses, Dubois', panels: [ANAGLYPH] },
-  anaglyph_green_magenta: { label: 'Anaglyph green-magenta', hint: 'For green-magenta glasses, Dubois', panels: [ANAGLYPH] },
-  anaglyph_amber_blue: { label: 'Anaglyph amber-blue', hint: 'For amber-blue glasses, Dubois', panels: [ANAGLYPH] },
+  anaglyph_dubois: { label: 'Anaglyph red-cyan', hint: 'For red-cyan glasses', panels: [ANAGLYPH] },
+  anaglyph_green_magenta: { label: 'Anaglyph green-magenta', hint: 'For green-magenta glasses', panels: [ANAGLYPH] },
+  anaglyph_amber_blue: { label: 'Anaglyph amber-blue', hint: 'For amber-blue glasses', panels: [ANAGLYPH] },
   full_sbs: { label: 'Side by side', hint: 'Left view on the left: look through the screen', panels: [LEFT, RIGHT] },
   cross_eyed: { label: 'Cross-eyed', hint: 'Right view on the left: cross your eyes', panels: [RIGHT, LEFT] },
-  parallax: { label: 'Parallax', hint: 'Move the pointer from side to side; needs depth', panels: [BETWEEN], depth: true },
+  parallax: { label: 'Parallax', hint: 'Move the pointer sideways; needs depth', panels: [BETWEEN], depth: true },
   difference: { label: 'Difference', hint: 'Where the views differ', panels: [DIFFERENCE] },
   left: { label: 'Left', hint: 'The left view', panels: [LEFT] },
   right: { label: 'Right', hint: 'The right view', panels: [RIGHT] },
 };
 
-// Matrices of the left and the right view, row by row, as in stereo_core/anaglyph.py (Dubois, for sRGB in linear light).
+// Matrices of the left and the right view, row by row: those of Dubois in stereo_core/anaglyph.py, for linear light.
 export const GLASSES = {
   anaglyph_dubois: [
     [0.437, 0.449, 0.164, -0.062, -0.062, -0.024, -0.048, -0.050, -0.017],

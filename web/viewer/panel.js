@@ -3,7 +3,7 @@
 //   url(file)            where a file lies
 //   read(name), write(name, value)   what is remembered with the node
 //   putOnScreen(depth, plain, force) make this depth the plane of the screen; returns what to tell the user
-import { control, panel } from './controls.js';
+import { panel, showFrame, showHeadset, showState } from './controls.js';
 import { enter, leave } from './graphics.js';
 import { enterHeadset, obstacle } from './headset.js';
 import { load } from './media.js';
@@ -28,7 +28,7 @@ export class Viewer {
     this.context = this.canvas.getContext('2d', { alpha: false });
     this.graphics = enter(this);
     if (!this.graphics.gl) this.tell('The viewer needs WebGL 2, which this browser does not offer.');
-    obstacle().then(reason => control.headset(this.parts, reason), () => {});
+    obstacle().then(reason => showHeadset(this.parts, reason), () => {});
   }
 
   // Take over what the node remembers.
@@ -36,7 +36,7 @@ export class Viewer {
     const mode = this.host.read('stereo_mode');
     this.mode = MODES[mode] ? mode : 'wiggle';
     this.shift = Number(this.host.read('stereo_shift')) || 0;
-    if (this.parts) control.all(this.parts, this);
+    if (this.parts) showState(this.parts, this);
   }
 
   close() {
@@ -71,12 +71,14 @@ export class Viewer {
     const moves = this.playing || (media.count > 1 && !this.still);
     const second = mode === 'wiggle' && (moves ? Math.floor(now / WIGGLE) % 2 === 1 : this.second);
     const along = mode === 'parallax' ? this.along : 0;
-    const wanted = [this.name, this.index, media.stamp, this.graphics.generation, width, height, mode, second, along, this.shift].join();
+    const look = { mode, second, along, shift: this.shift };
+    const state = [this.name, this.index, media.stamp, this.graphics.generation, width, height];
+    const wanted = [...state, ...Object.values(look)].join();
     if (wanted === this.drawn) return;
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    this.graphics.draw(this.context, media, { mode, second, along, shift: this.shift });
+    this.graphics.draw(this.context, media, look);
     this.drawn = wanted;
-    control.frame(this.parts, this);
+    showFrame(this.parts, this);
   }
 
   async show(index) {
@@ -91,7 +93,7 @@ export class Viewer {
     } catch {
       this.tell('The views cannot be loaded: their files are gone. Run the workflow again.');
     }
-    control.all(this.parts, this);
+    showState(this.parts, this);
   }
 
   // The mode, or another where there is no depth for it.
@@ -101,22 +103,24 @@ export class Viewer {
 
   // What the controls and the keys do.
   setMode(mode) {
-    if (MODES[mode].depth && !this.media?.hasDepth) return this.tell(`${MODES[mode].label} needs depth. Connect Stereo Strength or a depth map to it.`);
+    if (MODES[mode].depth && !this.media?.hasDepth) {
+      return this.tell(`${MODES[mode].label} needs depth. Connect Stereo Strength or a depth map to depth, and run.`);
+    }
     this.mode = mode;
     this.host.write('stereo_mode', mode);
-    control.all(this.parts, this);
+    showState(this.parts, this);
   }
 
   setShift(share, remembered = true) {
     this.shift = Math.max(-MOST_SHIFT, Math.min(MOST_SHIFT, share));
     this.host.write('stereo_shift', remembered ? this.shift : 0);
-    control.all(this.parts, this);
+    showState(this.parts, this);
   }
 
   setPlaying(playing) {
     this.playing = playing;
     if (!playing) this.media?.pause();
-    control.all(this.parts, this);
+    showState(this.parts, this);
   }
 
   // One frame of a clip, or one picture of several.
@@ -136,7 +140,8 @@ export class Viewer {
   }
 
   async setFullScreen() {
-    await (document.fullscreenElement ? document.exitFullscreen() : this.parts.stage.requestFullscreen()).catch(() => {});
+    const change = document.fullscreenElement ? document.exitFullscreen() : this.parts.stage.requestFullscreen();
+    await change.catch(() => {});
     this.canvas.focus();
   }
 
@@ -147,16 +152,15 @@ export class Viewer {
       this.session = await enterHeadset(this.graphics, () => ({ media: this.media, shift: this.shift }));
       this.session.addEventListener('end', () => {
         this.session = undefined;
-        control.all(this.parts, this);
+        showState(this.parts, this);
       });
-      control.all(this.parts, this);
+      showState(this.parts, this);
     } catch (error) {
       this.tell(`The headset did not start: ${error.message ?? error}`);
     }
   }
 
-  // Make what lies under the pointer, or where the slider stands, the plane of the screen: now here, and in the graph for
-  // the next run.
+  // Put what is under the pointer, or where the slider stands, on the screen: here now, in the graph for the next run.
   point(event) {
     const place = this.media?.hasDepth && this.placeUnder(event);
     if (place) this.putOnScreen(this.media.nearness(place.x, place.y), event.shiftKey);
@@ -186,7 +190,9 @@ export class Viewer {
       const along = place.view === RIGHT ? 1 : place.view === BETWEEN ? this.along : 0;
       const start = x + this.shift * (0.5 - along);
       let there = start;
-      for (let round = 0; round < 8; round++) there = start + along * strength * (this.media.nearness(there, y) - onScreen);
+      for (let round = 0; round < 8; round++) {
+        there = start + along * strength * (this.media.nearness(there, y) - onScreen);
+      }
       return { x: there, y };
     }
     return null;
@@ -195,7 +201,8 @@ export class Viewer {
 
 function describe(item) {
   const size = `${item.of[0]} × ${item.of[1]}`;
-  const scaled = item.of[0] === item.width && item.of[1] === item.height ? '' : `, shown at ${item.width} × ${item.height}`;
+  const whole = item.of[0] === item.width && item.of[1] === item.height;
+  const scaled = whole ? '' : `, shown at ${item.width} × ${item.height}`;
   const clip = item.clip ? `, ${item.frames} frames` : '';
   return `${size}${scaled}${clip}${item.geometry ? ' · Ctrl+click puts what is there on the screen' : ''}`;
 }

@@ -1,6 +1,6 @@
 // What the graphics card computes. Coordinates: x from left to right and y from top to bottom of a view, 0 to 1.
-// Disparity is in shares of the width, positive in front of the screen: what is at x in the left view is at x - d in the
-// right one.
+// Disparity is in shares of the width, positive in front of the screen: what is at x in the left view is at x - d in
+// the right one.
 
 // A view may be a part of its texture (a clip's frame holds both): `starts` says where left, right and depth begin.
 const VIEWS = `
@@ -28,6 +28,7 @@ void main() {
 }`,
   fragment: `#version 300 es
 precision highp float;
+precision highp sampler2D;
 in vec2 uv;
 out vec4 colour;
 uniform int view;
@@ -38,15 +39,17 @@ uniform mat3 leftMix, rightMix;
 ${VIEWS}
 
 vec3 toLinear(vec3 c) { return mix(pow((c + 0.055) / 1.055, vec3(2.4)), c / 12.92, lessThanEqual(c, vec3(0.04045))); }
-vec3 toSRGB(vec3 c) { return mix(1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, c * 12.92, lessThanEqual(c, vec3(0.0031308))); }
+vec3 toSRGB(vec3 c) {
+  return mix(1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, c * 12.92, lessThanEqual(c, vec3(0.0031308)));
+}
 
 float disparity(float x) {
   vec2 place = vec2(clamp(x, 0.0, 1.0), uv.y);
   return strength * (at(depthMap, starts.z, place, vec2(0), vec2(0)).r - onScreen);
 }
 
-// The view of an eye between the two: the nearest surface that its ray meets, searched from the front to the back. Where
-// the ray passes an edge, the left view does not show what it meets; the right one does.
+// The view of an eye between the two: the nearest surface that its ray meets, searched from the front to the back.
+// Beside the picture, and where the ray passes an edge, the left view does not show what it meets; the right one does.
 vec3 between(vec2 dx, vec2 dy) {
   float x = uv.x + shift * (0.5 - along);
   float front = strength * (1.0 - onScreen), back = -strength * onScreen, before = front, met = back;
@@ -60,9 +63,10 @@ vec3 between(vec2 dx, vec2 dy) {
     if (disparity(x + along * ray) >= ray) met = ray; else before = ray;
   }
   float source = x + along * met, pixel = 1.0 / (share * float(textureSize(depthMap, 0).x));
-  if (along > 0.0 && disparity(source - pixel) - disparity(source + pixel) > pixel) {
+  bool edge = disparity(source - pixel) - disparity(source + pixel) > pixel;
+  if (along > 0.0 && (edge || source < 0.0 || source > 1.0)) {
     float behind = met;
-    for (int i = 1; i <= 6; i++) behind = min(behind, disparity(source + float(i) * pixel));
+    for (int i = 1; edge && i <= 6; i++) behind = min(behind, disparity(source + float(i) * pixel));
     return at(rightView, starts.y, vec2(x - (1.0 - along) * behind, uv.y), dx, dy);
   }
   return at(leftView, starts.x, vec2(source, uv.y), dx, dy);
@@ -93,6 +97,7 @@ void main() {
 }`,
   fragment: `#version 300 es
 precision highp float;
+precision highp sampler2D;
 in vec2 uv;
 out vec4 colour;
 uniform int view;
