@@ -26,14 +26,17 @@ SCREENSHOTS = ROOT / ".host" / "screenshots"
 PICTURES = {
     "composed_stereo_video": 2,
     "depth_to_stereo": 4,
+    "folder_to_stereo": 3,
     "image_depth_to_stereo": 6,
     "image_to_4d": 2,
     "image_to_stereo": 4,
     "image_to_stereo_diffusion": 4,
     "image_to_stereo_video": 2,
     "latent_shift_inpaint": 3,
+    "look_at_it": 2,
     "mixed_stereo": 4,
     "orbit_to_4d": 2,
+    "photo_to_headset": 4,
     "restart_then_plain": 2,
     "split_experts": 2,
     "text_to_stereo": 5,
@@ -84,6 +87,8 @@ def furnished(server: Server, host: dict[str, type], host_path: Path) -> Server:
     make_clip_checkpoint(models / "checkpoints" / "sv3d_p.safetensors", "sv3d_p", host_path)
     write_clip(server.base / "input" / "example.mp4")
     write_picture(server.base / "input" / "example.png")
+    (server.base / "input" / "photos").mkdir(exist_ok=True)
+    write_picture(server.base / "input" / "photos" / "beach.png")
     return server
 
 
@@ -204,5 +209,14 @@ def test_is_complete_for_a_stranger(name: str):
     for node in workflow["nodes"]:
         if node["type"].startswith("Stereo_"):
             assert node["properties"]["cnr_id"] == "latent-stereo"
-        if "Load" in node["type"] and node["type"] not in ("LoadImage", "LoadVideo"):
+        if "Load" in node["type"] and node["type"] not in ("LoadImage", "LoadVideo", "Stereo_LoadPictureFolder"):
             assert {"name", "url", "directory"} <= node["properties"]["models"][0].keys()
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "linearData" in load(name)["extra"]])
+def test_the_app_form_shows_no_setting_that_the_editor_folds_away(server: Server, name: str):
+    workflow, info = load(name), server.object_info()
+    kinds = {str(node["id"]): info[node["type"]]["input"] for node in workflow["nodes"] if node["type"] in info}
+    for id, widget in workflow["extra"]["linearData"]["inputs"]:
+        (options,) = [section[widget][1] for section in kinds[id].values() if widget in section]
+        assert not options.get("advanced"), f"{widget} would have a label and no field"
