@@ -91,6 +91,7 @@ def results() -> dict[str, Image.Image]:
     right = render_view(left, disparity).image
     both = to_picture(combine(left, right, StereoFormat.FULL_SBS))
     example = stack(beside(to_picture(left), to_picture(depth)), both)
+    seen = stack(to_picture(combine(left, right, StereoFormat.ANAGLYPH_DUBOIS)), to_picture((left - right).abs()))
 
     photo = motorcycle()
     left, disparity = to_tensor(photo.left), torch.from_numpy(photo.disparity)[None, None]
@@ -100,6 +101,7 @@ def results() -> dict[str, Image.Image]:
     strip = film(lambda size, time: _pan(to_picture(half), size, time))((SIZE, SIZE // 4))
     return {
         "image_depth_to_stereo": example,
+        "look_at_it": seen,
         "image_to_stereo": stack(to_picture(left), anaglyph),
         "video_to_stereo": stack(strip, to_picture(half).resize((SIZE, SIZE // 2), Image.Resampling.LANCZOS), strip),
     }

@@ -40,6 +40,7 @@ TITLES = {
     "image_to_4d": "16 Expert - Picture to 4D",
     "video_to_4d": "17 Expert - Video to 4D",
     "orbit_to_4d": "18 Expert - Orbit to 4D",
+    "look_at_it": "19 Look at 3D in the editor (wiggle, anaglyph, VR)",
 }
 
 
