@@ -59,7 +59,10 @@ def load_pictures(paths: Sequence[Path]) -> list[Tensor]:
     sizes = [_opened(path).size for path in paths]
     needed = sum(3 * width * height * torch.float32.itemsize for width, height in sizes)
     expect_memory(
-        "Load Pictures from Folder", f"{len(paths)} pictures", needed, advice="Set count lower, and queue more runs."
+        "Load Pictures from Folder",
+        f"a part of {len(paths)} pictures",
+        needed,
+        advice="Use a lower count, and queue more runs.",
     )
     return [core_to_image(_load(paths[index])) for index in each_frame(len(paths))]
 
