@@ -172,16 +172,15 @@ def _blur_columns(cells: _Cells, edges: HoleEdges, tolerance: float, form: Smoot
     while step < rows:
         share = (variance / (2 * step**2)).clamp_(max=1 / 3)
         variance -= 2 * step**2 * share
-        total, weight = blurred * (1 - 2 * share), 1 - 2 * share
-        for way in (-step, step):
-            inside = (row + way >= 0) & (row + way < rows)
-            other = torch.where(inside, pixel + way * columns, pixel)
-            colour = cells.colour[:, other]
-            like = torch.exp((colour - blurred).square().mean(0).mul_(-precision))
-            like *= share * (inside & ((cells.disparity[other] - near).abs() < tolerance))
-            total += colour * like
-            weight += like
-        cells.colour[:, pixel] = blurred = total / weight
+        other = torch.stack((row - step, row + step))
+        inside = (other >= 0) & (other < rows)
+        other = torch.where(inside, other, row) * columns + pixel % columns
+        like = inside & ((cells.disparity[other] - near).abs_() < tolerance)
+        colour = _take(cells.colour, other)
+        weight = torch.exp((colour - blurred[:, None]).square_().mean(0).mul_(-precision)).mul_(share * like)
+        rest = 1 - 2 * share
+        blurred = (blurred * rest + (colour * weight).sum(1)).div_(rest + weight.sum(0))
+        cells.colour.index_copy_(1, pixel, blurred)
         step *= 2
     cells.colour[:, pixel] = torch.lerp(blurred, own, form.kept)
 
@@ -190,20 +189,24 @@ def _texture(cells: _Cells, edges: HoleEdges, tolerance: float) -> Tensor:
     """Return the variance of the colour beside the edge of every empty cell, (N,)."""
     columns = cells.shape[1]
     pixel, edge = edges
-    away = (edge - pixel).sign()
-    near = cells.disparity[pixel]
-    first = cells.colour[:, edge]
+    away, near = (edge - pixel).sign(), cells.disparity[pixel]
+    first = _take(cells.colour, edge)
     total, squares, count = torch.zeros_like(first), torch.zeros_like(first), torch.ones_like(near)
     for step in range(1, _TEXTURE):
         at = edge + step * away
         inside = (at >= 0) & (at // columns == edge // columns)
         at = torch.where(inside, at, edge)
-        known = inside & ~cells.empty[at] & ((cells.disparity[at] - near).abs() < tolerance)
-        beyond = (cells.colour[:, at] - first) * known
+        known = inside & ~cells.empty[at] & ((cells.disparity[at] - near).abs_() < tolerance)
+        beyond = _take(cells.colour, at).sub_(first).mul_(known)
         total += beyond
-        squares += beyond.square()
+        squares.addcmul_(beyond, beyond)
         count += known
-    return (squares / count - (total / count).square()).mean(0)
+    return (squares.div_(count) - total.div_(count).square_()).mean(0)
+
+
+def _take(colour: Tensor, at: Tensor) -> Tensor:
+    """Return the colours (C, ...) at the flat indices ``at`` (...)."""
+    return colour.index_select(1, at.flatten()).view(-1, *at.shape)
 
 
 def _least_texture(colour: Tensor) -> Tensor:
@@ -221,10 +224,8 @@ def _relax(cells: _Cells, pixel: Tensor, tolerance: float, steps: int) -> None:
     flow /= flow.sum(0).clamp_(min=1)
     stays = 1 - flow.sum(0)  # 1 where nothing flows
     for _ in range(steps):
-        relaxed = cells.colour[:, pixel] * stays
-        for neighbour, share in zip(around, flow, strict=True):
-            relaxed.addcmul_(cells.colour[:, neighbour], share)
-        cells.colour[:, pixel] = relaxed
+        relaxed = _take(cells.colour, around).mul_(flow).sum(1)
+        cells.colour.index_copy_(1, pixel, relaxed.add_(_take(cells.colour, pixel).mul_(stays)))
 
 
 def _sample(cells: _Cells, disparity: Tensor, pixel: Tensor, size: int, tolerance: float) -> Tensor:

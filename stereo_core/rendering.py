@@ -18,7 +18,7 @@ from .texture_filling import add_texture
 from .warping import View
 
 # Pixels warped at a time on a CPU, few enough for intermediate results to stay in its cache.
-_BAND = 1 << 16
+_BAND = 1 << 17
 # Every so many columns are looked at to find the black bars above and below a picture.
 _BAR_STEP = 8
 
@@ -170,5 +170,7 @@ def working_bytes(height: int, width: int, channels: int, quality: Quality) -> i
     Returns:
         Bytes, for a frame that is all hole; an ordinary one takes about half.
     """
-    per_pixel = 100 + 16 * channels if Quality(quality) is Quality.FAST else 160 + 32 * channels
-    return height * width * per_pixel
+    quality = Quality(quality)
+    per_pixel = 100 + 16 * channels if quality is Quality.FAST else 160 + 32 * channels
+    textures = 64 * 2**20 if quality is Quality.DETAIL else 0  # its patches are chosen on a grid of bounded size
+    return height * width * per_pixel + textures

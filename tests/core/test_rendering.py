@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from stereo_core import hole_filling, rendering
 from stereo_core.rendering import Quality, render_view, working_bytes
@@ -243,3 +246,21 @@ def test_errors_name_the_argument() -> None:
 def test_working_memory_grows_with_the_frame() -> None:
     assert working_bytes(1080, 1920, 3, Quality.BEST) == 4 * working_bytes(540, 960, 3, Quality.BEST)
     assert working_bytes(512, 512, 3, Quality.FAST) <= working_bytes(512, 512, 3, Quality.BEST)
+
+
+@EVERY_QUALITY
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("shifted", ["half the columns", "everything out of the frame"])
+def test_no_more_memory_is_taken_than_estimated(quality: Quality, channels: int, shifted: str) -> None:
+    height, width = 300, 400
+    image = torch.rand(1, channels, height, width)
+    disparity = torch.full((1, 1, height, width), 1e9)
+    if shifted == "half the columns":
+        disparity = (torch.arange(width) // 20 % 2 * 20.0).expand_as(disparity).contiguous()
+    estimate = working_bytes(height, width, channels, quality)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiled:
+        view = render_view(image, disparity, quality)
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    taken = list(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+    results = view.image.nbytes + view.hole.nbytes
+    assert 0.1 * estimate < max(taken) - results < estimate

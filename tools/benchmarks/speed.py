@@ -22,6 +22,7 @@ from .table import machine, print_table
 
 MEGAPIXEL = 1_000_000
 SHAPES = ((512, 4096), (724, 2896), (1448, 1448), (2896, 724), (4096, 512))  # 8:1 to 1:8, one area
+SCALED = (Quality.FAST, Quality.BEST)  # detail takes seconds
 GROWTH_SIZES = ((384, 640), (540, 960), (768, 1280), (1080, 1920), (1440, 2560), (2160, 3840))
 
 
@@ -110,9 +111,7 @@ def _render_table(device: str) -> None:
 
 def _growth_table(device: str) -> None:
     rows = [_growth_row(height, width, device) for height, width in GROWTH_SIZES]
-    per_quality = [
-        f"{q.value} {what}" for q in Quality for what in ("time", "per megapixel", "peak memory", "estimate")
-    ]
+    per_quality = [f"{q.value} {what}" for q in SCALED for what in ("time", "per megapixel", "peak memory", "estimate")]
     print_table(["size", "megapixels", *per_quality], rows)
     if device == "cpu" and sys.platform == "win32":
         print("Peak memory is not measured on Windows.\n")
@@ -121,10 +120,10 @@ def _growth_table(device: str) -> None:
 def _growth_row(height: int, width: int, device: str) -> list[str]:
     image, disparity = sized_scene(height, width, device)
     pixels = height * width
-    functions = {q.value: partial(render_view, image, disparity, q) for q in Quality}
+    functions = {q.value: partial(render_view, image, disparity, q) for q in SCALED}
     found = interleaved(functions, device, 5)
     row = [f"{width}x{height}", f"{pixels / MEGAPIXEL:.2f}"]
-    for quality in Quality:
+    for quality in SCALED:
         peak = _peak_bytes(height, width, quality, device)
         row += [
             f"{found[quality.value] * 1e3:.1f} ms",
@@ -139,10 +138,10 @@ def _shape_table(device: str) -> None:
     rows = []
     for height, width in SHAPES:
         image, disparity = sized_scene(height, width, device)
-        found = interleaved({q.value: partial(render_view, image, disparity, q) for q in Quality}, device, 7)
+        found = interleaved({q.value: partial(render_view, image, disparity, q) for q in SCALED}, device, 7)
         per_megapixel = (seconds * 1e3 * MEGAPIXEL / (height * width) for seconds in found.values())
         rows.append([f"{width}x{height}", *(f"{time:.1f} ms" for time in per_megapixel)])
-    print_table(["shape, time per megapixel", *(q.value for q in Quality)], rows)
+    print_table(["shape, time per megapixel", *(q.value for q in SCALED)], rows)
 
 
 def _thread_table() -> None:
@@ -156,12 +155,12 @@ def _thread_table() -> None:
             torch.set_num_threads(threads)
             render_view(image, disparity, quality)
 
-        cases = {f"{q.value} {threads}": partial(render, q, threads) for q in Quality for threads in (1, 2)}
+        cases = {f"{q.value} {threads}": partial(render, q, threads) for q in SCALED for threads in (1, 2)}
         found = interleaved(cases, "cpu", 9)
-        times = (f"{found[f'{q.value} 1'] * 1e3:.1f} / {found[f'{q.value} 2'] * 1e3:.1f} ms" for q in Quality)
+        times = (f"{found[f'{q.value} 1'] * 1e3:.1f} / {found[f'{q.value} 2'] * 1e3:.1f} ms" for q in SCALED)
         rows.append([f"{width}x{height}", *times])
     torch.set_num_threads(before)
-    print_table(["one thread / two threads", *(q.value for q in Quality)], rows)
+    print_table(["one thread / two threads", *(q.value for q in SCALED)], rows)
 
 
 def _peak_bytes(height: int, width: int, quality: Quality, device: str) -> int | None:
