@@ -20,7 +20,7 @@ from tools.setup import environment
 environment.enter(__file__)
 
 import torch  # noqa: E402  # only inside the environment
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageOps  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from stereo_core.formats import StereoFormat, combine  # noqa: E402
@@ -92,19 +92,31 @@ def results() -> dict[str, Image.Image]:
     both = to_picture(combine(left, right, StereoFormat.FULL_SBS))
     example = stack(beside(to_picture(left), to_picture(depth)), both)
     seen = stack(to_picture(combine(left, right, StereoFormat.ANAGLYPH_DUBOIS)), to_picture((left - right).abs()))
+    to_headset = stack(to_picture(left), both.resize((left.shape[3], left.shape[2] // 2), Image.Resampling.LANCZOS))
+    folder = [_photo_and_pair(to_picture(left), both)]
 
     photo = motorcycle()
     left, disparity = to_tensor(photo.left), torch.from_numpy(photo.disparity)[None, None]
     right = render_view(left, disparity - disparity.median()).image  # the middle of the scene on the screen
     anaglyph = to_picture(combine(left, right, StereoFormat.ANAGLYPH_DUBOIS))
     half = combine(left, right, StereoFormat.HALF_SBS)
+    folder += [_photo_and_pair(to_picture(left), to_picture(combine(left, right, StereoFormat.FULL_SBS)))]
     strip = film(lambda size, time: _pan(to_picture(half), size, time))((SIZE, SIZE // 4))
     return {
         "image_depth_to_stereo": example,
         "look_at_it": seen,
         "image_to_stereo": stack(to_picture(left), anaglyph),
+        "photo_to_headset": to_headset,
+        "folder_to_stereo": stack(*folder, *folder),
         "video_to_stereo": stack(strip, to_picture(half).resize((SIZE, SIZE // 2), Image.Resampling.LANCZOS), strip),
     }
+
+
+def _photo_and_pair(photo: Image.Image, both: Image.Image) -> Image.Image:
+    """A row of the thumbnail, a fourth of it high."""
+    third, height = SIZE // 3, SIZE // 4
+    sizes = (third, height), (SIZE - third, height)
+    return beside(*(ImageOps.fit(*each, Image.Resampling.LANCZOS) for each in zip((photo, both), sizes, strict=True)))
 
 
 def _pan(sbs: Image.Image, size: tuple[int, int], time: float) -> Image.Image:
