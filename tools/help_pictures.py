@@ -28,7 +28,7 @@ from tools.host.in_process import load_host  # noqa: E402
 from tools.host.server import find_host  # noqa: E402
 
 PICTURES = environment.ROOT / "web" / "docs" / "pictures"
-QUALITY = 78
+QUALITY = 66
 
 
 def files(node: str) -> tuple[Path, Path]:
