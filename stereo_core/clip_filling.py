@@ -273,7 +273,10 @@ def _join(frames: Sequence[_Frame], first: int, settings: ClipSettings) -> None:
     scale = min(1.0, settings.flow_size / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     pair = torch.cat([one.picture, two.picture]).float()
+    if pair.device.type == "mps":  # has no antialiased resize in older versions of torch
+        pair = pair.cpu()
     pair = functional.interpolate(pair, size, mode="bilinear", antialias=True)
-    ahead, back = optical_flow(pair, pair.flip(0))
+    ahead, back = optical_flow(pair, pair.flip(0)).to(near[0].device)
+    pair = pair.to(near[0].device)
     one.ahead = surface_motion(ahead, back, near[0], pair[0])
     two.back = surface_motion(back, ahead, near[1], pair[1])

@@ -22,13 +22,13 @@ _BESIDE, _SAMPLES = 1 / 50, 8
 # A point is looked at in so many frames on either side; each later one counts for this much of the one before.
 _SIGHTS, _LATER = 4, 0.5
 # A root mean square difference of colours, of 1, at which what is found counts for 0.6 of a hole's colour.
-_ERROR = 0.08
+_ERROR = 0.05
 # Over so many frames at the end of the reach, sights gain their weight, so that none appears at once.
 _FADE = 4
 # Light may change a hole's colour by at most this much.
 _MOST_LIGHT = 0.3
 # Registration: the squared gradient at which a cell is half trusted, and the farthest step, in pixels.
-_RIDGE, _FARTHEST = 0.02, 1.5
+_RIDGE, _FARTHEST = 0.002, 1.5
 
 
 class Showing:
