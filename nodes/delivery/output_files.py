@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
@@ -100,7 +100,8 @@ def written(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise ValueError(_cannot_write(path.name, error)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it never came to be, or the disk is gone
+            partial.unlink()
 
 
 def _cannot_write(what: str, error: OSError) -> str:

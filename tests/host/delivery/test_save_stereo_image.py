@@ -302,6 +302,12 @@ def test_a_folder_in_which_nothing_can_be_written_is_told_of(save: Save, output:
         save(smooth(2), filename_prefix="stereo/beach")
 
 
+def test_a_name_that_is_too_long_is_told_of(save: Save, output: Path) -> None:
+    with pytest.raises(ValueError, match=r"LRF_Full_SBS.png cannot be written: File name too long"):
+        save(smooth(2), filename_prefix="x" * 250)
+    assert list(output.iterdir()) == []
+
+
 def test_a_folder_without_permission_is_told_of(save: Save, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
