@@ -11,18 +11,20 @@ from torch import Tensor
 
 from .texture_offsets import Cells, Nodes, choose_offsets
 
-# Cells that a view is reduced to, whatever its shape: the search takes the same time at every size.
+# Most cells that a view is reduced to, whatever its shape: the search takes the same time at every size.
 _CELLS = 40_000
 # Disparities that differ by less, in columns of a 512 wide view, belong to one surface.
 _SURFACE = 6.0
 # Detail may be amplified this much to reach the contrast that is found around a hole.
-_AMPLIFIED = 2.0
+_AMPLIFIED = 4.0
+# How much of both bands is added: finer than a cell, and from there to three cells.
+_FINE, _COARSE = 1.0, 1.0
 # Detail keeps its hue where the colours around it and around its copy differ less than this, of the picture's range.
-_HUE = 0.1
+_HUE = 0.15
 # Columns of a 512 wide view over which the edge's own colour, which the smooth fill keeps, makes room for detail.
-_EDGE = 2.0
+_EDGE = 0.8
 # Pixels textured at a time, so that memory does not grow with the holes.
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
 
 
 def add_texture(image: Tensor, disparity: Tensor, hole: Tensor, edge_distance: Tensor) -> None:
@@ -46,7 +48,7 @@ def add_texture(image: Tensor, disparity: Tensor, hole: Tensor, edge_distance: T
         blending at constant variance.
     """
     height, width = hole.shape
-    size = max(1, round(math.sqrt(height * width / _CELLS)))
+    size = max(2, math.ceil(math.sqrt(height * width / _CELLS)))
     cells = _reduce(image, disparity, hole, size, _SURFACE * width / 512)
     if not (cells.known.any() and cells.unknown.any()):
         return
@@ -76,8 +78,8 @@ def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance
     variance = (square - mean.square()).clamp_(min=0).mean(0)
     enough = 2 * count >= size * size
     low = _smooth(mean, enough, farthest, tolerance)
-    energy = variance + (mean - low).square().mean(0)
-    energy = _smooth(_smooth(energy[None], enough, farthest, tolerance), enough, farthest, tolerance)[0]
+    energy = torch.stack((variance, (mean - low).square().mean(0)))
+    energy = _smooth(_smooth(energy, enough, farthest, tolerance), enough, farthest, tolerance)
     return Cells(mean, low, fill, energy, farthest, enough, fills > count, size, tolerance)
 
 
@@ -127,8 +129,8 @@ class _Copier:
         self._hole = hole.flatten()
         self._shape = hole.shape
         self._cells, self._nodes = cells, nodes
-        # What is read at every source, one row for each cell: the low-pass of all channels, then the contrast.
-        self._table = torch.cat((cells.low, cells.energy.sqrt()[None])).flatten(1).t().contiguous()
+        # What is read at every source, one row for each cell: both low-passes of all channels, then both contrasts.
+        self._table = torch.cat((cells.colour, cells.low, cells.energy.sqrt())).flatten(1).t().contiguous()
         low, high = image.aminmax()
         self._range = float(low), float(high)
 
@@ -144,14 +146,15 @@ class _Copier:
         usable = nodes.active.flatten()[at.index] & (y >= 0) & (y < height) & (x >= 0) & (x < width)
         usable &= ~self._hole[source]
         usable &= (self._near[source] - self._near[pixel]).abs() < self._cells.tolerance
-        low, contrast, found = self._read_cells(source.flatten())
+        values, found = self._read_cells(source.flatten())
         weight = at.weight * (usable & found.view(usable.shape))
         weight = weight / weight.sum(0).clamp(min=1e-6)
-        wanted = (weight * nodes.contrast.flatten()[at.index]).sum(0)
-        gain = (wanted / contrast.view(weight.shape).clamp(min=1e-4)).clamp_(max=_AMPLIFIED)
-        low = low.view(-1, *weight.shape)
-        detail = (self._image[:, source] - low) * gain
+        wanted = (weight * nodes.contrast.flatten(1)[:, at.index]).sum(1)[:, None]  # (2, 1, N)
+        contrast = values[-2:].view(2, *weight.shape).clamp_(min=1e-4)
+        fine, coarse = (wanted / contrast).clamp_(max=_AMPLIFIED)
+        here, low = values[:-2].view(2, -1, *weight.shape)
         mean = self._image[:, pixel]
+        detail = (self._image[:, source] - here) * (fine * _FINE) + (here - low) * (coarse * _COARSE)
         detail = (self._fit_hue(detail, low, mean) * weight).sum(1)
         detail = detail / _deviation(weight, down * width + right) * share
         room = torch.minimum(mean - self._range[0], self._range[1] - mean)
@@ -164,16 +167,15 @@ class _Copier:
         grey = detail.mean(0)
         return torch.lerp(grey.expand_as(detail), detail, alike.expand_as(detail))
 
-    def _read_cells(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read low-pass (C, M) and contrast (M,) of the surface at M pixels; the last says where there are any."""
+    def _read_cells(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Read the table on the surface at M pixels, (2C + 2, M); the second result says where it holds anything."""
         cells, width = self._cells, self._shape[1]
         at = _taps(source // width, source % width, cells.size, cells.known.shape)
         same = (cells.disparity.flatten()[at.index] - self._near[source]).abs() < cells.tolerance
         weight = at.weight * (same & cells.known.flatten()[at.index])
         total = weight.sum(0)
         weight = weight / total.clamp(min=1e-6)
-        values = (self._table[at.index] * weight[..., None]).sum(0).t()
-        return values[:-1], values[-1], total > 1e-3
+        return (self._table[at.index] * weight[..., None]).sum(0).t(), total > 1e-3
 
 
 def _deviation(weight: Tensor, offset: Tensor) -> Tensor:

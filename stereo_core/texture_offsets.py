@@ -16,7 +16,8 @@ class Cells(NamedTuple):
         colour: (C, h, w), the mean of the known pixels.
         low: (C, h, w), the same smoothed along the surface; 0 where nothing near is known.
         fill: (C, h, w), the mean of the filled pixels.
-        energy: (h, w), the variance of the known pixels around ``low``, mean of the channels and of the surroundings.
+        energy: (2, h, w), the variance of known pixels around ``colour``, and that of ``colour`` around ``low``; means
+            of the channels and of the surroundings.
         disparity: (h, w) in columns of the view.
         known: (h, w) bool, enough pixels are known to copy from.
         unknown: (h, w) bool, most pixels are in a hole.
@@ -40,7 +41,7 @@ class Nodes(NamedTuple):
 
     Attributes:
         offset: (2, M) int64 rows and columns of the view, from a hole to the source, M grid points in row-major order.
-        contrast: (n, m), the standard deviation that the texture shall have.
+        contrast: (2, n, m), the standard deviations that both bands of the texture shall have.
         active: (n, m) bool, true where a hole is near.
         spacing: pixels of the view between grid points.
     """
@@ -63,6 +64,7 @@ _DIFFERENT = 1.0
 _REPEATED = 1.0
 _MISSING = 10.0
 _ALONE = 1.0
+_AT_ONCE = 8  # offsets judged at a time
 _VOTES = 4  # rounds in which neighbours agree
 
 
@@ -81,7 +83,7 @@ def choose_offsets(cells: Cells) -> Nodes:
     """
     judge = _Judge(cells)
     down, right = _candidates(*cells.known.shape, cells.known.device)
-    costs = torch.cat([judge.costs(int(rows), right) for rows in down])  # (K, n, m)
+    costs = torch.cat([judge.costs(int(rows), part) for rows in down for part in right.split(_AT_ONCE)])  # (K, n, m)
     label = _agree(costs, judge.active)
     offset = torch.cartesian_prod(down, right).t() * cells.size  # (2, K)
     return Nodes(offset[:, label.flatten()], judge.contrast(), judge.active, _NODE * cells.size)
@@ -139,9 +141,9 @@ class _Judge:
         return pooled + _MISSING * lost / self._gather(self._cells.unknown.float()[None], near=False).clamp(min=1)
 
     def contrast(self) -> Tensor:
-        """Return the contrast of the rim of every grid point's hole, (n, m)."""
+        """Return the contrast of both bands on the rim of every grid point's hole, (2, n, m)."""
         rim = self._rim.float()
-        energy, count = (self._gather(self._runs.sum(of[None]))[0] for of in (self._cells.energy * rim, rim))
+        energy, count = (self._gather(self._runs.sum(of)) for of in (self._cells.energy * rim, rim[None]))
         return (energy / count.clamp(min=1)).sqrt()
 
     def _scatter(self, values: Tensor) -> Tensor:

@@ -1,0 +1,121 @@
+"""Texture in the holes of rendered views: it is that of the surface behind, as strong as there, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from stereo_core.rendering import Quality, View, render_view, working_bytes
+from stereo_core.texture_filling import add_texture
+from tools.benchmarks.perception import gmsd, haarpsi
+
+SIZES = (1080, 1920), (2160, 3840)
+
+
+def woven(height: int, width: int, seed: int = 0) -> Tensor:
+    """(3, H, W) in [0, 1]: noise with a grain of a few pixels around mid grey, in all channels alike."""
+    noise = torch.rand(1, height + 2, width + 2, generator=torch.Generator().manual_seed(seed))
+    grain = torch.nn.functional.avg_pool2d(noise, 3, 1) - 0.5
+    return (0.5 + grain).clamp(0, 1).expand(3, -1, -1).clone()
+
+
+def screen(height: int = 96, width: int = 160, shift: float = 12) -> tuple[Tensor, Tensor]:
+    """A flat white block before a woven background, (1, 3, H, W), and its disparity in columns, (1, 1, H, W)."""
+    image, disparity = woven(height, width)[None], torch.zeros(1, 1, height, width)
+    block = (..., slice(height // 4, -height // 4), slice(width // 3, width // 2))
+    image[block], disparity[block] = 0.9, shift
+    return image, disparity
+
+
+def roughness(image: Tensor, mask: Tensor) -> float:
+    """Return the mean squared difference of masked neighbours along columns; (1, C, H, W) and (1, 1, H, W)."""
+    both = mask[..., 1:, :] & mask[..., :-1, :]
+    return float((image[..., 1:, :] - image[..., :-1, :]).square().mean(1, keepdim=True)[both].mean())
+
+
+def test_the_texture_in_a_hole_is_as_strong_as_around_it():
+    image, disparity = screen()
+    best, detail = (render_view(image, disparity, quality) for quality in (Quality.BEST, Quality.DETAIL))
+    around = roughness(image, disparity == 0)
+    assert torch.equal(best.hole, detail.hole)
+    assert roughness(best.image, best.hole) < 0.3 * around
+    assert 0.7 * around < roughness(detail.image, detail.hole) < 1.3 * around
+
+
+def test_what_is_no_hole_stays_as_it_is():
+    image, disparity = screen()
+    best, detail = (render_view(image, disparity, quality) for quality in (Quality.BEST, Quality.DETAIL))
+    visible = ~best.hole.expand_as(image)
+    assert torch.equal(best.image[visible], detail.image[visible])
+
+
+def test_the_smooth_fill_stays_the_mean():
+    image, disparity = screen()
+    best, detail = (render_view(image, disparity, quality) for quality in (Quality.BEST, Quality.DETAIL))
+    added = (detail.image - best.image)[best.hole.expand_as(image)]
+    assert abs(float(added.mean())) < 0.1 * float(added.std())
+
+
+def test_a_plain_surface_gets_no_texture_from_a_rough_one_before_it():
+    image, disparity = screen()
+    rough = disparity.expand_as(image) > 0
+    image = torch.where(rough, woven(*image.shape[-2:], seed=1), 0.4)
+    detail = render_view(image, disparity, Quality.DETAIL)
+    torch.testing.assert_close(detail.image[detail.hole.expand_as(image)], torch.tensor(0.4).expand(3 * 48 * 12))
+
+
+def test_black_stays_black_beside_a_textured_picture():
+    image = woven(96, 160)[None]
+    image[..., :16, :] = image[..., -16:, :] = 0
+    view = render_view(image, torch.full((1, 1, 96, 160), 14.0), Quality.DETAIL)
+    assert view.hole[..., -14:].all()
+    assert float(view.image[..., :15, :].max()) < 2 / 255 and float(view.image[..., -15:, :].max()) < 2 / 255
+    assert float(view.image[..., 20:-20, -14:].std()) > 0.04
+
+
+def test_values_stay_in_the_range_of_the_picture():
+    image, disparity = screen()
+    image = (image > 0.5).float() * 3 - 1
+    view = render_view(image, disparity, Quality.DETAIL)
+    assert float(view.image.min()) >= -1 and float(view.image.max()) <= 2
+
+
+def test_a_little_noise_changes_little():
+    image, disparity = screen()
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(3)) / 255
+    first, second = (render_view(of, disparity, Quality.DETAIL) for of in (image, image + noise))
+    assert float((first.image - second.image).abs()[first.hole.expand_as(image)].mean()) < 4 / 255
+
+
+@pytest.mark.parametrize("shape", [(24, 190), (190, 24), (300, 310)])
+@pytest.mark.parametrize("view", list(View))
+def test_every_shape_is_textured(shape: tuple[int, int], view: View):
+    image = woven(*shape)[None]
+    sign = 1 if view is View.RIGHT else -1
+    rendered = render_view(image, torch.full((1, 1, *shape), sign * 6.0), Quality.DETAIL, view)
+    assert roughness(rendered.image, rendered.hole) > 0.5 * roughness(image, torch.ones_like(rendered.hole))
+
+
+def test_nothing_known_and_nothing_missing_change_nothing():
+    for missing in (False, True):
+        image = torch.rand(3, 20, 30)
+        before = image.clone()
+        hole = torch.full((20, 30), missing)
+        add_texture(image, torch.zeros(20, 30), hole, torch.zeros(600 * missing, dtype=torch.int64))
+        assert torch.equal(image, before)
+
+
+def test_the_search_takes_no_more_memory_in_larger_pictures():
+    detail, best = ([working_bytes(*size, 3, q) for size in SIZES] for q in (Quality.DETAIL, Quality.BEST))
+    assert 0 < detail[0] - best[0] == detail[1] - best[1]
+
+
+def test_perceptual_measures_prefer_texture_to_fog():
+    true = woven(64, 96)
+    fog = torch.full_like(true, float(true.mean()))
+    texture = true.roll((8, 24), (1, 2))
+    assert gmsd(true, true) == 0 and haarpsi(true, true) == pytest.approx(1, abs=1e-4)
+    half = torch.arange(96) < 48
+    foggy, textured = (torch.where(half, true, other) for other in (fog, texture))
+    assert gmsd(textured, true) < gmsd(foggy, true) and haarpsi(textured, true) > haarpsi(foggy, true)
