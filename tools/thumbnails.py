@@ -100,13 +100,15 @@ def results() -> dict[str, Image.Image]:
     right = render_view(left, disparity - disparity.median()).image  # the middle of the scene on the screen
     anaglyph = to_picture(combine(left, right, StereoFormat.ANAGLYPH_DUBOIS))
     half = combine(left, right, StereoFormat.HALF_SBS)
-    folder += [_photo_and_pair(to_picture(left), to_picture(combine(left, right, StereoFormat.FULL_SBS)))]
+    packed = to_picture(combine(left, right, StereoFormat.FULL_SBS))
+    folder += [_photo_and_pair(to_picture(left), packed)]
     strip = film(lambda size, time: _pan(to_picture(half), size, time))((SIZE, SIZE // 4))
     return {
         "image_depth_to_stereo": example,
         "look_at_it": seen,
         "image_to_stereo": stack(to_picture(left), anaglyph),
         "photo_to_headset": to_headset,
+        "clip_to_headset": stack(*(_pan(packed, (SIZE, SIZE // 2), time) for time in (0.1, 0.9))),
         "folder_to_stereo": stack(*folder, *folder),
         "video_to_stereo": stack(strip, to_picture(half).resize((SIZE, SIZE // 2), Image.Resampling.LANCZOS), strip),
     }
