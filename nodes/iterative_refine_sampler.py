@@ -43,6 +43,7 @@ class IterativeRefineSampler(io.ComfyNode):
                 )
             ],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod

@@ -51,6 +51,7 @@ class LatentStereoShift(io.ComfyNode):
                 io.Mask.Output(display_name="holes", tooltip="The right view's holes at latent size, 1 = paint."),
             ],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod

@@ -80,6 +80,7 @@ class NullTextOptimization(io.ComfyNode):
                 io.String.Output(display_name="losses", tooltip="For each step: the loss before and after."),
             ],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod

@@ -43,6 +43,7 @@ class ShiftCoupledViewExpert(io.ComfyNode):
                 io.Model.Output(display_name="view_expert", tooltip="For multiview_model of Score Composition Sampler.")
             ],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod

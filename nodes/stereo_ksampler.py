@@ -73,6 +73,7 @@ class StereoKSampler(io.ComfyNode):
                 io.Latent.Output(display_name="stereo", tooltip="All left entries first, then all right ones."),
             ],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod

@@ -82,6 +82,7 @@ class StereoStrength(io.ComfyNode):
                 STEREO_DEPTH.Output(display_name="stereo_depth", tooltip="For depth of the nodes that shift something.")
             ],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod

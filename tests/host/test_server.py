@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
+from tools.host.in_process import pack_schemas
 from tools.host.server import Interrupted, PromptError, Server
+from tools.host.workflow_file import load_prompt
 
 PICTURE = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 1, "color": 255}}
 
@@ -69,3 +72,22 @@ def test_interrupt_stops_a_running_prompt(server: Server) -> None:
         server.run({"1": {"class_type": "Probe_Wait", "inputs": {"steps": 5000}}}, stop_at_the_first_step)
     assert max(value for value, maximum in seen if maximum == 5000) < 1000
     assert server.run({"1": PICTURE, "2": save("1")})
+
+
+def test_pictures_on_nodes_come_again_where_nothing_is_computed_anew(server: Server) -> None:
+    """As on a page that is opened again: the host shows what it kept, of nodes that say so."""
+    prompt = load_prompt("image_depth_to_stereo")
+    server.run(prompt)
+    server.run(prompt)
+    *_, again = server.get("/history").values()
+    shown = {prompt[id]["class_type"] for id in again["outputs"]}
+    assert {"Stereo_StereoStrength", "Stereo_ImageStereoShift", "Stereo_SBSCombine"} <= shown
+
+
+def test_nodes_that_show_something_say_that_it_is_kept(host: dict[str, type]) -> None:
+    silent = [
+        id
+        for id, schema in pack_schemas(host).items()
+        if "ui=" in inspect.getsource(host[id]) and not (schema.has_intermediate_output or schema.is_output_node)
+    ]
+    assert not silent, silent
