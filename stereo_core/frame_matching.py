@@ -34,12 +34,13 @@ def resize_nearest(map: Tensor, size: tuple[int, int]) -> Tensor:
     return map if map.shape[-2:] == size else functional.interpolate(map, size=size, mode="nearest-exact")
 
 
-def resize_keeping_edges(map: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_keeping_edges(map: Tensor, size: tuple[int, int], soft: bool = False) -> Tensor:
     """Resize a depth map to a larger grid: smooth on surfaces, and sharp at their edges.
 
     Args:
         map: (B, 1, h, w) in [0, 1], any floating dtype.
         size: (H, W) of the result.
+        soft: interpolate at edges, too.
 
     Returns:
         (B, 1, H, W), the same dtype: interpolated linearly where neighbours are about equal, and their nearest value
@@ -52,8 +53,8 @@ def resize_keeping_edges(map: Tensor, size: tuple[int, int]) -> Tensor:
     if size[0] < map.shape[-2] or size[1] < map.shape[-1]:
         return nearest
     near, far = (functional.max_pool2d(sign * map, 3, stride=1, padding=1) for sign in (1, -1))
-    edge = resize_nearest(near + far, size) > _EDGE
-    return torch.where(edge, nearest, functional.interpolate(map, size=size, mode="bilinear", align_corners=False))
+    linear = functional.interpolate(map, size=size, mode="bilinear", align_corners=False)
+    return linear if soft else torch.where(resize_nearest(near + far, size) > _EDGE, nearest, linear)
 
 
 def match_frames(depth: Tensor, frames: int) -> Tensor:

@@ -64,12 +64,13 @@ class StereoDepth:
         """Bring the maps to a grid of (H, W), no value mixed across an edge."""
         return replace(self, inverse_depth=resize_nearest(self.inverse_depth, size))
 
-    def for_pictures(self, count: int, size: tuple[int, int] | None = None) -> Tensor:
+    def for_pictures(self, count: int, size: tuple[int, int] | None = None, soft: bool = False) -> Tensor:
         """Return the disparity of ``count`` pictures, (count, 1, H, W) float32 in columns.
 
         Args:
             count: of the pictures.
             size: (H, W) of the pictures, in the maps' shape; ``None`` for the maps' own. Edges stay sharp.
+            soft: maps that become larger are interpolated everywhere, for edges that will be sharpened.
 
         Raises:
             ValueError: another number of maps, or another shape.
@@ -77,7 +78,7 @@ class StereoDepth:
         maps = self.select(lambda maps: one_for_each(maps, count))
         if size is not None and size != tuple(maps.inverse_depth.shape[-2:]):
             self._expect_aspect(*size)
-            maps = replace(maps, inverse_depth=resize_keeping_edges(maps.inverse_depth, size))
+            maps = replace(maps, inverse_depth=resize_keeping_edges(maps.inverse_depth, size, soft))
         return maps.disparity()
 
     def for_latent(
