@@ -169,8 +169,8 @@ def stream_clip(
         yield finish(place)
 
 
-def window_bytes(height: int, width: int, channels: int, settings: ClipSettings, frames: int) -> int:
-    """Bound what ``stream_clip`` holds and needs besides ``working_bytes``, where frames come on another device.
+def window_bytes(height: int, width: int, channels: int, settings: ClipSettings, frames: int, moved: bool) -> int:
+    """Bound the memory that ``stream_clip`` takes besides ``working_bytes``.
 
     Args:
         height: rows of one frame.
@@ -178,13 +178,14 @@ def window_bytes(height: int, width: int, channels: int, settings: ClipSettings,
         channels: channels of one frame.
         settings: the settings asked for.
         frames: of the clip.
+        moved: the frames come as copies, on another device than the clip.
 
     Returns:
         Bytes; 0 when every frame is filled by itself.
     """
     if not settings.reach or frames == 1:
         return 0
-    held = min(frames, 2 * settings.reach + 3) * (channels + 2)
+    held = min(frames, 2 * settings.reach + 3) * (channels + 2 if moved else 1)
     return height * width * torch.float32.itemsize * (held + 2 * channels + _WORKING)
 
 

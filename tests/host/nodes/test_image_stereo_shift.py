@@ -87,3 +87,25 @@ def test_half_precision_intermediates_are_kept(host: dict[str, type], monkeypatc
     monkeypatch.setattr(comfy.model_management, "intermediate_dtype", lambda: torch.float16)
     left, right, _, _ = shift(host, picture().half(), depth_step(1, 24, 40).half())
     assert left.dtype == right.dtype == torch.float16
+
+
+def test_holes_are_filled_from_the_clip_only_where_asked(host: dict[str, type]):
+    """A block moves before a still background, all of which lies on the screen."""
+    image, depth = picture(1, 32, 64).repeat(5, 1, 1, 1), torch.zeros(5, 32, 64, 3)
+    behind = image[0].clone()
+    for t in range(5):
+        block = slice(8, 24), slice(10 + 6 * t, 26 + 6 * t)
+        image[t][block] = 0.5
+        depth[t][block] = 1.0
+    widgets = {"max_disparity": 12.0, "convergence": 0.0}
+    error = {}
+    for fill_from in ("frame", "clip"):
+        _, right, holes, _ = shift(host, image, depth, **widgets, fill_from=fill_from)
+        error[fill_from] = (right[-1] - behind)[holes[-1] > 0].square().mean().sqrt()
+    assert error["clip"] < 0.5 * error["frame"]
+
+
+def test_pictures_of_a_batch_are_not_filled_from_each_other(host: dict[str, type]):
+    image, depth = torch.cat([picture(1), 1 - picture(2)[:1]]), depth_step(1, 24, 40)
+    frame, clip = (shift(host, image, depth, fill_from=fill_from)[1] for fill_from in ("frame", "clip"))
+    assert torch.equal(frame, clip)
