@@ -10,14 +10,19 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..stereo_core.depth_edges import DepthEdges, sharpen_edges
 from ..stereo_core.depth_range import DepthRange, normalize_inverse_depth
 from ..stereo_core.letterbox import find_picture
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stabilization import stabilize as stabilize_depth
 from .depth.networks import resize_depth
 from .depth.sources import Source, memory_needed, raw_inverse_depth
-from .host import describe_size, expect_memory, image_to_core
+from .host import compute_device, describe_size, expect_memory, image_to_core
+from .widgets.rendering import depth_edges_input
 from .widgets.sockets import DEPTH_MODEL
+
+# The least step of inverse depth that is sharpened, of the whole range.
+_LEAST_STEP = 0.02
 
 _SOURCES = [DEPTH_MODEL, *(io.Custom(n) for n in ("DA3_MODEL", "MOGE_MODEL", "DA3_GEOMETRY", "MOGE_GEOMETRY"))]
 
@@ -83,6 +88,7 @@ class DepthEstimate(io.ComfyNode):
                     tooltip="Percent of the pixels clipped at each end of the range, so that a few stray values "
                     "do not squeeze the rest. 0 clips none.",
                 ),
+                depth_edges_input(DepthEdges.AS_GIVEN),
             ],
             outputs=[
                 io.Image.Output(
@@ -103,6 +109,7 @@ class DepthEstimate(io.ComfyNode):
         resolution: int,
         batch_size: int,
         percentile: float,
+        depth_edges: str = DepthEdges.AS_GIVEN.value,
     ) -> io.NodeOutput:
         frames = image_to_core(image, "image")
         expect_memory("Depth Estimate", describe_size(frames), *memory_needed(frames, source, resolution, batch_size))
@@ -112,7 +119,7 @@ class DepthEstimate(io.ComfyNode):
             raw = stabilize_depth(raw, frames, cuts)
         alone = torch.ones_like(cuts) if range == DepthRange.IMAGE else cuts
         depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw, alone))
-        return io.NodeOutput(_to_image(depth, tuple(frames.shape[-2:])))
+        return io.NodeOutput(_to_image(depth, frames, DepthEdges(depth_edges)))
 
 
 def _without_bars(frames: Tensor, raw: Tensor, cuts: Tensor) -> list[tuple[slice, slice]]:
@@ -134,8 +141,9 @@ def _scaled(inside: slice, size: int, small: int) -> slice:
     return slice(first, max(math.floor(inside.stop * small / size), first + 1))
 
 
-def _to_image(depth: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (T, 1, h, w) to an IMAGE (T, H, W, 3), frame by frame: a long clip is in memory once at full size."""
+def _to_image(depth: Tensor, frames: Tensor, edges: DepthEdges) -> Tensor:
+    """Resize (T, 1, h, w) to an IMAGE (T, H, W, 3) like frames (T, 3, H, W), one by one: a clip is in memory once."""
+    size = tuple(frames.shape[-2:])
     image = torch.empty(
         len(depth),
         *size,
@@ -143,6 +151,9 @@ def _to_image(depth: Tensor, size: tuple[int, int]) -> Tensor:
         device=comfy.model_management.intermediate_device(),
         dtype=comfy.model_management.intermediate_dtype(),
     )
-    for frame, inverse in zip(image, depth, strict=True):
-        frame.copy_(resize_depth(inverse.unsqueeze(0), size)[0].movedim(0, -1))
+    for frame, inverse, picture in zip(image, depth.split(1), frames.split(1), strict=True):
+        full = resize_depth(inverse, size)
+        if edges is DepthEdges.SHARPENED:
+            full = sharpen_edges(full.to(compute_device()), picture.to(compute_device()), _LEAST_STEP)
+        frame.copy_(full[0].movedim(0, -1))
     return image

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..stereo_core.color_matching import ColorMatch, fit_colors, steady
 from ..stereo_core.compositing import composite
+from ..stereo_core.depth_edges import DepthEdges
 from ..stereo_core.placement import Placement, find_placement, place_view, placements
 from ..stereo_core.rendering import Quality, RenderedView, render_view, working_bytes
 from ..stereo_core.scenes import find_scene_starts
@@ -20,7 +21,7 @@ from .host import (
     image_to_core,
 )
 from .widgets.geometry import depth_input, read_depth, tell_disparity
-from .widgets.rendering import quality_input
+from .widgets.rendering import depth_edges_input, disparity_of, quality_input
 
 # Frames of a clip that tell where the generated views lie.
 _LOOKED_AT = 3
@@ -69,6 +70,7 @@ class StereoComposite(io.ComfyNode):
                     "local: the same, and what changes slowly across the frame. none: colours as they are.",
                 ),
                 quality_input(),
+                depth_edges_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="left", tooltip="The original, to the bit."),
@@ -79,6 +81,7 @@ class StereoComposite(io.ComfyNode):
                 io.Mask.Output(display_name="holes", tooltip="1 where the right view is not the original's."),
             ],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -92,6 +95,7 @@ class StereoComposite(io.ComfyNode):
         feather: float,
         color_match: str,
         quality: str,
+        depth_edges: str = DepthEdges.SHARPENED.value,
     ) -> io.NodeOutput:
         source = image_to_core(image, "image")
         frames, channels, height, width = source.shape
@@ -106,7 +110,7 @@ class StereoComposite(io.ComfyNode):
             )
         working = working_bytes(height, width, channels, Quality(quality)) + 16 * channels * height * width
         expect_memory_for_views("Stereo Composite", source, working)
-        disparity = stereo.for_pictures(frames, (height, width))
+        disparity = disparity_of(stereo, source, DepthEdges(depth_edges))
         tell_disparity(cls, stereo, disparity, pixels=width)
         place = _find_placement(source, disparity, generated, candidates)
         right, holes = _render(

@@ -54,8 +54,8 @@ def sharpen_edges(depth: Tensor, picture: Tensor, least: float, settings: Sharpe
     """Turn the soft edges of a depth map into steps that lie on the picture's edges.
 
     Where a ramp connects two levels, every pixel takes the nearer or the farther one: that on whose side of the middle
-    the map lies once the guided filter has laid it on the picture. Steps that are sharp already, and
-    slopes, stay as they are, to the bit. Frames are independent.
+    the map lies once the guided filter has laid it on the picture. Steps that are sharp already, and slopes, stay as
+    they are, to the bit. Frames are independent.
 
     Args:
         depth: (B, 1, H, W), depth or disparity of any scale, larger is nearer; floating.
@@ -130,14 +130,14 @@ def _fit(guide: Tensor, depth: Tensor, settings: Sharpening) -> tuple[Tensor, Te
 
 
 def _solve(covariance: Tensor, right: Tensor, epsilon: float) -> Tensor:
-    """Solve for the slopes by Cholesky's decomposition, written out: many small systems at once."""
+    """Solve for the slopes by Gauss's elimination, written out: many small systems at once."""
     channels = right.shape[1]
     entry = iter(covariance.split(1, 1))
     matrix = {(i, j): next(entry) for i in range(channels) for j in range(i, channels)}
     for i in range(channels):
         matrix[i, i] = matrix[i, i] + epsilon
     vector = list(right.split(1, 1))
-    for i in range(channels):  # elimination; the matrix is symmetric and positive definite
+    for i in range(channels):  # symmetric and positive definite: no pivots are needed
         for j in range(i + 1, channels):
             ratio = matrix[i, j] / matrix[i, i]
             for k in range(j, channels):

@@ -51,8 +51,11 @@ def entering(hole: Tensor) -> Strips:
         ValueError: another shape.
     """
     expect_shape("hole", hole, "B 1 H W")
-    left, right = (int(side.int().cumprod(-1).sum(-1).max()) for side in (hole, hole.flip(-1)))
-    return Strips(left, right)
+    widths = [
+        [int(side.int().cumprod(-1).sum(-1).max()) for side in (frame, frame.flip(-1))]
+        for frame in hole  # one at a time: sums of a whole clip are large
+    ]
+    return Strips(*map(max, zip(*widths, strict=True)))
 
 
 def crop(strips: Iterable[Strips], size: tuple[int, int]) -> tuple[slice, slice]:

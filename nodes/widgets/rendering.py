@@ -1,10 +1,17 @@
-"""Inputs of the nodes that render views in image space."""
+"""Inputs of the nodes that render views in image space, and the disparity by which they do."""
 
 from __future__ import annotations
 
+import comfy.model_management
 from comfy_api.latest import io
+from torch import Tensor
 
+from ...stereo_core.depth_edges import DepthEdges, sharpen_edges
+from ...stereo_core.rasterizing import TEAR
 from ...stereo_core.rendering import Quality
+from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.view_borders import Borders
+from ..host import compute_device
 
 
 def quality_input() -> io.Combo.Input:
@@ -13,5 +20,45 @@ def quality_input() -> io.Combo.Input:
         "quality",
         options=Quality,
         default=Quality.BEST.value,
-        tooltip="best: exact surfaces and the smoothest fill. fast: several times quicker, for long clips.",
+        tooltip="best: exact surfaces and the smoothest fill. fast: several times quicker, for long clips.\n"
+        "detail: as best, and holes get the texture of the background; takes two to five times as long as best.",
+    )
+
+
+def depth_edges_input(default: DepthEdges = DepthEdges.SHARPENED) -> io.Combo.Input:
+    """``depth_edges``."""
+    return io.Combo.Input(
+        "depth_edges",
+        options=DepthEdges,
+        default=default.value,
+        optional=True,
+        tooltip="What is done about soft depth edges, which leave streaks and ghosts.\nsharpened: they become steps "
+        "on the picture's edges; sharp ones stay as they are. as_given: nothing.",
+    )
+
+
+def disparity_of(depth: StereoDepth, pictures: Tensor, edges: DepthEdges) -> Tensor:
+    """Return the disparity of pictures (B, 3, H, W), (B, 1, H, W) in columns, its edges treated frame by frame."""
+    sharpened = edges is DepthEdges.SHARPENED
+    disparity = depth.for_pictures(len(pictures), tuple(pictures.shape[-2:]), soft=sharpened)
+    if sharpened:
+        for frame in range(len(pictures)):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            one, device = slice(frame, frame + 1), compute_device()
+            disparity[one] = sharpen_edges(disparity[one].to(device), pictures[one].to(device), TEAR)
+    return disparity
+
+
+def borders_input() -> io.Combo.Input:
+    """``borders``."""
+    return io.Combo.Input(
+        "borders",
+        options=Borders,
+        default=Borders.FILL.value,
+        optional=True,
+        tooltip="What becomes of the strips that enter the views at the left and right border.\nfill: filled like "
+        "other holes (default). crop: cut off both views, which get an even size.\nfloating_window: where something "
+        "stands in front of the screen at a border, the eye that sees more of it is masked.\nscreen: the screen comes "
+        "forward to the nearest point at the right border, so that nothing enters there; with balance, at the left "
+        "one, too.",
     )
