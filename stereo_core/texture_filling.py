@@ -17,8 +17,9 @@ _CELLS = 40_000
 _SURFACE = 6.0
 # Detail may be amplified this much to reach the contrast that is found around a hole.
 _AMPLIFIED = 4.0
-# How much of both bands is added: finer than a cell, and from there to three cells.
-_FINE, _COARSE = 1.0, 1.0
+# How much of both bands is added, finer than a cell and from there to three cells: the finer one looks weaker than it
+# is where cells are interpolated, the coarser one costs most of the PSNR.
+_FINE, _COARSE = 1.2, 0.8
 # Detail keeps its hue where the colours around it and around its copy differ less than this, of the picture's range.
 _HUE = 0.15
 # Columns of a 512 wide view over which the edge's own colour, which the smooth fill keeps, makes room for detail.
