@@ -14,9 +14,10 @@ from comfy_api.latest import Input, InputImpl
 
 from .timing import Timing
 
-# What the file itself is about, which is another file now; and what marks its pictures as stereo, or turned.
+# What the file itself is about, which is another file now.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _COPIED = ("audio", "subtitle")
+_HDR = (16, 18)  # PQ and HLG, as codecs number transfer functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class SourceClip:
         windowed: the source is a part of its file.
         streams: of sound and subtitles.
         metadata: title and the like.
+        hdr: its pictures have more than standard dynamic range.
         audio: AUDIO of frames that were never in a file.
     """
 
@@ -61,6 +63,7 @@ class SourceClip:
     windowed: bool = False
     streams: tuple[SourceStream, ...] = ()
     metadata: dict[str, str] | None = None
+    hdr: bool = False
     audio: dict[str, Any] | None = None
 
     @classmethod
@@ -80,6 +83,7 @@ class SourceClip:
                 raise ValueError("source: has no pictures. Connect the video that the frames were made from.")
             stream = container.streams.video[0]
             base, rate = stream.time_base, stream.average_rate
+            hdr = stream.codec_context.color_trc in _HDR
             first = _ticks(start, base)
             end = _ticks(start + duration, base) if duration else None
             packets = [
@@ -93,10 +97,10 @@ class SourceClip:
             metadata = {name: text for name, text in container.metadata.items() if name.lower() not in _OF_THE_FILE}
         windowed = len(inside) < len(packets)
         if timing is None:
-            return cls(file, None, Fraction(start), windowed, streams, metadata)
+            return cls(file, None, Fraction(start), windowed, streams, metadata, hdr)
         beginnings = [timing.starts[0] * base, *(() if windowed else (each.start for each in streams))]
         origin = max(0, min(beginnings) // base)
-        return cls(file, timing.earlier(origin), origin * base, windowed, streams, metadata)
+        return cls(file, timing.earlier(origin), origin * base, windowed, streams, metadata, hdr)
 
     @contextmanager
     def copying(

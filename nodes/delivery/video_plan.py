@@ -74,6 +74,8 @@ class VideoPlan:
         if made is not None:
             streams = tuple(stream for stream in streams if stream.kind != "audio")
         container, kept, about_streams = _container(options.container, streams)
+        if clip is not None and clip.hdr:
+            remarks.append("source is HDR, and the file is not: its colours look pale. Tone-map the frames first.")
         file = VideoFile(
             container,
             encoding,

@@ -36,16 +36,17 @@ def film(
     sound: str | None = "aac",
     subtitles: str | None = "mov_text",
     late: Fraction = Fraction(0),
+    transfer: int = 1,
 ) -> Path:
     """Write a film of 32x24 with B-frames, a second of sound, and one title; sound and title begin ``late`` seconds on.
 
-    The kind of file is that of the path's name.
+    The kind of file is that of the path's name; ``transfer`` is how codecs number the curve of its brightness.
     """
     with av.open(str(path), "w", options={"movie_timescale": "12800"} if path.suffix == ".mp4" else {}) as container:
         container.metadata["title"] = "a film"
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 32, 24, "yuv420p"
-        video.codec_context.time_base = base
+        video.codec_context.time_base, video.codec_context.color_trc = base, transfer
         tone = sound and container.add_stream(sound, rate=48000, layout="stereo")
         titles = subtitles and container.add_mux_stream(subtitles)
         if tone:

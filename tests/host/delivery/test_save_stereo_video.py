@@ -311,6 +311,14 @@ def test_what_mp4_cannot_hold_goes_into_mkv_or_is_left_out_by_name(
     ]
 
 
+def test_a_source_of_high_dynamic_range_is_told(
+    save: Callable[..., Path], video: Callable[..., Any], told: list[str], tmp_path: Path
+):
+    for transfer in (1, 16, 18):
+        save(*views(len(UNEVEN)), source=video(film(tmp_path / f"{transfer}.mp4", transfer=transfer)))
+    assert ["HDR" in line for line in told] == [False, True, True]
+
+
 def test_made_sound_takes_the_place_of_the_source_s(
     save: Callable[..., Path], video: Callable[..., Any], tmp_path: Path
 ):
