@@ -21,7 +21,7 @@ def quality_input() -> io.Combo.Input:
         options=Quality,
         default=Quality.BEST.value,
         tooltip="best: exact surfaces and the smoothest fill. fast: several times quicker, for long clips.\n"
-        "detail: as best, and holes get the texture of the background; takes two to five times as long as best.",
+        "detail: as best, and holes get the texture of the background; takes about five times as long as best.",
     )
 
 
