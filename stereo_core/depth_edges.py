@@ -79,8 +79,9 @@ def sharpen_edges(depth: Tensor, picture: Tensor, least: float, settings: Sharpe
     if not least > 0:
         raise ValueError(f"least: got {least}. Give a step above 0.")
     cell = max(1, round(width / settings.cells))
-    pairs = zip(depth.float().split(1), picture.float().split(1), strict=True)
-    return torch.cat([_sharpen(near, shown, cell, least, settings) for near, shown in pairs]).to(depth.dtype)
+    pairs = zip(depth.float(), picture.float(), strict=True)
+    sharp = [_sharpen(near[None], shown[None], cell, least, settings) for near, shown in pairs]
+    return torch.cat(sharp).to(depth.dtype)
 
 
 def _sharpen(depth: Tensor, picture: Tensor, cell: int, least: float, settings: Sharpening) -> Tensor:
@@ -110,8 +111,9 @@ def _laid_on(picture: Tensor, guide: Tensor, depth: Tensor, cell: int, settings:
     slope, offset = _fit(_mean_in(guide, _COARSER), _mean_in(depth, _COARSER), settings)
     size = cell * _COARSER
     laid = _enlarge(offset, size, picture, "bilinear")
-    for channel, each in zip(picture.split(1, 1), slope.split(1, 1), strict=True):
-        laid = laid.addcmul(channel, _enlarge(each, size, picture, "bilinear"))
+    for channel in range(picture.shape[1]):
+        one = slice(channel, channel + 1)
+        laid = laid.addcmul(picture[:, one], _enlarge(slope[:, one], size, picture, "bilinear"))
     return laid
 
 
@@ -121,8 +123,8 @@ def _fit(guide: Tensor, depth: Tensor, settings: Sharpening) -> tuple[Tensor, Te
     first, second = torch.triu_indices(channels, channels)
     products = guide[:, first] * guide[:, second]
     means = _box(torch.cat([guide, depth, products, guide * depth], 1), settings.window)
-    mean, mean_depth, squares, with_depth = means.split([channels, 1, len(first), channels], 1)
-    covariance = squares - mean[:, first] * mean[:, second]
+    mean, mean_depth, with_depth = means[:, :channels], means[:, channels : channels + 1], means[:, -channels:]
+    covariance = means[:, channels + 1 : -channels] - mean[:, first] * mean[:, second]
     slope = _solve(covariance, with_depth - mean * mean_depth, settings.epsilon)
     offset = mean_depth - (slope * mean).sum(1, keepdim=True)
     fitted = _box(torch.cat([slope, offset], 1), settings.window)
@@ -132,11 +134,11 @@ def _fit(guide: Tensor, depth: Tensor, settings: Sharpening) -> tuple[Tensor, Te
 def _solve(covariance: Tensor, right: Tensor, epsilon: float) -> Tensor:
     """Solve for the slopes by Gauss's elimination, written out: many small systems at once."""
     channels = right.shape[1]
-    entry = iter(covariance.split(1, 1))
+    entry = iter(covariance.unbind(1))
     matrix = {(i, j): next(entry) for i in range(channels) for j in range(i, channels)}
     for i in range(channels):
         matrix[i, i] = matrix[i, i] + epsilon
-    vector = list(right.split(1, 1))
+    vector = list(right.unbind(1))
     for i in range(channels):  # symmetric and positive definite: no pivots are needed
         for j in range(i + 1, channels):
             ratio = matrix[i, j] / matrix[i, i]
@@ -147,7 +149,7 @@ def _solve(covariance: Tensor, right: Tensor, epsilon: float) -> Tensor:
         for j in range(i + 1, channels):
             vector[i] = vector[i] - matrix[i, j] * vector[j]
         vector[i] = vector[i] / matrix[i, i]
-    return torch.cat(vector, 1)
+    return torch.stack(vector, 1)
 
 
 def _most_in(values: Tensor, cell: int) -> Tensor:
