@@ -69,7 +69,7 @@ class Clip:
 
     def __init__(self, path: Path, fps: float, found: dict[str, Any]) -> None:
         self.found = found
-        self._rate = Fraction(fps).limit_denominator(1001)
+        self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self._container = av.open(str(path), "w", options={"movflags": "faststart"})
         self._stream: av.VideoStream | None = None
 

@@ -16,7 +16,7 @@ from ..widgets.sockets import STEREO_DEPTH
 from ..widgets.views import both_views
 from .preview_files import PreviewFiles, resized, shown_size
 
-_MOST_PICTURES = 100
+_MOST_PICTURES, _MOST_FPS = 100, 1000.0
 _COPIES, _FRAMES = 2, 6  # of plain maps while they are read, and of a frame while it is written
 
 
@@ -65,6 +65,8 @@ class StereoPreview(io.ComfyNode):
     def execute(
         cls, left: Tensor, fps: float, right: Tensor | None = None, depth: StereoDepth | Tensor | None = None
     ) -> io.NodeOutput:
+        if not 0 <= fps <= _MOST_FPS:
+            raise ValueError(f"fps: got {fps}. Give the frames per second of the clip, or 0 for a batch of pictures.")
         views = both_views(left, right)
         count, clip = len(views[0]), len(views[0]) > 1 and fps > 0
         if not clip and count > _MOST_PICTURES:

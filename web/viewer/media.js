@@ -1,9 +1,12 @@
 // What is shown: a pair of pictures, or a clip whose frames hold both views side by side; and depth, where it is known.
 
-// Load one item of the node's output (see nodes/delivery/stereo_preview.py); `url` finds its files.
+// Load one item of the node's output (nodes/delivery/stereo_preview.py); `url` finds its files. The error says to the
+// user why it cannot be shown.
 export async function load(item, url) {
   const media = item.clip ? new Film(item, url) : new Pair(item, url);
-  await media.loaded;
+  await media.loaded.catch(() => {
+    throw new Error('The views cannot be loaded: their files are gone. Run the workflow again.');
+  });
   return media;
 }
 
@@ -110,9 +113,12 @@ class Film extends Media {
     this.count = item.frames;
     const settings = { muted: true, loop: true, playsInline: true, preload: 'auto' };
     this.video = Object.assign(document.createElement('video'), settings);
+    if (!this.video.canPlayType('video/mp4; codecs="avc1.640028"')) {
+      throw new Error('This browser does not play clips in H.264. Use another browser.');
+    }
     this.loaded = new Promise((resolve, reject) => {
       this.video.addEventListener('loadeddata', resolve, { once: true });
-      this.video.addEventListener('error', () => reject(new Error('the clip cannot be played')), { once: true });
+      this.video.addEventListener('error', reject, { once: true });
     });
     this.video.src = url(item.clip);
     this.watch();

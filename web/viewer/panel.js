@@ -27,7 +27,6 @@ export class Viewer {
     this.canvas = this.parts.canvas;
     this.context = this.canvas.getContext('2d', { alpha: false });
     this.graphics = enter(this);
-    if (!this.graphics.gl) this.tell('The viewer needs WebGL 2, which this browser does not offer.');
     obstacle().then(reason => showHeadset(this.parts, reason), () => {});
   }
 
@@ -89,9 +88,9 @@ export class Viewer {
       if (this.closed || item !== this.items[this.index]) return media.dispose(this.graphics.gl);
       this.media?.dispose(this.graphics.gl);
       this.media = media;
-      this.tell(describe(item));
-    } catch {
-      this.tell('The views cannot be loaded: their files are gone. Run the workflow again.');
+      this.tell(this.graphics.gl ? describe(item) : 'The viewer needs WebGL 2, which this browser does not offer.');
+    } catch (error) {
+      this.tell(error.message);
     }
     showState(this.parts, this);
   }

@@ -122,6 +122,7 @@ def test_one_frame_is_a_picture(show):
         ({"left": pictures(), "right": pictures(width=40)}, "left is one picture of 32x24 and right is one .* 40x24"),
         ({"left": pictures(2), "right": pictures(2), "depth": pictures(3)}, "depth holds 3 maps for 2 pictures"),
         ({"left": pictures(), "right": pictures(), "depth": pictures(width=64)}, "depth is 64x24, of another shape"),
+        ({"left": pictures(), "right": pictures(), "fps": float("nan")}, "fps: got nan. Give the frames per second"),
         ({"left": pictures(202, 2, 2), "fps": 0.0}, "fps: 0 shows 101 pictures one at a time, and 100 is the most"),
     ],
 )

@@ -112,6 +112,7 @@ def seen(server: Server, pack: Callable[[str], ModuleType]) -> dict[str, Any]:
         "click nodes_2": {"vue": True, "places": [click[:3] for click in CLICKS], "screenshot": shot["click"]},
         "click classic": {"vue": False, "places": [click[:3] for click in CLICKS]},
         "tabs classic": {"vue": False},
+        "gone": {},
         "motion": {"reduced": False},
         "motion reduced": {"reduced": True},
         **{f"keys {name}": {"vue": vue} for name, vue in RENDERERS.items()},
@@ -207,6 +208,11 @@ def test_it_is_as_before_after_a_change_of_tabs_and_a_reload(seen: dict[str, Any
     assert answer["closed"]
     assert answer["again"] == {"mode": "difference", "shift": 0.015, "same": True}
     assert answer["loaded"] == {"mode": "difference", "shift": 0.015}
+
+
+@pytest.mark.browser
+def test_files_that_are_gone_are_told_of(seen: dict[str, Any]):
+    assert seen["gone"]["said"].endswith("their files are gone. Run the workflow again.")
 
 
 @pytest.mark.browser

@@ -65,11 +65,16 @@ function tools() {
   window.steps = { until, repaints, show, fresh, size, picture, choose, slide, point };
 }
 
+// Run a function in the page. What it promises is kept there: Chromium has been seen to collect it while it was awaited.
+function inPage(page, work, ...given) {
+  return page.evaluate((source, given) => (window.working = eval(`(${source})`)(...given)), work.toString(), given);
+}
+
 const steps = {
   // Every mode at the size of the views; both eyes of the wiggle; the views moved by a whole number of pixels.
   async modes(page, { vue, item, modes, shift }) {
     await draw(page, vue);
-    return page.evaluate(async ({ item, modes, shift }) => {
+    return inPage(page, async ({ item, modes, shift }) => {
       const { fresh, show, size, choose, slide, picture, point } = window.steps;
       await fresh();
       const node = await show([item]);
@@ -103,10 +108,24 @@ const steps = {
     }, { item, modes, shift });
   },
 
+  // What is said of files that are no longer there.
+  async gone(page, { item }) {
+    return inPage(page, async item => {
+      const { fresh, until } = window.steps;
+      await fresh();
+      const node = LiteGraph.createNode('Stereo_StereoPreview');
+      app.graph.add(node);
+      const gone = { filename: 'gone.png', type: 'input' };
+      app.nodeOutputs[node.id] = { stereo_views: [{ ...item, left: gone }] };
+      const { note } = node.stereoViewer.parts;
+      return { said: await until(() => note.textContent) };
+    }, item);
+  },
+
   // How many eyes the wiggle shows.
   async motion(page, { item, reduced }) {
     await page.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: reduced ? 'reduce' : 'no-preference' }]);
-    const eyes = await page.evaluate(async (item, seconds) => {
+    const eyes = await inPage(page, async (item, seconds) => {
       const { fresh, show, repaints } = window.steps;
       await fresh();
       const node = await show([item]);
@@ -121,7 +140,7 @@ const steps = {
   // A run through the nodes, then a click on the picture: what it writes, and when it does not.
   async click(page, { vue, places, screenshot }) {
     await draw(page, vue);
-    await page.evaluate(async () => {
+    await inPage(page, async () => {
       await window.steps.fresh();
       const add = (type, ...pos) => {
         const node = LiteGraph.createNode(type);
@@ -140,7 +159,7 @@ const steps = {
       Object.assign(window, { strength, view, link, add });
     });
     await run(page);
-    const result = await page.evaluate(async () => {
+    const result = await inPage(page, async () => {
       const { until, size } = window.steps;
       const { strength, view, link } = window;
       const { parts } = view.stereoViewer;
@@ -151,7 +170,7 @@ const steps = {
       return { without_depth };
     });
     await run(page);
-    Object.assign(result, await page.evaluate(async places => {
+    Object.assign(result, await inPage(page, async places => {
       const { until, choose, point, slide } = window.steps;
       const { strength, view, link, add } = window;
       const widget = name => strength.widgets.find(one => one.name === name);
@@ -190,7 +209,7 @@ const steps = {
   // What the node before it has shown is there again in another tab and back, and after the file is loaded again.
   async tabs(page, { item, vue }) {
     await draw(page, vue);
-    return page.evaluate(async item => {
+    return inPage(page, async item => {
       const { fresh, show, choose, slide, until, picture, repaints } = window.steps;
       await fresh();
       const first = await show([item]);
@@ -220,7 +239,7 @@ const steps = {
   // Many viewers open and closed, twice; and the graphics card's memory lost and given back.
   async many(page, { item, count, vue, screenshot }) {
     await draw(page, vue);
-    const open = await page.evaluate(async ({ item, count }) => {
+    const open = await inPage(page, async ({ item, count }) => {
       const { fresh, show } = window.steps;
       let lost = 0;
       const rounds = [];
@@ -244,7 +263,7 @@ const steps = {
     }, { item, count });
     await pause(300);
     if (screenshot) await page.screenshot({ path: screenshot });
-    const lost = await page.evaluate(async () => {
+    const lost = await inPage(page, async () => {
       const { picture, until, choose, repaints } = window.steps;
       const { nodes, graphics } = window.opened;
       choose(nodes[0], 'anaglyph_dubois');
@@ -267,7 +286,7 @@ const steps = {
   // A clip: which frame is seen, playing and step by step.
   async clip(page, { item, vue, screenshot }) {
     await draw(page, vue);
-    const result = await page.evaluate(async item => {
+    const result = await inPage(page, async item => {
       const { fresh, show, size, choose, until, picture, repaints } = window.steps;
       await fresh();
       const node = await show([item]);
@@ -302,7 +321,7 @@ const steps = {
   // Keys on the picture are the viewer's; those that the editor has stay there.
   async keys(page, { item, vue }) {
     await draw(page, vue);
-    await page.evaluate(async item => {
+    await inPage(page, async item => {
       await window.steps.fresh();
       window.view = await window.steps.show([item]);
       app.canvas.selectNode?.(window.view);
@@ -314,7 +333,7 @@ const steps = {
       seen.push(await page.evaluate(() => [window.view.stereoViewer.mode, Math.round(window.view.stereoViewer.shift * 1000), window.view.stereoViewer.playing, app.graph.nodes.length, window.view.mode]));
     };
     for (const key of ['2', 'ArrowRight', 'ArrowLeft', 'ArrowLeft', 'Home', 'Space', 'Delete', 'm', '9']) await pressed(key);
-    const wheel = await page.evaluate(async () => {
+    const wheel = await inPage(page, async () => {
       const { left, top, width, height } = window.view.stereoViewer.canvas.getBoundingClientRect();
       return [left + width / 2, top + height / 2, app.canvas.ds.scale];
     });
@@ -326,7 +345,7 @@ const steps = {
 
   // In an emulated headset: what each eye's half of the screen shows.
   async headset(page, { item }) {
-    const none = await page.evaluate(async item => {
+    const none = await inPage(page, async item => {
       const { fresh, show, until } = window.steps;
       await fresh();
       const { headset } = (await show([item])).stereoViewer.parts;
@@ -334,7 +353,7 @@ const steps = {
       return [headset.disabled, headset.title];
     }, item);
     await page.addScriptTag({ path: require.resolve('iwer/build/iwer.min.js') });
-    return page.evaluate(async ({ item, none }) => {
+    return inPage(page, async ({ item, none }) => {
       const { fresh, show, until } = window.steps;
       const device = new IWER.XRDevice(IWER.metaQuest3);
       device.installRuntime({ forceInstall: true });
