@@ -30,11 +30,8 @@ CHOSEN = Sharpening()
 FORMS = (
     CHOSEN,
     replace(CHOSEN, reach=4, shorter=(3, 2)),
-    replace(CHOSEN, reach=7, shorter=(5, 4, 3, 2)),
-    replace(CHOSEN, shorter=()),
-    replace(CHOSEN, ends=0.8),
+    replace(CHOSEN, reach=7, shorter=(5, 3, 2)),
     replace(CHOSEN, rounds=1),
-    replace(CHOSEN, epsilon=3e-3),
 )
 
 
@@ -73,8 +70,10 @@ KINDS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
     "a quarter of the size": lambda depth: (_enlarged(depth, False), _enlarged(depth, True)),
     "objects 2 px too small, soft": lambda depth: (blurred(-_grown(-depth), 1.5),) * 2,
     "objects 2 px too large, soft": lambda depth: (blurred(_grown(depth), 1.5),) * 2,
-    "2 px to the right, soft": lambda depth: (blurred(F.pad(depth, (2, 0), mode="replicate")[..., :-2], 1.5),) * 2,
-    "2 px to the right, sharp": lambda depth: (F.pad(depth, (2, 0), mode="replicate")[..., :-2],) * 2,
+    "2 px to the right, soft": lambda depth: (
+        (blurred(F.pad(depth, (2, 0, 0, 0), mode="replicate")[..., :-2], 1.5),) * 2
+    ),
+    "2 px to the right, sharp": lambda depth: (F.pad(depth, (2, 0, 0, 0), mode="replicate")[..., :-2],) * 2,
 }
 
 
