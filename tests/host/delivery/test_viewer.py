@@ -159,6 +159,8 @@ def test_parallax_is_the_view_between(seen: dict[str, Any]):
     assert (shown["at_left"] - left).abs().max() <= 1.01 * LEVEL
     off = (shown["between"] - render_view(left, 0.5 * disparity(depth)).image).abs().amax(1)
     assert off.mean() < 1.5 * LEVEL and (off > 6 * LEVEL).float().mean() < 0.02
+    beside = slice(round(0.7 * WIDTH) - 2, round(0.7 * WIDTH) + 2)  # what only the right view shows
+    assert off[:, round(0.4 * HEIGHT) : round(0.7 * HEIGHT), beside].mean() < 8 * LEVEL
     assert (shown["between"] - left).abs().mean() > 3 * off.mean() < (shown["between"] - right).abs().mean()
 
 
