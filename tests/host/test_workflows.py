@@ -24,6 +24,7 @@ from tools.workflows import api_form, changes, resaved
 
 SCREENSHOTS = ROOT / ".host" / "screenshots"
 PICTURES = {
+    "clip_to_headset": 2,
     "composed_stereo_video": 2,
     "depth_to_stereo": 4,
     "folder_to_stereo": 3,

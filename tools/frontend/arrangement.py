@@ -40,6 +40,7 @@ PICTURE = {
     "Stereo_ImageStereoShift": 300,
     "Stereo_SBSCombine": 240,
     "Stereo_SaveStereoImage": 260,
+    "Stereo_SaveStereoVideo": 280,
     "Stereo_StereoComposite": 300,
     "Stereo_LatentStereoShift": 300,
     "Stereo_DissolveDepth": 300,
