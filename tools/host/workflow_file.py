@@ -41,6 +41,7 @@ TITLES = {
     "video_to_4d": "17 Expert - Video to 4D",
     "orbit_to_4d": "18 Expert - Orbit to 4D",
     "look_at_it": "19 Look at 3D in the editor (wiggle, anaglyph, VR)",
+    "clip_to_headset": "20 Clip with sound to headset file (SBS, VR)",
 }
 
 

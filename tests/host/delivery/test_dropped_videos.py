@@ -1,0 +1,81 @@
+"""Saved stereo videos dropped on the real frontend: which of them open the workflow that made them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.frontend.browser import browse, missing
+from tools.host.server import Server
+from tools.setup.environment import ROOT
+
+SCRIPT = Path(__file__).with_name("drop.mjs")
+SCREENSHOTS = ROOT / ".host" / "screenshots"
+# codec, container, tags, what the file's name ends in
+KINDS = {
+    "h264": ("h264", "mp4", "container", "_LRF_Full_SBS.mp4"),
+    "hevc": ("hevc_10bit", "mp4", "container", "_LRF_Full_SBS.mp4"),
+    "without tags": ("av1", "mp4", "none", "_LRF_Full_SBS.mp4"),
+    "mkv": ("h264", "mkv", "container", "_LRF_Full_SBS.mkv"),
+}
+OPENED = [kind for kind in KINDS if kind != "mkv"]
+
+
+def prompt() -> dict[str, Any]:
+    def image(kind: str) -> dict[str, Any]:
+        inputs = {"kind": kind, "width": 64, "height": 64, "frames": 5, "channels": 3}
+        return {"class_type": "Probe_Image", "inputs": inputs}
+
+    widgets = {"fps": 5.0, "format": "full_sbs", "quality": "high", "name": "player"}
+    saves = {
+        str(10 + place): {
+            "class_type": "Stereo_SaveStereoVideo",
+            "inputs": {
+                "left": ["1", 0],
+                "right": ["2", 0],
+                **widgets,
+                "codec": codec,
+                "container": container,
+                "tags": tags,
+                "filename_prefix": f"drop/video{place}",
+            },
+        }
+        for place, (codec, container, tags, _) in enumerate(KINDS.values())
+    }
+    return {"1": image("ramp"), "2": image("still"), **saves}
+
+
+@pytest.fixture(scope="module")
+def dropped(server: Server) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """What the editor ran, and what it has after each of the files was dropped on it."""
+    reason = missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(f"No file was dropped: {reason}.")
+    if reason:
+        pytest.skip(reason)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    names = {kind: f"video{place}_00001{name}" for place, (kind, (*_, name)) in enumerate(KINDS.items())}
+    jobs: list[dict[str, Any]] = [{"prompt": prompt(), "screenshot": str(SCREENSHOTS / "saved_videos.png")}]
+    for name in names.values():
+        url = f"{server.url}/view?filename={name}&subfolder=drop&type=output"
+        jobs.append({"file": str(server.base / "output" / "drop" / name), "url": url})
+    made, *found = browse(server.url, jobs, script=SCRIPT)
+    return made, dict(zip(names, found, strict=True))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", OPENED)
+def test_the_editor_opens_the_workflow_that_made_it(dropped: Any, kind: str) -> None:
+    made, found = dropped
+    assert found[kind]["prompt"] == made["prompt"]
+    assert len(found[kind]["workflow"]["nodes"]) == len(made["workflow"]["nodes"]) == len(prompt())
+
+
+@pytest.mark.browser
+def test_the_editor_opens_no_workflow_from_mkv(dropped: Any) -> None:
+    """If it does one day, the text on the node and the help page should say so."""
+    _, found = dropped
+    assert found["mkv"]["prompt"] == {}
