@@ -12,6 +12,7 @@ from torch import Tensor
 from .checks import expect_finite, expect_shape
 from .hole_filling import HoleEdges, fill_smoothly, find_hole_edges, stretch
 from .letterbox import find_picture
+from .parallel import operation_threads, share_out
 from .rasterizing import TEAR, land_surfaces
 from .row_sampling import sample_cubic, sample_linear, soften_edges
 from .texture_filling import add_texture
@@ -80,21 +81,24 @@ def render_view(
     if edge_growth < 0:
         raise ValueError(f"edge_growth: got {edge_growth}. Give a whole number of pixels, 0 or more.")
     frames, holes = [], []
-    for colour, near in zip(image, disparity[:, 0], strict=True):
-        colour, near = colour.float(), near.float()
-        if view is View.LEFT:  # the right view of the mirrored scene
-            frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth)
-            frame, hole = frame.flip(-1), hole.flip(-1)
-        else:
-            frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth)
-        frames.append(frame.to(image.dtype))
-        holes.append(hole[None])
+    with operation_threads(1) as threads:
+        for colour, near in zip(image, disparity[:, 0], strict=True):
+            colour, near = colour.float(), near.float()
+            if view is View.LEFT:  # the right view of the mirrored scene
+                frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth, threads)
+                frame, hole = frame.flip(-1), hole.flip(-1)
+            else:
+                frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth, threads)
+            frames.append(frame.to(image.dtype))
+            holes.append(hole[None])
     if batch == 1:  # spares a copy
         return RenderedView(frames[0][None], holes[0][None])
     return RenderedView(torch.stack(frames), torch.stack(holes))
 
 
-def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int) -> tuple[Tensor, Tensor]:
+def _render_right(
+    image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int, threads: int
+) -> tuple[Tensor, Tensor]:
     """Render the right view of one float32 (C, H, W) image; return it and its (H, W) holes."""
     height, width = disparity.shape
     low, high = image.aminmax()  # NaN where any value is
@@ -107,9 +111,8 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
     near = torch.empty_like(disparity)
     hole = torch.empty_like(disparity, dtype=torch.bool)
     columns = torch.arange(width, device=disparity.device)
-    bands = max(1, height * width // _BAND) if disparity.device.type == "cpu" else 1
-    for rows in torch.arange(height).tensor_split(bands):
-        band = slice(int(rows[0]), int(rows[-1]) + 1)
+
+    def warp(band: slice) -> None:
         surfaces = disparity[band] if edge_growth else _claim_mixed_pixels(disparity[band])
         landing = land_surfaces(surfaces)
         hole[band] = landing.hole
@@ -120,6 +123,10 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
         else:
             frame[:, band] = sample_cubic(image[:, band], point)
             soften_edges(frame[:, band], image[:, band], surfaces, landing, near[band])
+
+    bands = max(1, height * width // _BAND) if disparity.device.type == "cpu" else 1
+    rows = torch.arange(height).tensor_split(bands)
+    share_out(warp, [slice(int(band[0]), int(band[-1]) + 1) for band in rows], threads)
     edges = find_hole_edges(hole, near)
     if quality is Quality.FAST:
         stretch(frame, edges)
@@ -127,23 +134,24 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
         near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
         picture = find_picture(image[None, ..., ::_BAR_STEP])[0]
         if picture == slice(0, height):
-            _fill(frame, near, hole, edges, quality)
+            _fill(frame, near, hole, edges, quality, threads)
         else:  # black bars above or below are filled by themselves
             stretch(frame, edges)
             between, near, within = frame[:, picture].contiguous(), near[picture], hole[picture]
-            _fill(between, near, within, find_hole_edges(within, near), quality)
+            _fill(between, near, within, find_hole_edges(within, near), quality, threads)
             frame[:, picture] = between
         frame.clamp_(low, high)
     return frame, hole
 
 
-def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: Quality) -> None:
+def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: Quality, threads: int) -> None:
     """Fill the holes of ``frame``, in place, with more than their edges."""
     if not len(edges.pixel):
         return
     fill_smoothly(frame, near, hole, edges)
     if quality is Quality.DETAIL:
-        add_texture(frame, near, hole, (edges.pixel - edges.edge).abs())
+        with operation_threads(threads):  # few and long
+            add_texture(frame, near, hole, (edges.pixel - edges.edge).abs())
 
 
 def _claim_mixed_pixels(disparity: Tensor) -> Tensor:
