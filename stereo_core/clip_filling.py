@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .checks import expect_shape
-from .hidden_points import HiddenPoints, Showing, Sights
+from .hidden_points import HiddenPoints, Showing
 from .optical_flow import optical_flow
 from .rendering import Quality, RenderedView, render_view
 from .scenes import find_scene_starts
@@ -210,7 +210,16 @@ def _finish(
         if bool(hole.any()):
             points = HiddenPoints(frame.showing, hole, view, fraction)
             sides = [points.search(_others(window, place, step, reach), reach) for step in (-1, 1)]
-            image = _fill(image, points, sides, frame.back, before.get(view))
+            found, sure = points.combine(sides)
+            flat = image.flatten(1).clone()
+            colour = torch.lerp(flat[:, points.pixel], found, sure)
+            last = before.get(view)
+            if frame.back is not None and last is not None:
+                old, held = points.look_back(frame.back, window[place - 1].showing, last.image, last.hole)
+                share = torch.lerp(sure.new_tensor(_STEADY_FILL), sure.new_tensor(_STEADY_SIGHT), sure)
+                colour = torch.lerp(colour, old, share * held)
+            flat[:, points.pixel] = colour.clamp_(*image.aminmax())
+            image = flat.view_as(image)
             views[view] = RenderedView(image[None].to(rendered.image.dtype), rendered.hole)
         before[view] = _View(image, hole)
     return views
@@ -224,22 +233,6 @@ def _others(window: Sequence[_Frame], place: int, step: int, reach: int) -> Iter
             return
         place += step
         yield motion, window[place].showing
-
-
-def _fill(
-    image: Tensor, points: HiddenPoints, sides: Sequence[Sights], back: SurfaceMotion | None, before: _View | None
-) -> Tensor:
-    """Return ``image`` (C, H, W) with its holes filled from both sides in time, as far as they can be trusted."""
-    flat = image.flatten(1).clone()
-    found, sure = points.combine(sides)
-    colour = torch.lerp(flat[:, points.pixel], found, sure)
-    if back is not None and before is not None:
-        old, held = points.look_back(back, before.image, before.hole)
-        share = torch.lerp(sure.new_tensor(_STEADY_FILL), sure.new_tensor(_STEADY_SIGHT), sure)
-        colour = torch.lerp(colour, old, share * held)
-    low, high = image.aminmax()
-    flat[:, points.pixel] = colour.clamp_(low, high)
-    return flat.view_as(image)
 
 
 def _with_motion(frames: Iterable[tuple[Tensor, Tensor]], settings: ClipSettings) -> Iterator[_Frame]:

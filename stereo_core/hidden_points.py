@@ -169,15 +169,29 @@ class HiddenPoints:
         sure = torch.maximum(one.sure, two.sure) * torch.exp(wrong.clamp(min=0) / (-2 * _ERROR**2))
         return colour, sure
 
-    def look_back(self, motion: SurfaceMotion, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what a view (C, H, W) of the frame before shows at the points, (C, N), and where that was a hole."""
-        points = self._points[:, : len(self.pixel)].clone()
+    def look_back(self, motion: SurfaceMotion, frame: Showing, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+        """Say what a view of the frame before shows at the points.
+
+        Args:
+            motion: to the frame before.
+            frame: the frame before.
+            image: (C, H, W), the view that was made of it.
+            hole: (H, W) bool, of that view.
+
+        Returns:
+            Its colours (C, N) in the light of this frame, and how far they hold, (N,) 0 to 1: 0 outside its holes.
+        """
+        count = len(self.pixel)
+        points = self._points.clone()
         points[:2] += motion.at(points)
-        points[0] -= self._shift * points[2]
-        column, row = points[:2]
+        inner, beside = points[:, :count], points[:, count:]
+        inner[0] -= self._shift * inner[2]
+        column, row = inner[:2]
         inside = (column >= 0) & (column <= self._size[1] - 1) & (row >= 0) & (row <= self._size[0] - 1)
-        held = read_points(hole[None].float(), points)[0] > 0.99
-        return read_points(image, points), (inside & held).float()
+        held = inside & (read_points(hole[None].float(), inner)[0] > 0.99)
+        known = frame.shows(beside, self._tolerance[count:]).nonzero().flatten()
+        light, error = self._compare(frame, beside, known, torch.arange(count, device=points.device))
+        return read_points(image, inner) + light, held * torch.exp(error / (-2 * _ERROR**2))
 
     def _register(self, frame: Showing, beside: Tensor, known: Tensor) -> Tensor:
         """Return the step in every cell, (2, rows, columns), that brings the surface beside to where ``frame`` has it.
