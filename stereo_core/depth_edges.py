@@ -36,8 +36,8 @@ class Sharpening:
     """
 
     cells: int = 960
-    reach: int = 5
-    shorter: tuple[int, ...] = (4, 3, 2)
+    reach: int = 4
+    shorter: tuple[int, ...] = (3, 2)
     enough: float = 0.85
     sharp: float = 0.4
     ends: float = 0.7

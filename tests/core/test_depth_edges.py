@@ -37,7 +37,7 @@ def test_a_ramp_becomes_a_step_on_the_pictures_edge(shift: int):
     sharp = sharpen_edges(blurred(split(9.0, 1.0, EDGE + shift)), picture, least=1.5)
     edge = (sharp > 5).sum(-1)
     assert (edge - EDGE).abs().max() <= 1 and (edge - EDGE).abs().float().mean() < 0.3
-    assert ((sharp > 2) & (sharp < 8)).sum(-1).float().mean() <= 1  # of six columns before
+    assert ((sharp > 2) & (sharp < 8)).sum(-1).float().mean() <= 2  # of six columns before
 
 
 def test_where_the_picture_tells_nothing_the_middle_of_the_ramp_is_the_edge():

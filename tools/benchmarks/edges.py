@@ -29,7 +29,7 @@ from .table import machine, print_table
 CHOSEN = Sharpening()
 FORMS = (
     CHOSEN,
-    replace(CHOSEN, reach=4, shorter=(3, 2)),
+    replace(CHOSEN, reach=5, shorter=(4, 3, 2)),
     replace(CHOSEN, reach=7, shorter=(5, 3, 2)),
     replace(CHOSEN, rounds=1),
 )
