@@ -57,8 +57,9 @@ def add_texture(image: Tensor, disparity: Tensor, hole: Tensor, edge_distance: T
     pixel = hole.flatten().nonzero().flatten()
     fade = 1 - torch.exp(edge_distance * (-512 / (_EDGE * width)))
     flat = image.view(image.shape[0], -1)
-    for part, share in zip(pixel.split(_CHUNK), fade.split(_CHUNK), strict=True):
-        flat[:, part] += copier.detail(part, share)
+    for start in range(0, len(pixel), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        flat[:, pixel[part]] += copier.detail(pixel[part], fade[part])
 
 
 def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance: float) -> Cells:
@@ -105,7 +106,7 @@ def _smooth(values: Tensor, known: Tensor, near: Tensor, tolerance: float) -> Te
 class _Taps(NamedTuple):
     """The four points of a grid around each of N positions: flat indices and bilinear weights, both (4, N)."""
 
-    index: Tensor
+    point: Tensor
     weight: Tensor
 
 
@@ -141,16 +142,16 @@ class _Copier:
         row, column = pixel // width, pixel % width
         nodes = self._nodes
         at = _taps(row, column, nodes.spacing, nodes.active.shape)
-        down, right = nodes.offset[:, at.index]  # (4, N) each
+        down, right = nodes.offset[:, at.point]  # (4, N) each
         y, x = row + down, column + right
         source = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
-        usable = nodes.active.flatten()[at.index] & (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        usable = nodes.active.flatten()[at.point] & (y >= 0) & (y < height) & (x >= 0) & (x < width)
         usable &= ~self._hole[source]
         usable &= (self._near[source] - self._near[pixel]).abs() < self._cells.tolerance
         values, found = self._read_cells(source.flatten())
         weight = at.weight * (usable & found.view(usable.shape))
         weight = weight / weight.sum(0).clamp(min=1e-6)
-        wanted = (weight * nodes.contrast.flatten(1)[:, at.index]).sum(1)[:, None]  # (2, 1, N)
+        wanted = (weight * nodes.contrast.flatten(1)[:, at.point]).sum(1)[:, None]  # (2, 1, N)
         contrast = values[-2:].view(2, *weight.shape).clamp_(min=1e-4)
         fine, coarse = (wanted / contrast).clamp_(max=_AMPLIFIED)
         here, low = values[:-2].view(2, -1, *weight.shape)
@@ -172,11 +173,11 @@ class _Copier:
         """Read the table on the surface at M pixels, (2C + 2, M); the second result says where it holds anything."""
         cells, width = self._cells, self._shape[1]
         at = _taps(source // width, source % width, cells.size, cells.known.shape)
-        same = (cells.disparity.flatten()[at.index] - self._near[source]).abs() < cells.tolerance
-        weight = at.weight * (same & cells.known.flatten()[at.index])
+        same = (cells.disparity.flatten()[at.point] - self._near[source]).abs() < cells.tolerance
+        weight = at.weight * (same & cells.known.flatten()[at.point])
         total = weight.sum(0)
         weight = weight / total.clamp(min=1e-6)
-        return (self._table[at.index] * weight[..., None]).sum(0).t(), total > 1e-3
+        return (self._table[at.point] * weight[..., None]).sum(0).t(), total > 1e-3
 
 
 def _deviation(weight: Tensor, offset: Tensor) -> Tensor:

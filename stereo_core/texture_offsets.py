@@ -82,15 +82,19 @@ def choose_offsets(cells: Cells) -> Nodes:
         The offsets, and the contrast of the known surroundings.
     """
     judge = _Judge(cells)
-    down, right = _candidates(*cells.known.shape, cells.known.device)
-    costs = torch.cat([judge.costs(int(rows), part) for rows in down for part in right.split(_AT_ONCE)])  # (K, n, m)
+    down, right = _candidates(cells.known)
+    parts = -(-len(right) // _AT_ONCE)
+    costs = torch.cat(
+        [judge.costs(int(rows), part) for rows in down for part in right.tensor_split(parts)]
+    )  # (K, n, m)
     label = _agree(costs, judge.active)
     offset = torch.cartesian_prod(down, right).t() * cells.size  # (2, K)
     return Nodes(offset[:, label.flatten()], judge.contrast(), judge.active, _NODE * cells.size)
 
 
-def _candidates(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _candidates(known: Tensor) -> tuple[Tensor, Tensor]:
     """Return the offsets tried along columns and along rows, in cells: longer ones at longer steps."""
+    (height, width), device = known.shape, known.device
     rows = range(-min(_ROWS, height // 2 // _STEP * _STEP), min(_ROWS, height // 2) + 1, _STEP)
     columns, reach = [0], _STEP
     while reach <= max(width // 3, _STEP):
@@ -112,7 +116,7 @@ class _Judge:
         colours = cells.colour[:, known]
         variance = (colours - colours.mean(1, keepdim=True)).square().mean().clamp(min=1e-8)
         # One row for each cell, within a border of nothing known: what is compared at a source.
-        border = int(_candidates(*known.shape, known.device)[1].max())
+        border = int(_candidates(known)[1].max())
         self._pitch = known.shape[1] + 2 * border
         values = torch.cat((cells.colour / variance.sqrt(), cells.low / variance.sqrt(), cells.disparity[None]))
         values[-1, ~known] = torch.inf
