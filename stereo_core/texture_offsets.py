@@ -84,10 +84,8 @@ def choose_offsets(cells: Cells) -> Nodes:
     judge = _Judge(cells)
     down, right = _candidates(cells.known)
     parts = -(-len(right) // _AT_ONCE)
-    costs = torch.cat(
-        [judge.costs(int(rows), part) for rows in down for part in right.tensor_split(parts)]
-    )  # (K, n, m)
-    label = _agree(costs, judge.active)
+    tried = [judge.costs(int(rows), part) for rows in down for part in right.tensor_split(parts)]
+    label = _agree(torch.cat(tried), judge.active)  # of (K, n, m)
     offset = torch.cartesian_prod(down, right).t() * cells.size  # (2, K)
     return Nodes(offset[:, label.flatten()], judge.contrast(), judge.active, _NODE * cells.size)
 
