@@ -26,7 +26,7 @@ def plane(disparity: float, width: int = WIDTH) -> torch.Tensor:
 
 def slopes(seed: int = 0) -> torch.Tensor:
     """Rows of random depth that rise or fall: surfaces without an edge."""
-    first, last = 8 * torch.rand(2, 2, 1, 12, 1, generator=torch.Generator().manual_seed(seed)) - 4
+    first, last = 24 * torch.rand(2, 2, 1, 12, 1, generator=torch.Generator().manual_seed(seed)) - 12
     return torch.lerp(first, last, torch.linspace(0, 1, WIDTH))
 
 
@@ -120,3 +120,10 @@ def test_shapes_are_named():
             function(wrong)
     with pytest.raises(ValueError, match="scene_starts: expected"):
         floating_windows(plane(0.0), CUT[:1])
+
+
+def test_what_grows_into_the_border_counts():
+    disparity = plane(-2.0)
+    disparity[..., -3] = 5.0
+    assert not screen_shift(disparity, ONE_SCENE, 0.0, edge_growth=0).any()
+    assert screen_shift(disparity, ONE_SCENE, 0.0, edge_growth=1).flatten().tolist() == [5.0, 5.0]
