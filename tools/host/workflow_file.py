@@ -32,6 +32,8 @@ TITLES = {
     "depth_to_stereo": "06 Same shapes, new 3D picture (SBS, anaglyph)",
     "image_to_stereo_video": "07 Photo to 3D video (SBS, VR)",
     "text_to_stereo_video": "08 Text to 3D video (SBS, VR)",
+    "photo_to_headset": "09 Photo to headset file (SBS, MPO, wiggle)",
+    "folder_to_stereo": "10 Folder of photos to 3D files (SBS, VR)",
     "mixed_stereo": "11 Expert - 3D with LoRA, ControlNet, any sampler (SBS)",
     "latent_shift_inpaint": "12 Expert - Shifted latent, holes repainted (SBS)",
     "split_experts": "13 Expert - 3D video with Wan 2.2 in parts (SBS)",
