@@ -66,16 +66,24 @@ def dropped(server: Server) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     return made, dict(zip(names, found, strict=True))
 
 
+def without_players(prompt: dict[str, Any]) -> dict[str, Any]:
+    """The page gives a node that has shown a video a widget for it."""
+    return {
+        id: {**node, "inputs": {name: value for name, value in node["inputs"].items() if name != "video-preview"}}
+        for id, node in prompt.items()
+    }
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", OPENED)
 def test_the_editor_opens_the_workflow_that_made_it(dropped: Any, kind: str) -> None:
     made, found = dropped
-    assert found[kind]["prompt"] == made["prompt"]
+    assert without_players(found[kind]["prompt"]) == without_players(made["prompt"])
     assert len(found[kind]["workflow"]["nodes"]) == len(made["workflow"]["nodes"]) == len(prompt())
 
 
 @pytest.mark.browser
 def test_the_editor_opens_no_workflow_from_mkv(dropped: Any) -> None:
-    """If it does one day, the text on the node and the help page should say so."""
+    """It loads the video instead. If it does one day, the text on the node and the help page should say so."""
     _, found = dropped
-    assert found["mkv"]["prompt"] == {}
+    assert {node["class_type"] for node in found["mkv"]["prompt"].values()} <= {"LoadVideo"}
