@@ -45,7 +45,7 @@ def describe(info: dict[str, Any]) -> dict[str, Any]:
         "options": {
             name: options["options"]
             for _, name, kind, options in inputs(info)
-            if kind == "COMBO" and not name.endswith("model_name")  # those list files
+            if kind == "COMBO" and not name.endswith(("model_name", "folder"))  # those list files and folders
         },
         "outputs": [[name, kind] for name, kind in zip(info["output_name"], info["output"], strict=True)],
         "controls": [name for _, name, _, options in inputs(info) if options.get("control_after_generate")],
