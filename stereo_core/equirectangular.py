@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .checks import expect_finite, expect_shape
-from .rendering import Quality, RenderedView, View, render_view
+from .rendering import Quality, RenderedView, render_view
+from .warping import View
 
 # Above and below these latitudes the two views of a panorama grow equal, and are so at the poles: whoever looks there
 # may turn, and any direction of disparity would be wrong for most.
@@ -158,8 +159,8 @@ def render_panorama(
     margin = math.ceil(float(columns.abs().max())) + 2
     if 2 * margin > width:
         raise ValueError("angles: are as wide as the panorama. Lower max_disparity.")
-    around = [torch.cat([each[..., -margin:], each, each[..., :margin]], -1) for each in (panorama, columns)]
-    rendered = render_view(*around, quality, view)
+    around, shifts = (torch.cat([each[..., -margin:], each, each[..., :margin]], -1) for each in (panorama, columns))
+    rendered = render_view(around, shifts, quality, view)
     inner = slice(margin, margin + width)
     return RenderedView(rendered.image[..., inner], rendered.hole[..., inner])
 

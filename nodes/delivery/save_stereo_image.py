@@ -13,6 +13,7 @@ from ...stereo_core.picture_kinds import PICTURE_FORMATS, FileType, PictureKind
 from ...stereo_core.stereo_depth import StereoDepth
 from ..host import each_frame, show_text
 from ..widgets.geometry import depth_input
+from ..widgets.views import left_input, right_input
 from .kept_workflow import workflow_texts
 from .output_files import Numbering, OutputFiles, written
 from .picture_encoding import Encoding, encode, expect_encoder, to_picture
@@ -33,11 +34,7 @@ class SaveStereoImage(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 # what to save
-                io.Image.Input(
-                    "left",
-                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, "
-                    "then all right ones, as VAE Decode gives them from a stereo latent.",
-                ),
+                left_input(),
                 io.Combo.Input(
                     "format",
                     options=[form.value for form in PICTURE_FORMATS],
@@ -107,9 +104,7 @@ class SaveStereoImage(io.ComfyNode):
                     "They are rendered from `depth`; without it there are none.",
                 ),
                 # what else to save
-                io.Image.Input(
-                    "right", optional=True, tooltip="The right view, as many pictures of the same size as left."
-                ),
+                right_input(),
                 depth_input(
                     "left view, for rgb_depth and for the views between of a wiggle",
                     "One map for each picture, or one for all.",

@@ -13,6 +13,7 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.video_formats import VIDEO_FORMATS, Tags
 from ..host import each_frame, show_text
 from ..widgets.geometry import depth_input
+from ..widgets.views import left_input, right_input
 from .kept_workflow import workflow_texts
 from .output_files import OutputFiles, written
 from .video_codecs import Codec, Quality
@@ -36,11 +37,7 @@ class SaveStereoVideo(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 # what to save
-                io.Image.Input(
-                    "left",
-                    tooltip="The left view. Without `right`: both views in one batch, all left frames first, "
-                    "then all right ones, as VAE Decode gives them from a stereo latent.",
-                ),
+                left_input(),
                 io.Float.Input(
                     "fps",
                     default=24.0,
@@ -105,9 +102,7 @@ class SaveStereoVideo(io.ComfyNode):
                     "none: for programs that show but one view of a tagged file, such as Windows Photos.",
                 ),
                 # what else to save
-                io.Image.Input(
-                    "right", optional=True, tooltip="The right view, as many frames of the same size as left."
-                ),
+                right_input(),
                 depth_input("left view, for rgb_depth", "One map for each frame, or one for all.", optional=True),
                 io.Video.Input(
                     "source",

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...stereo_core.formats import StereoFormat, combine, packed_views
 from ...stereo_core.view_borders import Strips, masked
 from ..host import core_to_image, describe_size, expect_memory, image_to_core, show_text
-from ..widgets.views import both_views, depth_beside
+from ..widgets.views import both_views, depth_beside, left_input, right_input
 
 
 class FrameDrop(str, Enum):
@@ -34,11 +34,7 @@ class SBSCombine(io.ComfyNode):
             description="Packs two views for a headset, a 3D screen, glasses, or the naked eye.",
             search_aliases=["SBS", "side by side", "anaglyph", "red cyan", "cross-eyed", "VR", "wiggle", "interlaced"],
             inputs=[
-                io.Image.Input(
-                    "left",
-                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, "
-                    "then all right ones, as VAE Decode gives them from a stereo latent.",
-                ),
+                left_input(),
                 io.Combo.Input(
                     "format",
                     options=StereoFormat,
@@ -49,9 +45,7 @@ class SBSCombine(io.ComfyNode):
                     "wiggle: left and right frames in alternation.",
                 ),
                 io.Boolean.Input("swap", default=False, advanced=True, tooltip="Exchange the left and right view."),
-                io.Image.Input(
-                    "right", optional=True, tooltip="The right view, as many frames of the same size as left."
-                ),
+                right_input(),
                 io.Image.Input("depth", optional=True, tooltip="Depth map of the left view, for rgb_depth only."),
                 io.Combo.Input(
                     "drop_frames",

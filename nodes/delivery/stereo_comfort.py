@@ -23,7 +23,7 @@ from ..host import (
 )
 from ..widgets.geometry import read_depth
 from ..widgets.sockets import STEREO_DEPTH
-from ..widgets.views import both_views
+from ..widgets.views import both_views, right_input
 from .comfort_chart import draw_comfort
 from .comfort_words import describe_comfort
 
@@ -97,9 +97,7 @@ class StereoComfort(io.ComfyNode):
                     tooltip="The left view, to measure finished views. Without `right`: both views in one batch, all "
                     "left pictures first. With a depth map alone: the clip it is of, to find its cuts.",
                 ),
-                io.Image.Input(
-                    "right", optional=True, tooltip="The right view, as many frames of the same size as left."
-                ),
+                right_input(),
             ],
             outputs=[
                 io.String.Output(

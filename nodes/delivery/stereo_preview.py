@@ -13,7 +13,7 @@ from ...stereo_core.stereo_depth import StereoDepth, one_for_each
 from ..host import describe_size, each_frame, expect_memory
 from ..widgets.geometry import read_depth
 from ..widgets.sockets import STEREO_DEPTH
-from ..widgets.views import both_views
+from ..widgets.views import both_views, left_input, right_input
 from .preview_files import PreviewFiles, resized, shown_size
 
 _MOST_PICTURES, _MOST_FPS = 100, 1000.0
@@ -32,11 +32,7 @@ class StereoPreview(io.ComfyNode):
             description="Shows two views on the node: in alternation, for glasses, for the naked eye, or in a headset.",
             search_aliases=["wiggle", "anaglyph", "viewer", "VR", "headset", "WebXR", "cross-eyed", "SBS", "parallax"],
             inputs=[
-                io.Image.Input(
-                    "left",
-                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, "
-                    "then all right ones, as VAE Decode gives them from a stereo latent.",
-                ),
+                left_input(),
                 io.Float.Input(
                     "fps",
                     default=24.0,
@@ -46,9 +42,7 @@ class StereoPreview(io.ComfyNode):
                     tooltip="Frames per second of a clip, up to 120.\n0: the batch is no clip; its pictures are shown "
                     "one at a time.",
                 ),
-                io.Image.Input(
-                    "right", optional=True, tooltip="The right view, as many frames of the same size as left."
-                ),
+                right_input(),
                 io.MultiType.Input(
                     "depth",
                     types=[STEREO_DEPTH, io.Image],

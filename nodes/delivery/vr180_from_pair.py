@@ -9,7 +9,7 @@ from torch import Tensor
 from ...stereo_core.equirectangular import natural_size, parallel_angle, project_flat
 from ...stereo_core.viewing import EYES
 from ..host import compute_device, core_to_image, describe_size, each_frame, expect_memory, show_text
-from ..widgets.views import both_views
+from ..widgets.views import both_views, left_input, right_input
 
 # More than headsets decode for one eye.
 _LARGEST = 4096
@@ -27,11 +27,7 @@ class VR180FromPair(io.ComfyNode):
             description="Turns two flat views into VR180: each on half a sphere, as YouTube and headsets take it.",
             search_aliases=["VR180", "equirectangular", "180", "headset", "YouTube VR", "3D 180"],
             inputs=[
-                io.Image.Input(
-                    "left",
-                    tooltip="The left view. Without `right`: both views in one batch, all left pictures first, "
-                    "then all right ones, as VAE Decode gives them from a stereo latent.",
-                ),
+                left_input(),
                 io.Float.Input(
                     "field_of_view",
                     default=70.0,
@@ -59,9 +55,7 @@ class VR180FromPair(io.ComfyNode):
                     tooltip="Width and height of each view, up to 8192. 0: as fine as the picture straight ahead, "
                     f"{_LARGEST} at most.",
                 ),
-                io.Image.Input(
-                    "right", optional=True, tooltip="The right view, as many frames of the same size as left."
-                ),
+                right_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="left", tooltip="Equirectangular, 180 by 180 degrees."),

@@ -7,9 +7,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...stereo_core.equirectangular import Panorama, expect_panorama, half_of, parallel_angle, render_panorama
-from ...stereo_core.rendering import Quality, View, working_bytes
+from ...stereo_core.rendering import Quality, working_bytes
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.viewing import EYES
+from ...stereo_core.warping import View
 from ..host import compute_device, core_to_image, each_frame, expect_memory_for_views, image_to_core, show_text
 from ..widgets.geometry import depth_input, read_depth
 from ..widgets.rendering import quality_input

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from comfy_api.latest import io
 from torch import Tensor
 
 from ...stereo_core.stereo_depth import StereoDepth, one_for_each
 from ..host import depth_to_core, image_to_core
+
+
+def left_input() -> io.Image.Input:
+    """``left``; see ``both_views``."""
+    return io.Image.Input(
+        "left",
+        tooltip="The left view. Without `right`: both views in one batch, all left pictures first, then all right "
+        "ones, as VAE Decode gives them from a stereo latent.",
+    )
+
+
+def right_input() -> io.Image.Input:
+    """``right``; see ``both_views``."""
+    return io.Image.Input("right", optional=True, tooltip="The right view, as many frames of the same size as left.")
 
 
 def both_views(left: Tensor, right: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,8 @@ from stereo_core.equirectangular import (
     project_flat,
     render_panorama,
 )
-from stereo_core.rendering import Quality, View
+from stereo_core.rendering import Quality
+from stereo_core.warping import View
 
 
 def directions(size: int) -> tuple[Tensor, Tensor]:
