@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
+from .file_names import VR180_SUFFIX, player_suffix
 from .formats import StereoFormat
 from .mkv_aspect import Side
-from .mp4_boxes import StereoMode
+from .mp4_boxes import HALF_SPHERE, Bounds, StereoMode
+
+
+class Sphere(str, Enum):
+    """Formats whose views are no flat pictures."""
+
+    VR180 = "vr180"
+    """Square equirectangular views of half a sphere, side by side."""
 
 
 class Tags(str, Enum):
@@ -30,6 +38,7 @@ class VideoFormat:
         pixel_aspect: width of a pixel by its height, with which both views have their own shape.
         halved: the side of the shape in a Matroska file that is twice too long for squeezed views.
         full_color: half as much colour as pixels (4:2:0) mixes the two views.
+        sphere: what each view lacks of the sphere; ``None`` for flat pictures.
     """
 
     mp4: StereoMode | None = None
@@ -38,12 +47,13 @@ class VideoFormat:
     pixel_aspect: Fraction = Fraction(1)
     halved: Side | None = None
     full_color: bool = False
+    sphere: Bounds | None = None
 
 
 _MIXED = VideoFormat(full_color=True)
 _WIDE, _HIGH = Fraction(2, 1), Fraction(1, 2)
 # A player that takes a glasses' picture for stereo shows nonsense: anaglyphs have no tag, though Matroska has two.
-VIDEO_FORMATS = {
+VIDEO_FORMATS: dict[StereoFormat | Sphere, VideoFormat] = {
     StereoFormat.FULL_SBS: VideoFormat(StereoMode.LEFT_RIGHT, "left_right", 3),
     StereoFormat.HALF_SBS: VideoFormat(StereoMode.LEFT_RIGHT, "left_right", 3, _WIDE, Side.HEIGHT),
     StereoFormat.CROSS_EYED: VideoFormat(StereoMode.RIGHT_LEFT, "right_left"),
@@ -59,5 +69,25 @@ VIDEO_FORMATS = {
     StereoFormat.INTERLACED_COLUMNS: VideoFormat(None, "col_interleaved_lr", 1, full_color=True),
     StereoFormat.CHECKERBOARD: VideoFormat(None, "checkerboard_lr", 0, full_color=True),
     StereoFormat.RGB_DEPTH: VideoFormat(),
+    Sphere.VR180: VideoFormat(StereoMode.LEFT_RIGHT, "left_right", sphere=HALF_SPHERE),
 }
-"""Every format but ``wiggle``, whose frames in turn are no clip."""
+"""Every format but ``wiggle``, whose frames in turn are no clip; and views of a sphere."""
+
+
+def video_format(name: str) -> StereoFormat | Sphere:
+    """Return the format of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return Sphere(name) if name in [sphere.value for sphere in Sphere] else StereoFormat(name)
+
+
+def packing(form: StereoFormat | Sphere) -> StereoFormat:
+    """Return how both views share one picture."""
+    return form if isinstance(form, StereoFormat) else StereoFormat.FULL_SBS
+
+
+def name_suffix(form: StereoFormat | Sphere) -> str:
+    """Return what ends a file's name so that players know the format."""
+    return player_suffix(form) if isinstance(form, StereoFormat) else VR180_SUFFIX

@@ -7,10 +7,10 @@ from typing import Any
 from comfy_api.latest import Input, InputImpl, io, ui
 from torch import Tensor
 
-from ...stereo_core.file_names import NameStyle, player_suffix
+from ...stereo_core.file_names import NameStyle
 from ...stereo_core.formats import StereoFormat
 from ...stereo_core.stereo_depth import StereoDepth
-from ...stereo_core.video_formats import VIDEO_FORMATS, Tags
+from ...stereo_core.video_formats import VIDEO_FORMATS, Tags, name_suffix, video_format
 from ..host import each_frame, show_text
 from ..widgets.geometry import depth_input
 from ..widgets.views import left_input, right_input
@@ -53,7 +53,7 @@ class SaveStereoVideo(io.ComfyNode):
                     tooltip="full_sbs, full_tb: for headsets and players. half_*: squeezed, for 3D televisions.\n"
                     "cross_eyed: for free viewing. anaglyph_*: for coloured glasses.\n"
                     "interlaced_*, checkerboard: for passive and DLP screens; never let a player scale those.\n"
-                    "rgb_depth: picture and depth map.",
+                    "rgb_depth: picture and depth map. vr180: from Flat Pair to VR180 or Panorama to VR180.",
                 ),
                 # the file
                 io.Combo.Input(
@@ -138,13 +138,13 @@ class SaveStereoVideo(io.ComfyNode):
         source: Input.Video | None = None,
         audio: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
-        views = VideoViews.read(StereoFormat(format), left, right, depth)
+        views = VideoViews.read(video_format(format), left, right, depth)
         options = FileOptions(Codec(codec), Quality(quality), Container(container), Tags(tags))
         plan = VideoPlan.make(views, fps, options, workflow_texts(cls), source, audio)
         height, width = views.size
         files = OutputFiles(filename_prefix, width, height)
         files.expect_room(plan.most_bytes(views.size))
-        suffix = player_suffix(views.form) if NameStyle(name) is NameStyle.PLAYER else ""
+        suffix = name_suffix(views.form) if NameStyle(name) is NameStyle.PLAYER else ""
         path = files.next(suffix, plan.file.container.value)
         with written(path) as partial:
             plan.file.write(partial, map(views.frame, each_frame(len(views))), views.size)

@@ -16,7 +16,7 @@ import av
 from torch import Tensor
 
 from ...stereo_core.mkv_aspect import halve_display
-from ...stereo_core.mp4_boxes import st3d, write_tagged
+from ...stereo_core.mp4_boxes import st3d, sv3d, write_tagged
 from ...stereo_core.video_formats import VideoFormat
 from .made_sound import MadeSound
 from .source_clip import SourceClip, SourceStream
@@ -24,6 +24,7 @@ from .timing import Timing
 from .video_codecs import Encoding
 
 _MOST_TIMESCALE = 10**7
+_PROGRAM = "Latent Stereo"
 
 
 class Container(str, Enum):
@@ -141,6 +142,11 @@ class VideoFile:
 
     def _tag(self, raw: Path, path: Path) -> None:
         if self.container is Container.MP4:
-            write_tagged(raw, path, b"" if self.tags is None or self.tags.mp4 is None else st3d(self.tags.mp4))
+            write_tagged(raw, path, b"" if self.tags is None else self._boxes(self.tags))
         elif self.tags is not None and self.tags.matroska and self.tags.halved is not None:
             halve_display(path, self.tags.halved)
+
+    @staticmethod
+    def _boxes(told: VideoFormat) -> bytes:
+        stereo = b"" if told.mp4 is None else st3d(told.mp4)
+        return stereo if told.sphere is None else stereo + sv3d(told.sphere, _PROGRAM)

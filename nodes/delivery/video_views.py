@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...stereo_core.formats import StereoFormat, combine, packed_size
 from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.video_formats import Sphere, packing
 from ..host import image_to_core
 from ..widgets.views import both_views, depth_beside, expect_opaque
 
@@ -23,14 +24,14 @@ class VideoViews:
         maps: (T, 1, H, W) in [0, 1] for ``rgb_depth``, or ``None``.
     """
 
-    form: StereoFormat
+    form: StereoFormat | Sphere
     left: Tensor
     right: Tensor | None
     maps: Tensor | None
 
     @classmethod
     def read(
-        cls, form: StereoFormat, left: Tensor, right: Tensor | None, depth: StereoDepth | Tensor | None
+        cls, form: StereoFormat | Sphere, left: Tensor, right: Tensor | None, depth: StereoDepth | Tensor | None
     ) -> VideoViews:
         """Check what a node was given.
 
@@ -58,6 +59,11 @@ class VideoViews:
                 f"left: the views are {width}x{height}, and video needs an even width and height. Scale them to "
                 f"{max(2, width - width % 2)}x{max(2, height - height % 2)} with Upscale Image."
             )
+        if form is Sphere.VR180 and height != width:
+            raise ValueError(
+                f"format: vr180 takes square views of half a sphere, and left is {width}x{height}. Make them with Flat "
+                "Pair to VR180 or Panorama to VR180."
+            )
         return cls(form, first, second, maps)
 
     def __len__(self) -> int:
@@ -66,11 +72,11 @@ class VideoViews:
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) of the packed picture."""
-        width, height = packed_size(self.form, self.left.shape[-1], self.left.shape[-2])
+        width, height = packed_size(packing(self.form), self.left.shape[-1], self.left.shape[-2])
         return height, width
 
     def frame(self, index: int) -> Tensor:
         """Return one packed picture (3, H, W)."""
         one = slice(index, index + 1)
         right, maps = (None if each is None else each[one].float() for each in (self.right, self.maps))
-        return combine(self.left[one].float(), right, self.form, maps)[0]
+        return combine(self.left[one].float(), right, packing(self.form), maps)[0]

@@ -129,8 +129,8 @@ def test_every_format_shows_what_stereo_combine_packs(host: dict[str, type], sav
     left, right = views(2, 32, 48)
     depth = smooth(2, 32, 48)[..., :1].expand(-1, -1, -1, 3)
     forms = next(each.options for each in host["Stereo_SaveStereoVideo"].define_schema().inputs if each.id == "format")
-    assert len(forms) == 15
-    for form in forms:
+    assert len(forms) == 16 and forms[-1] == "vr180"
+    for form in forms[:-1]:
         packed = host["Stereo_SBSCombine"].execute(left, form, False, right=right, depth=depth).result[0]
         path = save(left, right, format=form, depth=depth)
         assert (pixels(path) - packed).abs().mean() * 255 < 3, form
@@ -143,6 +143,21 @@ def test_every_format_shows_what_stereo_combine_packs(host: dict[str, type], sav
 def test_exiftool_reads_the_box(save: Callable[..., Path], form: str, tag: str):
     said = json.loads(program("exiftool", "-j", "-Stereoscopic3D", str(save(*views(2), format=form))))
     assert said[0]["Stereoscopic3D"] == f"Stereoscopic {tag}"
+
+
+def test_vr180_tells_of_both_views_and_of_the_sphere(save: Callable[..., Path], told: list[str]):
+    left, right = views(2, 32, 32)
+    path = save(left, right, format="vr180")
+    assert path.name.endswith("_180x180_3dh_LR.mp4")
+    said = json.loads(program("exiftool", "-j", "-Stereoscopic3D", "-ProjectionBounds*", "-Spherical*", str(path)))
+    assert said[0]["Stereoscopic3D"] == "Stereoscopic Left-Right"
+    assert [said[0][f"ProjectionBounds{side}"] for side in ("Top", "Bottom", "Left", "Right")] == [0, 0, 0.25, 0.25]
+    found = {data["side_data_type"]: data for data in ffprobe(path)["side_data_list"]}
+    assert found["Spherical Mapping"]["projection"] == "tiled equirectangular"
+    save(left, right, format="vr180", container="mkv")
+    assert "MKV does not tell of the sphere" in told[-1]
+    with pytest.raises(ValueError, match="vr180 takes square views of half a sphere, and left is 32x24"):
+        save(*views(1), format="vr180")
 
 
 def test_crossed_eyes_are_right_view_first(save: Callable[..., Path]):
