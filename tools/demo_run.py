@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import tempfile
 import time
@@ -141,14 +142,16 @@ def set_widgets(prompt: Prompt, **values: float) -> None:
 
 
 def collect(files: list[OutputFile], prompt: Prompt, folder: Path) -> dict[str, Path]:
-    """Copy the saved files into ``folder`` under the names that the workflow's save nodes carry."""
+    """Copy the saved files into ``folder`` under the names that the workflow's save nodes gave, without their numbers.
+
+    What headset players go by at the end of a name stays.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     saved: dict[str, Path] = {}
     for file in files:
-        prefix = prompt[file.node]["inputs"].get("filename_prefix")
-        if prefix is None:
+        if "filename_prefix" not in prompt[file.node]["inputs"]:
             continue  # a preview
-        name = prefix.split("/")[-1]
+        name = re.sub(r"_\d{5}(?=_)", "", file.path.stem).rstrip("_")
         if name in saved:
             name = file.path.stem.rstrip("_")
         saved[name] = (folder / f"{name}{file.path.suffix}").resolve()

@@ -92,25 +92,20 @@ def results() -> dict[str, Image.Image]:
     both = to_picture(combine(left, right, StereoFormat.FULL_SBS))
     example = stack(beside(to_picture(left), to_picture(depth)), both)
     seen = stack(to_picture(combine(left, right, StereoFormat.ANAGLYPH_DUBOIS)), to_picture((left - right).abs()))
-    to_headset = stack(to_picture(left), both.resize((left.shape[3], left.shape[2] // 2), Image.Resampling.LANCZOS))
     folder = [_photo_and_pair(to_picture(left), both)]
 
     photo = motorcycle()
     left, disparity = to_tensor(photo.left), torch.from_numpy(photo.disparity)[None, None]
     right = render_view(left, disparity - disparity.median()).image  # the middle of the scene on the screen
-    anaglyph = to_picture(combine(left, right, StereoFormat.ANAGLYPH_DUBOIS))
-    half = combine(left, right, StereoFormat.HALF_SBS)
     packed = to_picture(combine(left, right, StereoFormat.FULL_SBS))
     folder += [_photo_and_pair(to_picture(left), packed)]
-    strip = film(lambda size, time: _pan(to_picture(half), size, time))((SIZE, SIZE // 4))
+    strip = film(lambda size, time: _pan(packed, size, time))((SIZE, SIZE // 4))
     return {
         "image_depth_to_stereo": example,
         "look_at_it": seen,
-        "image_to_stereo": stack(to_picture(left), anaglyph),
-        "photo_to_headset": to_headset,
-        "clip_to_headset": stack(*(_pan(packed, (SIZE, SIZE // 2), time) for time in (0.1, 0.9))),
+        "image_to_stereo": stack(to_picture(left), ImageOps.scale(packed, 0.5)),
         "folder_to_stereo": stack(*folder, *folder),
-        "video_to_stereo": stack(strip, to_picture(half).resize((SIZE, SIZE // 2), Image.Resampling.LANCZOS), strip),
+        "video_to_stereo": stack(strip, packed.resize((SIZE, SIZE // 3), Image.Resampling.LANCZOS), strip),
     }
 
 
@@ -122,7 +117,7 @@ def _photo_and_pair(photo: Image.Image, both: Image.Image) -> Image.Image:
 
 
 def _pan(sbs: Image.Image, size: tuple[int, int], time: float) -> Image.Image:
-    """A frame of a camera that moves over a picture, in half side by side."""
+    """A frame of a camera that moves over a picture, in side by side."""
     views = []
     for number in range(2):
         width = sbs.width // 2

@@ -38,10 +38,10 @@ def taken(server: Server, request: pytest.FixtureRequest) -> tuple[dict[str, Any
     return answer, server.base / "output"
 
 
-def picture(taken: tuple[dict[str, Any], Path], name: str) -> np.ndarray:
-    """The picture whose file name begins with a name, (H, W, 3) in [0, 255]."""
+def picture(taken: tuple[dict[str, Any], Path], suffix: str) -> np.ndarray:
+    """The picture whose file's name ends in what players go by, (H, W, 3) in [0, 255]."""
     answer, folder = taken
-    (file,) = [file for file in answer["files"] if file["filename"].startswith(name)]
+    (file,) = [file for file in answer["files"] if file["filename"].endswith(f"_{suffix}.png")]
     assert file["subfolder"] == "stereo", "the README says output/stereo"
     with Image.open(folder / file["subfolder"] / file["filename"]) as image:
         return np.asarray(image.convert("RGB")).astype(float)
@@ -59,7 +59,7 @@ def test_the_page_reports_no_error(taken: tuple[dict[str, Any], Path]):
 
 @pytest.mark.browser
 def test_the_views_side_by_side_are_those_of_the_scene(taken: tuple[dict[str, Any], Path]):
-    left, right = np.split(picture(taken, "full_sbs"), 2, axis=1)
+    left, right = np.split(picture(taken, "Full_SBS"), 2, axis=1)
     scene = still_life()
     assert np.array_equal(left, scene.left)
     # Nearer the true right view than the left view is, by far.
@@ -68,8 +68,8 @@ def test_the_views_side_by_side_are_those_of_the_scene(taken: tuple[dict[str, An
 
 @pytest.mark.browser
 def test_the_anaglyph_holds_both_views(taken: tuple[dict[str, Any], Path]):
-    left, right = np.split(picture(taken, "full_sbs"), 2, axis=1)
-    red, _, blue = np.moveaxis(picture(taken, "anaglyph_dubois"), -1, 0)
+    left, right = np.split(picture(taken, "Full_SBS"), 2, axis=1)
+    red, _, blue = np.moveaxis(picture(taken, "anaglyph_red-cyan"), -1, 0)
 
     def likeness(channel: np.ndarray, view: np.ndarray) -> float:
         return float(np.corrcoef(channel.ravel(), view.mean(-1).ravel())[0, 1])

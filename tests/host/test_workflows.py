@@ -24,7 +24,6 @@ from tools.workflows import api_form, changes, resaved
 
 SCREENSHOTS = ROOT / ".host" / "screenshots"
 PICTURES = {
-    "clip_to_headset": 2,
     "composed_stereo_video": 2,
     "depth_to_stereo": 4,
     "folder_to_stereo": 3,
@@ -37,7 +36,6 @@ PICTURES = {
     "look_at_it": 2,
     "mixed_stereo": 4,
     "orbit_to_4d": 2,
-    "photo_to_headset": 4,
     "restart_then_plain": 2,
     "split_experts": 2,
     "text_to_stereo": 5,

@@ -160,13 +160,18 @@ def test_what_a_workflow_does_not_have_or_needs_is_told(tmp_path: Path) -> None:
         demo_run.set_widgets(clip, max_disparity=2.0)
 
 
-def test_saved_files_get_plain_names_and_previews_stay(tmp_path: Path) -> None:
+def test_saved_files_lose_their_numbers_and_previews_stay(tmp_path: Path) -> None:
     files = []
-    for name, node in (("left_00001_.png", "4"), ("left_00002_.png", "4"), ("temp_00001_.png", "5")):
+    made = ("left_00001_.png", "4"), ("left_00002_.png", "4"), ("left_00003_LRF_Full_SBS.png", "4")
+    for name, node in (*made, ("temp_00001_.png", "5")):
         (tmp_path / name).write_text(name)
         files.append(OutputFile(node, "images", tmp_path / name))
     saved = demo_run.collect(files, prompt(), tmp_path / "output")
-    assert {name: path.name for name, path in saved.items()} == {"left": "left.png", "left_00002": "left_00002.png"}
+    assert {name: path.name for name, path in saved.items()} == {
+        "left": "left.png",
+        "left_00002": "left_00002.png",
+        "left_LRF_Full_SBS": "left_LRF_Full_SBS.png",  # what players go by stays
+    }
     assert saved["left"].read_text() == "left_00001_.png"
 
 

@@ -68,7 +68,7 @@ def test_the_prompt_has_the_values_of_the_workflow(name: str) -> None:
             assert len([value for value in beyond if value not in PAGE_ONLY]) == len(linked), (node["type"], beyond)
 
 
-SAVING = {"SaveImage", "SaveVideo", "Stereo_SaveStereoImage", "Stereo_SaveStereoVideo"}
+RESULTS = {"Stereo_SaveStereoImage", "Stereo_SaveStereoVideo", "Stereo_StereoComfort"}
 EVERYDAY = [name for name, title in TITLES.items() if "Expert" not in title]
 
 
@@ -79,7 +79,7 @@ def test_an_everyday_template_is_an_app_too(name: str) -> None:
     assert 3 <= len(app["inputs"]) <= 6 and app["outputs"]
     for id, widget in app["inputs"]:
         assert not isinstance(prompt[id]["inputs"][widget], list), "it is set elsewhere"
-    assert {prompt[id]["class_type"] for id in app["outputs"]} <= SAVING
+    assert {prompt[id]["class_type"] for id in app["outputs"]} <= RESULTS
 
 
 @pytest.mark.parametrize("name", names())

@@ -25,15 +25,15 @@ FROZEN = ROOT / "tests" / "host" / "frozen"
 # those for every day first. The short names stay; commands, tests and prompts use them.
 TITLES = {
     "image_depth_to_stereo": "01 Photo and depth map to 3D (SBS, anaglyph)",
-    "image_to_stereo": "02 Photo to 3D (SBS, anaglyph, wiggle)",
+    "image_to_stereo": "02 Photo to 3D (SBS, VR, anaglyph, wiggle)",
     "video_to_stereo": "03 Video to 3D with sound (SBS, VR)",
     "text_to_stereo": "04 Text to 3D stereo picture (SBS, anaglyph)",
     "image_to_stereo_diffusion": "05 Photo to 3D, edges painted by diffusion (SBS)",
     "depth_to_stereo": "06 Same shapes, new 3D picture (SBS, anaglyph)",
     "image_to_stereo_video": "07 Photo to 3D video (SBS, VR)",
     "text_to_stereo_video": "08 Text to 3D video (SBS, VR)",
-    "photo_to_headset": "09 Photo to headset file (SBS, MPO, wiggle)",
-    "folder_to_stereo": "10 Folder of photos to 3D files (SBS, VR)",
+    "folder_to_stereo": "09 Folder of photos to 3D files (SBS, VR)",
+    "look_at_it": "10 Look at 3D, check comfort (wiggle, anaglyph, VR)",
     "mixed_stereo": "11 Expert - 3D with LoRA, ControlNet, any sampler (SBS)",
     "latent_shift_inpaint": "12 Expert - Shifted latent, holes repainted (SBS)",
     "split_experts": "13 Expert - 3D video with Wan 2.2 in parts (SBS)",
@@ -42,8 +42,6 @@ TITLES = {
     "image_to_4d": "16 Expert - Picture to 4D",
     "video_to_4d": "17 Expert - Video to 4D",
     "orbit_to_4d": "18 Expert - Orbit to 4D",
-    "look_at_it": "19 Look at 3D in the editor (wiggle, anaglyph, VR)",
-    "clip_to_headset": "20 Clip with sound to headset file (SBS, VR)",
 }
 
 
