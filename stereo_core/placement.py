@@ -81,8 +81,8 @@ def place_view(view: Tensor, placement: Placement, size: tuple[int, int]) -> Ten
         ValueError: the shape does not fit.
     """
     expect_shape("view", view, "B C H W")
-    top, left = round(placement.top), round(placement.left)
-    bottom, right = round(placement.top + placement.height), round(placement.left + placement.width)
+    top, bottom = _whole_pixels(placement.top, placement.height, size[0])
+    left, right = _whole_pixels(placement.left, placement.width, size[1])
     height, width = bottom - top, right - left
     shown = resize_view(view, (height, width))
     padding = left, size[1] - right, top, size[0] - bottom
@@ -126,6 +126,12 @@ def find_placement(candidates: Sequence[Placement], views: Tensor, pictures: Ten
 
 def _laid(grey: Tensor, placement: Placement, scale: float, size: tuple[int, int]) -> Tensor:
     return place_view(grey, Placement(*(each * scale for each in placement)), size)
+
+
+def _whole_pixels(start: float, length: float, size: int) -> tuple[int, int]:
+    """Round where something begins and ends, so that one pixel is left of it at least."""
+    begin = min(round(start), size - 1)
+    return begin, max(begin + 1, round(start + length))
 
 
 def _agreement(view: Tensor, wanted: Tensor, counts: Tensor) -> float:

@@ -75,6 +75,15 @@ def test_where_content_tells_nothing_the_sizes_do():
     assert find_placement(placements((64, 96), (70, 101)), flat[..., :64, :96], flat, everywhere).top == 3
 
 
+@pytest.mark.parametrize(("view", "size"), [((1, 1), (7, 5)), ((1, 3), (2, 40)), ((1, 40), (33, 64))])
+def test_tiny_pictures_are_found_too(view: tuple[int, int], size: tuple[int, int]):
+    shown, visible = torch.rand(1, 3, *view), torch.ones(1, 1, *size, dtype=torch.bool)
+    candidates = placements(view, size)
+    place = find_placement(candidates, shown, torch.rand(1, 3, *size), visible)
+    assert place in candidates
+    assert all(place_view(shown, each, size).shape == (1, 3, *size) for each in candidates)
+
+
 def test_the_whole_picture_is_itself():
     view = picture(40, 60)
     assert place_view(view, Placement(0, 0, 40, 60), (40, 60)) is view
