@@ -199,6 +199,8 @@ def _count(shares: Tensor) -> Tensor:
 
 def _percentile(count: Tensor, share: float) -> float:
     total = count.cumsum(0)
+    if not total[-1]:
+        return 0.0
     place = int(torch.searchsorted(total, share * total[-1]))
     return (min(place, 2 * _STEPS) - _STEPS) / _STEPS
 

@@ -12,6 +12,7 @@ from ...stereo_core.disparity_preview import disparity_preview
 from ...stereo_core.viewing import Viewing
 
 _WIDTH, _CHART, _MARGIN, _LABEL = 960, 240, 56, 15
+_TALLEST = 2 * _WIDTH  # a picture that is higher has paper beside it
 _PAPER, _INK, _GRID, _COMFORT = (250, 250, 250), (40, 40, 40), (190, 190, 190), (214, 236, 214)
 _NEAR, _MIDDLE, _FAR = (190, 60, 40), (90, 90, 90), (40, 80, 180)
 _TINT = 0.6  # of the picture, so that one still sees what is too near
@@ -42,8 +43,13 @@ def _frame(disparity: Tensor, bounds: tuple[float, float]) -> Tensor:
     share = disparity.cpu() / width
     for beyond, colour in ((share > bounds[1], _TOO_NEAR), (share < bounds[0], _TOO_FAR)):
         shown = torch.where(beyond, shown.lerp(colour.view(1, 3, 1, 1), _TINT), shown)
-    height = max(1, round(disparity.shape[-2] * _WIDTH / width))
-    return torch.nn.functional.interpolate(shown, (height, _WIDTH), mode="nearest-exact")
+    scale = min(_WIDTH / width, _TALLEST / disparity.shape[-2])
+    size = [max(1, round(side * scale)) for side in disparity.shape[-2:]]
+    picture = torch.nn.functional.interpolate(shown, size, mode="nearest-exact")
+    paper = (torch.tensor(_PAPER) / 255).view(1, 3, 1, 1).repeat(1, 1, size[0], _WIDTH)
+    beside = (_WIDTH - size[1]) // 2
+    paper[..., beside : beside + size[1]] = picture
+    return paper
 
 
 def _chart(frames: tuple[Spread, ...], viewing: Viewing, bounds: tuple[float, float]) -> Tensor:

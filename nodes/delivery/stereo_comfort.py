@@ -159,7 +159,9 @@ def _measure(depth: StereoDepth | Tensor | None, left: Tensor | None, right: Ten
 
 
 def _measure_views(left: Tensor, right: Tensor) -> _Measured:
-    expect_memory("Stereo Comfort", describe_size(left), 0, _MATCHING * MATCHED_WIDTH**2)
+    width = min(MATCHED_WIDTH, left.shape[-1])
+    pixels = width**2 * left.shape[-2] // left.shape[-1]
+    expect_memory("Stereo Comfort", describe_size(left), 0, _MATCHING * pixels)
     frames = sorted({round(place) for place in torch.linspace(0, len(left) - 1, _MATCHED_FRAMES).tolist()})
     matched = []
     for index in each_frame(len(frames)):

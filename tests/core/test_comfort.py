@@ -70,6 +70,10 @@ def test_a_plane_is_measured_where_it_is(share: float):
     assert report.steps == 0
 
 
+def test_a_single_column_has_no_steps():
+    assert measure_disparity(torch.zeros(1, 1, 4, 1)).steps == 0
+
+
 def test_single_pixels_do_not_count_and_the_clip_is_all_its_frames():
     disparity = plane(0.0, frames=2)
     disparity[0, 0, 0, 100] = 60.0

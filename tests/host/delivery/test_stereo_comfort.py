@@ -58,6 +58,11 @@ def test_finished_views_are_measured(comfort: Any):
         assert (max_disparity, convergence) == pytest.approx((3.0, 2 / 3)), "the whole comfortable range"
 
 
+def test_the_drawing_of_a_narrow_picture_stays_small(comfort: Any):
+    wide, narrow = (comfort(depth=torch.rand(1, *size, 3))[1] for size in ((20, 30), (400, 2)))
+    assert wide.shape[2] == narrow.shape[2] and narrow.shape[1] < 3 * narrow.shape[2]
+
+
 def test_a_clip_tells_of_its_cuts(host: dict[str, type], comfort: Any):
     maps = torch.cat([torch.zeros(3, 40, 200, 3), torch.ones(3, 40, 200, 3)])
     generator = torch.Generator().manual_seed(2)
