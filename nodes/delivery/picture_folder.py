@@ -35,7 +35,7 @@ def find_pictures(folder: str, count: int, part: int) -> list[Path]:
     root = Path(folder_paths.get_input_directory())
     if not folder_paths.is_within_directory(str(root), str(root / folder)) or not (root / folder).is_dir():
         raise ValueError(f"folder: there is no folder {folder} in ComfyUI's input folder. Choose another.")
-    files = [path for path in (root / folder).iterdir() if path.suffix.lower() in _ENDINGS and path.is_file()]
+    files = [path for path in (root / folder).iterdir() if _is_picture(path)]
     files.sort(key=lambda path: (path.name.lower(), path.name))
     if not files:
         raise ValueError(f"folder: {folder} holds no pictures. Choose another.")
@@ -48,6 +48,11 @@ def find_pictures(folder: str, count: int, part: int) -> list[Path]:
             "to 0 to begin again."
         )
     return found
+
+
+def _is_picture(path: Path) -> bool:
+    """Tell by its name; macOS puts hidden files beside pictures on foreign disks, which begin with ``._``."""
+    return path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
 def load_pictures(paths: Sequence[Path]) -> list[Tensor]:

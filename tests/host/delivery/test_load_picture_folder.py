@@ -38,6 +38,12 @@ def test_pictures_come_in_the_order_of_their_names_each_of_its_size(load, tmp_pa
     assert torch.equal(images[1][0, 0, 0], torch.tensor([0.0, 0.0, 1.0]))
 
 
+def test_hidden_files_are_no_pictures(load, tmp_path: Path) -> None:
+    paint(tmp_path / "holiday", "a.png")
+    (tmp_path / "holiday" / "._a.png").write_bytes(b"what macOS writes beside it")
+    assert load.execute("holiday", 0, 0).result[1] == ["holiday/a"]
+
+
 def test_parts_take_them_all_and_then_say_so(load, tmp_path: Path) -> None:
     paint(tmp_path / "holiday", "a.png", "b.png", "c.png")
     parts = [load.execute("holiday", 2, part).result[1] for part in (0, 1)]
