@@ -76,10 +76,13 @@ class OutputFiles:
         self._given += 1
         if self._numbering is Numbering.IF_TAKEN:
             path = self.folder / file_name(name, None, suffix, extension)
-            if not path.exists():
+            if not os.path.lexists(path):  # Path's own raises where a name is too long, which writing will tell of
                 return path
-        self._number += 1
-        return self.folder / file_name(name, self._number - 1, suffix, extension)
+        while True:  # the host counts names by what the prefix says, in which %batch_num% has no value yet
+            path = self.folder / file_name(name, self._number, suffix, extension)
+            self._number += 1
+            if not os.path.lexists(path):
+                return path
 
     def result(self, path: Path) -> ui.SavedResult:
         """Return what the host's editor finds a written file by."""

@@ -198,6 +198,12 @@ def test_a_number_only_where_the_name_is_taken(save: Save) -> None:
     assert names == ["beach_LRF_Full_SBS.png", "beach_00001_LRF_Full_SBS.png", "beach_00002_LRF_Full_SBS.png"]
 
 
+def test_a_number_for_each_of_a_batch_overwrites_no_earlier_run(save: Save) -> None:
+    runs = [save(smooth(4, seed=seed), filename_prefix="beach_%batch_num%", name="plain") for seed in (1, 2)]
+    names = [[path.name for path in files] for files in runs]
+    assert names == [["beach_0_00001_.png", "beach_1_00002_.png"], ["beach_0_00002_.png", "beach_1_00003_.png"]]
+
+
 def kept_in(path: Path) -> dict[str, Any]:
     """What the editor reads, wherever a file keeps it."""
     with Image.open(path) as image:
@@ -302,9 +308,10 @@ def test_a_folder_in_which_nothing_can_be_written_is_told_of(save: Save, output:
         save(smooth(2), filename_prefix="stereo/beach")
 
 
-def test_a_name_that_is_too_long_is_told_of(save: Save, output: Path) -> None:
+@pytest.mark.parametrize("numbering", ["always", "if_taken"])
+def test_a_name_that_is_too_long_is_told_of(save: Save, output: Path, numbering: str) -> None:
     with pytest.raises(ValueError, match=r"LRF_Full_SBS.png cannot be written: File name too long"):
-        save(smooth(2), filename_prefix="x" * 250)
+        save(smooth(2), filename_prefix="x" * 250, numbering=numbering)
     assert list(output.iterdir()) == []
 
 
