@@ -121,12 +121,16 @@ class PictureKind:
 
     def expect_size(self, width: int, height: int) -> None:
         """Raise ``ValueError`` unless the file can hold a picture of this size."""
-        longest = _LONGEST.get(self.file, 2**31 - 1)
-        if max(width, height) > longest:
-            raise ValueError(
-                f"file_type: {self.file.value} holds at most {longest} pixels a side, and the picture has "
-                f"{width}x{height}. Choose png, or make the views smaller."
-            )
+        side, own = max(width, height), self.form in _OWN
+        if side <= _longest(self.file):
+            return
+        roomier = [] if own else [each.value for each in _possible(self.form) if side <= _longest(each)]
+        what = f"format: {self.form.value}" if own else f"file_type: {self.file.value}"
+        choose = f"Choose {' or '.join(roomier)}, or make" if roomier else "Make"
+        raise ValueError(
+            f"{what} holds at most {_longest(self.file)} pixels a side, and the picture has {width}x{height}. "
+            f"{choose} the views smaller."
+        )
 
     def expect_views(self, width: int, height: int) -> None:
         """Raise ``ValueError`` unless views of this size can be shown as this kind."""
@@ -145,6 +149,10 @@ class PictureKind:
 
 def _format(form: str) -> StereoFormat | PictureFormat:
     return next((each for each in PICTURE_FORMATS if each.value == form), None) or StereoFormat(form)
+
+
+def _longest(file: FileType) -> int:
+    return _LONGEST.get(file, 2**31 - 1)
 
 
 def _possible(form: StereoFormat | PictureFormat) -> tuple[FileType, ...]:

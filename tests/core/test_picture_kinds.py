@@ -48,6 +48,24 @@ def test_a_picture_that_a_file_cannot_hold_is_refused():
         PictureKind.choose("full_sbs", "webp").expect_size(20000, 100)
 
 
+@pytest.mark.parametrize(
+    ("form", "file", "advice"),
+    [
+        ("full_sbs", "avif", r"^file_type: avif holds .* Choose png or jpeg, or make the views smaller"),
+        ("wiggle", "webp", r"^file_type: webp holds .* Choose gif, or make the views smaller"),
+    ],
+)
+def test_only_files_that_can_hold_it_are_advised(form: str, file: str, advice: str):
+    with pytest.raises(ValueError, match=advice):
+        PictureKind.choose(form, file).expect_size(40000, 2)
+
+
+@pytest.mark.parametrize("form", ["mpo", "jps", "vr_photo"])
+def test_a_file_of_its_own_kind_is_named_by_its_format(form: str):
+    with pytest.raises(ValueError, match=rf"^format: {form} holds at most 65535 .* 66000x2. Make the views smaller"):
+        PictureKind.choose(form, "auto").expect_size(66000, 2)
+
+
 def test_vr180_is_square_and_named_as_such():
     kind = PictureKind.choose("vr180", "jpeg")
     assert (kind.suffix("player"), kind.extension) == ("_180x180_3dh_LR", "jpg")
