@@ -113,6 +113,8 @@ class SourceClip:
             wanted: some of ``streams``.
             until: seconds after ``origin`` at which what is copied ends; ``None`` for all there is.
         """
+        if isinstance(self.file, io.BytesIO):
+            self.file.seek(0)  # it was read to its end before
         with av.open(self.file) as container:
             copies = {}
             for stream in (container.streams[each.index] for each in wanted):

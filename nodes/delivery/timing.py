@@ -71,8 +71,9 @@ class Timing:
 
 
 def exact_rate(fps: float | Fraction) -> Fraction:
-    """Return the rate that is meant: 23.976 and 29.97 are 24000/1001 and 30000/1001."""
+    """Return the rate that is meant: 23.976, or 23.98 as a widget rounds it, is 24000/1001, and 29.97 is 30000/1001."""
     near = Fraction(round(fps * 1001 / 1000) * 1000, 1001)
-    if abs(near - Fraction(fps)) < fps / 200_000:  # 23.976 is exact to five digits
+    rounded = fps % 1 != 0 and round(float(near), 2) == float(fps)
+    if rounded or abs(near - Fraction(fps)) < fps / 200_000:  # 23.976 is exact to five digits
         return near
     return Fraction(fps).limit_denominator(1001)

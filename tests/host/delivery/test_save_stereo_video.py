@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -249,6 +250,28 @@ def test_times_sound_and_subtitles_are_the_source_s(
     with av.open(str(path)) as container:
         assert container.metadata["title"] == "a film" and container.streams.audio[0].language == "deu"
     assert told == [f"{path.name}, 64x24"]
+
+
+def test_a_source_in_memory_is_copied_too(save: Callable[..., Path], tmp_path: Path):
+    from comfy_api.latest import InputImpl
+
+    source = film(tmp_path / "source.mp4")
+    path = save(*views(len(UNEVEN)), source=InputImpl.VideoFromFile(BytesIO(source.read_bytes())))
+    assert times(path) == times(source)
+    for kind in ("audio", "subtitle"):
+        assert packets(path, kind) == packets(source, kind)
+
+
+@pytest.mark.parametrize("of", [24, 30, 48, 60, 120])
+def test_film_rates_are_exact_however_they_are_rounded(pack: Callable[[str], Any], of: int):
+    exact_rate, rate = pack("nodes.delivery.timing").exact_rate, Fraction(1000 * of, 1001)
+    assert exact_rate(rate) == exact_rate(round(float(rate), 3)) == exact_rate(round(float(rate), 2)) == rate
+    assert exact_rate(of) == exact_rate(float(of)) == of
+
+
+@pytest.mark.parametrize("rate", [1, 2.0, 5.0, 12.34, 23.97, 23.99, Fraction(23978, 1000)])
+def test_other_rates_are_kept(pack: Callable[[str], Any], rate: float | Fraction):
+    assert float(pack("nodes.delivery.timing").exact_rate(rate)) == pytest.approx(float(rate), rel=1e-6)
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(12)])
