@@ -49,7 +49,7 @@ class StereoComposite(io.ComfyNode):
                 io.Image.Input(
                     "diffusion",
                     tooltip="The decoded diffusion result, any size of the same shape: the right views, or both views "
-                    "in one batch, all left ones first. What VAE Encode cropped is put back in its place.",
+                    "in one batch, all left ones first. A result that VAE Encode cropped goes where it belongs.",
                 ),
                 # the rendering
                 io.Float.Input(

@@ -42,7 +42,9 @@ class LoadPictureFolder(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="images", is_output_list=True, tooltip="The pictures, each of its size."),
+                io.Image.Output(
+                    display_name="images", is_output_list=True, tooltip="The pictures, each in its own size."
+                ),
                 io.String.Output(
                     display_name="names",
                     is_output_list=True,

@@ -51,8 +51,8 @@ class SaveStereoImage(io.ComfyNode):
                     "file_type",
                     options=FileType,
                     default=FileType.AUTO.value,
-                    tooltip="auto: png, and webp for wiggle. jpeg: small, opened everywhere. avif: smallest, by few.\n"
-                    "wiggle is webp or gif. mpo, jps and vr_photo have files of their own: leave auto.",
+                    tooltip="auto: png, and webp for wiggle. jpeg: small, opened everywhere. avif: smallest, for new "
+                    "programs.\nwiggle is webp or gif. mpo, jps and vr_photo have files of their own: leave auto.",
                 ),
                 io.Int.Input(
                     "quality",
@@ -60,7 +60,7 @@ class SaveStereoImage(io.ComfyNode):
                     min=1,
                     max=100,
                     advanced=True,
-                    tooltip="Of jpeg, webp, avif, mpo, jps and vr_photo, 1 to 100; png and gif have none. Webp keeps "
+                    tooltip="For jpeg, webp, avif, mpo, jps and vr_photo, 1 to 100; png and gif have none. Webp keeps "
                     "anaglyphs and interlaced pictures without loss.",
                 ),
                 io.String.Input(

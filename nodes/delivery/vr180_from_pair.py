@@ -43,8 +43,8 @@ class VR180FromPair(io.ComfyNode):
                     min=0.3,
                     max=100.0,
                     step=0.1,
-                    tooltip="How far away what lies on the screen is to be, in metres, 0.3 to 100.\nToo far, and what "
-                    "lies behind the screen would be beyond infinity; the node says so.",
+                    tooltip="Distance in metres at which the screen appears, 0.3 to 100.\nIf it is too far away, "
+                    "things behind it would lie beyond infinity; the node says so.",
                 ),
                 io.Int.Input(
                     "size",

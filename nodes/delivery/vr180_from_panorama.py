@@ -55,7 +55,7 @@ class VR180FromPanorama(io.ComfyNode):
                     min=0.3,
                     max=100.0,
                     step=0.1,
-                    tooltip="How far away what Stereo Strength puts on the screen is to be, in metres, 0.3 to 100.",
+                    tooltip="Distance in metres at which things on the screen of Stereo Strength appear, 0.3 to 100.",
                 ),
                 quality_input(),
             ],

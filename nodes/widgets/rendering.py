@@ -59,6 +59,6 @@ def borders_input() -> io.Combo.Input:
         tooltip="What becomes of the strips that enter the views at the left and right border.\nfill: filled like "
         "other holes (default). crop: cut off both views, which get an even size.\nfloating_window: where something "
         "stands in front of the screen at a border, the eye that sees more of it is masked.\nscreen: the screen comes "
-        "forward to the nearest point at the right border, so that nothing enters there; with balance, at the left "
-        "one, too.",
+        "forward to the nearest point at the right border, so that nothing enters there; with balance above 0, at the "
+        "left one, too.",
     )
