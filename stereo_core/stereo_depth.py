@@ -77,7 +77,7 @@ class StereoDepth:
         """
         maps = self.select(lambda maps: one_for_each(maps, count))
         if size is not None and size != tuple(maps.inverse_depth.shape[-2:]):
-            self._expect_aspect(*size)
+            self.expect_aspect(*size)
             maps = replace(maps, inverse_depth=resize_keeping_edges(maps.inverse_depth, size, soft))
         return maps.disparity()
 
@@ -104,7 +104,7 @@ class StereoDepth:
         Raises:
             ValueError: another aspect ratio or another number of maps, or whole columns that move nothing.
         """
-        self._expect_aspect(*latent[-2:])
+        self.expect_aspect(*latent[-2:])
         maps = self.resized((latent[-2], latent[-1]))
         if len(latent) == 4 or latent[2] == 1:
             pictures = maps.select(lambda maps: one_for_each(maps, latent[0]))._in_form(form, options)
@@ -140,7 +140,8 @@ class StereoDepth:
             )
         return whole
 
-    def _expect_aspect(self, height: int, width: int) -> None:
+    def expect_aspect(self, height: int, width: int) -> None:
+        """Raise ``ValueError`` unless the maps have the shape of a picture or latent of this size."""
         rows, columns = self.inverse_depth.shape[-2:]
         # One latent row or column either way is the autoencoder's rounding; more is another shape.
         if abs(rows * width / columns - height) > 1 and abs(columns * height / rows - width) > 1:

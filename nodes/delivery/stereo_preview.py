@@ -8,6 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...stereo_core.frame_matching import resize_keeping_edges
 from ...stereo_core.geometry import Screen
 from ...stereo_core.stereo_depth import StereoDepth, one_for_each
 from ..host import describe_size, each_frame, expect_memory
@@ -81,6 +82,7 @@ class _Nearness:
 
     def __init__(self, depth: StereoDepth | Tensor, picture: Tensor) -> None:
         stereo = read_depth(depth, picture)
+        stereo.expect_aspect(*picture.shape[1:3])
         unit = replace(stereo.geometry, max_disparity=100.0, convergence=0.0, screen=Screen.VALUE)
         self._maps = replace(stereo, geometry=unit, convergence=None).select(lambda m: one_for_each(m, len(picture)))
         self._strength, screens = stereo.geometry.max_disparity / 100, stereo.convergence
@@ -88,8 +90,8 @@ class _Nearness:
         self._plain = not isinstance(depth, StereoDepth)
 
     def frame(self, index: int, size: tuple[int, int]) -> Tensor:
-        """Return one map (1, 1, H, W) in [0, 1], 1 nearest."""
-        return self._maps.select(lambda maps: maps[index : index + 1]).for_pictures(1, size) / size[1]
+        """Return one map (1, 1, H, W) in [0, 1], 1 nearest; even sizes make it a little wider or higher."""
+        return self._maps.select(lambda maps: resize_keeping_edges(maps[index : index + 1], size)).disparity() / size[1]
 
     def geometry(self, index: int | None = None) -> dict[str, Any]:
         """Return the strength, in shares of the width, and the depth on the screen: of all frames, or of one."""

@@ -105,6 +105,13 @@ def test_a_clip_of_odd_size_becomes_even(show, read):
     assert item["of"] == [33, 25] and item["width"] % 2 == item["height"] % 2 == 0
 
 
+@pytest.mark.parametrize("size", [(63, 121), (121, 63), (563, 1001)])
+def test_depth_of_an_odd_size_fits_the_even_clip(show, size: tuple[int, int]):
+    views = torch.zeros(2, *size, 3)
+    (item,) = show(views, views, views)
+    assert item["height"] % 2 == item["width"] % 2 == 0 and "geometry" in item
+
+
 def test_large_views_are_shown_smaller(show, read):
     (item,) = show(torch.zeros(1, 10, 5000, 3), torch.ones(1, 10, 5000, 3))
     assert pixels(read(item["right"])).shape[:2] == (item["height"], item["width"]) == (8, 4096)
