@@ -75,8 +75,11 @@ def load_pictures(paths: Sequence[Path]) -> list[Tensor]:
 def _load(path: Path) -> Tensor:
     try:
         picture = ImageOps.exif_transpose(_opened(path))
-        if picture.mode.startswith("I"):  # 16 bits of grey, which converting would cut off
-            levels = np.asarray(picture, np.float32)[..., None].repeat(3, -1) / 65535
+        if picture.mode.startswith(("I", "F")):  # grey of 16 bits or in fractions, which converting would cut off
+            grey = np.asarray(picture, np.float32) / (1 if picture.mode == "F" else 65535)
+            if not (grey.min() >= 0 and grey.max() <= 1):
+                raise ValueError(f"folder: {path.name} holds values beyond black and white. Save it with 8 or 16 bits.")
+            levels = grey[..., None].repeat(3, -1)
         else:
             levels = np.asarray(picture.convert("RGB"), np.float32) / 255
     except OSError as error:
@@ -87,9 +90,9 @@ def _load(path: Path) -> Tensor:
 def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path)
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise _broken(path, error) from error
 
 
-def _broken(path: Path, error: OSError) -> ValueError:
+def _broken(path: Path, error: Exception) -> ValueError:
     return ValueError(f"folder: {path.name} cannot be read as a picture ({error}). Repair it, or take it out.")

@@ -66,6 +66,26 @@ def test_sixteen_bits_of_grey_stay_fine(load, tmp_path: Path) -> None:
     assert torch.allclose(image[0, ..., 0], torch.from_numpy(levels.astype(np.float32) / 65535), atol=1e-6)
 
 
+def test_grey_in_fractions_stays_as_it_is(load, tmp_path: Path) -> None:
+    levels = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    Image.fromarray(levels).save(tmp_path / "holiday" / "grey.tif")
+    assert torch.equal(load.execute("holiday", 1, 0).result[0][0][0, ..., 0], torch.from_numpy(levels))
+
+
+@pytest.mark.parametrize("levels", [np.full((8, 8), 2.5, np.float32), np.full((8, 8), 1 << 20, np.int32)])
+def test_values_beyond_white_are_told_of(load, tmp_path: Path, levels: np.ndarray) -> None:
+    Image.fromarray(levels).save(tmp_path / "holiday" / "metres.tif")
+    with pytest.raises(ValueError, match="^folder: metres.tif holds values beyond black and white"):
+        load.execute("holiday", 1, 0)
+
+
+def test_a_picture_larger_than_pillow_opens_is_named(load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint(tmp_path / "holiday", "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    with pytest.raises(ValueError, match="^folder: huge.png cannot be read as a picture"):
+        load.execute("holiday", 1, 0)
+
+
 def test_a_changed_file_is_read_again(load, tmp_path: Path) -> None:
     paint(tmp_path / "holiday", "a.png")
     before = load.fingerprint_inputs("holiday", 1, 0)
