@@ -12,6 +12,9 @@ from ...stereo_core.viewing import Display, Limit, Viewing, limits
 _JUMP = 1.0
 # Vertical disparity that is worth a word, in thousandths of the height: what matching itself may be wrong by.
 _VERTICAL = 2.0
+# Views that have less than this share in common are hardly of one scene. Eight photographed pairs have 0.75 or more,
+# and pairs put together from two scenes 0.09 or less.
+_FEW = 0.3
 
 _NAMES = {
     Display.TELEVISION: "a 55-inch television",
@@ -28,6 +31,7 @@ def describe_comfort(
     display: Display,
     starts: Sequence[int],
     vertical: float | None,
+    matched: float | None,
     advice: Advice | None,
 ) -> str:
     """Return the report, a line for each thing that was found.
@@ -38,10 +42,12 @@ def describe_comfort(
         display: what it is.
         starts: the first frame of each scene.
         vertical: the 90th percentile of vertical disparity, a share of the height, where it was measured.
+        matched: the share of finished views that is the same in both, where it was measured.
         advice: how deep the stereo may be, where there is a depth map to change.
     """
     where = f"On {_NAMES[display]}, {viewing.width:g} m wide, at {viewing.distance:g} m:"
-    lines = [where, *_extent(report.clip, viewing), *_limits(report.clip, viewing, display)]
+    lines = [where] if matched is None or matched > _FEW else [_unlike(matched), where]
+    lines += [*_extent(report.clip, viewing), *_limits(report.clip, viewing, display)]
     lines += [*_edge("left", report.left), *_edge("right", report.right)]
     lines += _jumps(report.jumps(starts), viewing)
     lines.append(f"Depth steps up to {1000 * report.steps:.1f} ‰ of the width from one pixel to the next.")
@@ -97,6 +103,11 @@ def _jumps(jumps: Iterable[tuple[int, float]], viewing: Viewing) -> Iterable[str
                 f"{'towards' if degrees > 0 else 'away from'} the viewer: give both scenes the same depth on the "
                 "screen (screen subject)."
             )
+
+
+def _unlike(share: float) -> str:
+    found = f"Only {100 * share:.0f} % of left is found in right"
+    return f"{found}: are they two views of one scene? If not, what follows means nothing."
 
 
 def _vertical(share: float) -> str:

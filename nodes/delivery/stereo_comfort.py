@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...stereo_core.comfort import MATCHED_WIDTH, Advice, DisparityReport, advise, match_views, measure_disparity
 from ...stereo_core.scenes import find_scene_starts
-from ...stereo_core.stereo_depth import StereoDepth
+from ...stereo_core.stereo_depth import StereoDepth, one_for_each
 from ...stereo_core.viewing import VIEWINGS, Display, Viewing, comfortable
 from ..host import (
     compute_device,
@@ -39,11 +39,12 @@ _MOST_ROWS = 0.9
 
 
 class _Measured(NamedTuple):
-    """What was measured: (B, 1, H, W) columns, what of it is known, and vertical disparity, a share of the height."""
+    """(B, 1, H, W) columns, what they say, vertical disparity by the height, and the share of left in right."""
 
     disparity: Tensor
     report: DisparityReport
     vertical: float | None = None
+    matched: float | None = None
 
 
 class StereoComfort(io.ComfyNode):
@@ -133,8 +134,8 @@ class StereoComfort(io.ComfyNode):
         bounds = comfortable(viewing, kind)
         measured = _measure(depth, left, right)
         advice = _advise(depth, bounds)
-        starts = _scene_starts(left, len(measured.report.frames))
-        text = describe_comfort(measured.report, viewing, kind, starts, measured.vertical, advice)
+        starts = _scene_starts(left, right is None and depth is None, len(measured.report.frames))
+        text = describe_comfort(measured.report, viewing, kind, starts, measured.vertical, measured.matched, advice)
         show_text(cls, text)
         worst = max(range(len(measured.disparity)), key=lambda frame: _reach(measured.report, frame))
         chart = core_to_image(draw_comfort(measured.disparity[worst : worst + 1], measured.report, viewing, bounds))
@@ -150,11 +151,13 @@ def _measure(depth: StereoDepth | Tensor | None, left: Tensor | None, right: Ten
         raise ValueError("depth: nothing is connected. Connect Stereo Strength or a depth map, or left and right.")
     if left is not None and (right is not None or depth is None):
         return _measure_views(*both_views(left, right))
-    if left is not None:
-        image_to_core(left, "left")
     maps = depth.inverse_depth if isinstance(depth, StereoDepth) else image_to_core(depth, "depth")[:, :1]
     expect_memory("Stereo Comfort", describe_size(maps), _COPIES * maps.numel() * torch.float32.itemsize)
-    disparity = read_depth(depth, left).disparity()
+    stereo = read_depth(depth, left)
+    if left is not None:
+        stereo.expect_aspect(*image_to_core(left, "left").shape[-2:])
+        one_for_each(stereo.inverse_depth, len(left))
+    disparity = stereo.disparity()
     return _Measured(disparity, measure_disparity(disparity))
 
 
@@ -168,8 +171,13 @@ def _measure_views(left: Tensor, right: Tensor) -> _Measured:
         one = slice(frames[index], frames[index] + 1)
         matched.append(match_views(left[one].to(compute_device()), right[one].to(compute_device())))
     disparity, vertical, known = (torch.cat([part.cpu() for part in parts]) for parts in zip(*matched, strict=True))
+    seen, share = known.flatten(1).any(1), float(known.float().mean())
+    if not seen.any():
+        raise ValueError("left and right have nothing in common. Connect two views of one scene.")
+    disparity, vertical, known = disparity[seen], vertical[seen], known[seen]
     rows = (vertical[known].abs() / disparity.shape[-2]).sort().values
-    return _Measured(disparity, measure_disparity(disparity, known), float(rows[int(_MOST_ROWS * (len(rows) - 1))]))
+    most = float(rows[int(_MOST_ROWS * (len(rows) - 1))])
+    return _Measured(disparity, measure_disparity(disparity, known), most, share)
 
 
 def _advise(depth: StereoDepth | Tensor | None, bounds: tuple[float, float]) -> Advice | None:
@@ -179,8 +187,10 @@ def _advise(depth: StereoDepth | Tensor | None, bounds: tuple[float, float]) -> 
     return advise(stereo.inverse_depth**stereo.geometry.exponent, *bounds)
 
 
-def _scene_starts(left: Tensor | None, frames: int) -> list[int]:
+def _scene_starts(left: Tensor | None, holds_both: bool, frames: int) -> list[int]:
     """Return the frames that scenes begin with, where all frames were measured."""
+    if left is not None and holds_both:
+        left = left[: len(left) // 2]
     if left is None or len(left) != frames or frames == 1:
         return []
     return find_scene_starts(image_to_core(left, "left")).nonzero().flatten().tolist()

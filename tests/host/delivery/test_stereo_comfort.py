@@ -63,6 +63,27 @@ def test_the_drawing_of_a_narrow_picture_stays_small(comfort: Any):
     assert wide.shape[2] == narrow.shape[2] and narrow.shape[1] < 3 * narrow.shape[2]
 
 
+def test_views_of_different_scenes_are_told_of(comfort: Any):
+    coarse = torch.rand(2, 3, 30, 40, generator=torch.Generator().manual_seed(4))
+    one, two = torch.nn.functional.interpolate(coarse, (120, 160)).movedim(1, -1).split(1)
+    words = "are they two views of one scene?"
+    assert words in comfort(left=one, right=two)[0] and words not in comfort(left=one, right=one)[0]
+
+
+def test_a_frame_with_nothing_in_common_is_left_out(pack: Any, comfort: Any, monkeypatch: pytest.MonkeyPatch):
+    module, clip = pack("nodes.delivery.stereo_comfort"), torch.zeros(2, 20, 30, 3)
+    matches = iter([True, False, False, False])
+
+    def match(left: Tensor, _: Tensor) -> Any:
+        nothing = torch.zeros(1, 1, *left.shape[-2:])
+        return nothing, nothing, torch.full_like(nothing, next(matches), dtype=torch.bool)
+
+    monkeypatch.setattr(module, "match_views", match)
+    assert "All limits are kept." in comfort(left=clip, right=clip)[0]
+    with pytest.raises(ValueError, match="^left and right have nothing in common"):
+        comfort(left=clip, right=clip)
+
+
 def test_a_clip_tells_of_its_cuts(host: dict[str, type], comfort: Any):
     maps = torch.cat([torch.zeros(3, 40, 200, 3), torch.ones(3, 40, 200, 3)])
     generator = torch.Generator().manual_seed(2)
@@ -70,6 +91,16 @@ def test_a_clip_tells_of_its_cuts(host: dict[str, type], comfort: Any):
     report, *_ = comfort(depth=strength(host, maps, 6.0, 0.5), left=clip)
     assert "At the cut before frame 4 depth jumps by 1.7° towards the viewer" in report
     assert "jumps" not in comfort(depth=strength(host, maps, 6.0, 0.5))[0]
+
+
+def test_finished_views_tell_of_their_cuts_in_one_batch_too(comfort: Any):
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.rand(2, 3, 12, 40, generator=generator)
+    scenes = torch.nn.functional.interpolate(coarse, (60, 200), mode="bicubic").clamp(0, 1).movedim(1, -1)
+    left = scenes.repeat_interleave(2, 0)
+    right = torch.cat([left[:2], left[2:].roll(-10, 2)])
+    for views in ({"left": left, "right": right}, {"left": torch.cat([left, right])}):
+        assert "At the cut before frame 3 depth jumps by 1.4° towards the viewer" in comfort(**views)[0]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +113,8 @@ def test_a_clip_tells_of_its_cuts(host: dict[str, type], comfort: Any):
             "left is one picture of 200x40 and right is one picture of 200x20",
         ),
         ({"depth": 3 * depth()}, "depth: values must lie between 0"),
+        ({"depth": depth(5), "left": depth(3)}, "depth holds 5 maps for 3 pictures"),
+        ({"depth": depth(), "left": depth()[:, :20]}, "depth is 200x40, of another shape than the picture"),
     ],
 )
 def test_what_it_cannot_measure_is_said_by_name(comfort: Any, inputs: dict[str, Tensor], message: str):
