@@ -194,7 +194,7 @@ def test_the_clip_keeps_its_sound_and_frame_rate(furnished: Server):
     (clip,) = [file.path for file in files if file.path.suffix == ".mp4"]
     with av.open(str(clip)) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]
-        assert (video.width, video.height, float(video.average_rate)) == (96, 64, 8.0)
+        assert (video.width, video.height, float(video.average_rate)) == (2 * 96, 64, 8.0)
         assert sum(1 for _ in container.decode(video)) == 8
         assert sound.sample_rate == 44100 and float(sound.duration * sound.time_base) > 0.9
 
