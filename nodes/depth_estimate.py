@@ -16,8 +16,8 @@ from ..stereo_core.letterbox import find_picture
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stabilization import stabilize as stabilize_depth
 from .depth.networks import resize_depth
-from .depth.sources import Source, memory_needed, raw_inverse_depth
-from .host import compute_device, describe_size, expect_memory, image_to_core
+from .depth.sources import Source, is_steady, memory_needed, raw_inverse_depth
+from .host import compute_device, describe_size, expect_memory, image_to_core, show_text
 from .widgets.rendering import depth_edges_input
 from .widgets.sockets import DEPTH_MODEL
 
@@ -57,7 +57,8 @@ class DepthEstimate(io.ComfyNode):
                     "stabilize",
                     default=True,
                     tooltip="Remove jumps of scale and offset between neighbouring frames of a scene, judged by what "
-                    "stands still. Does nothing to a single picture or under a moving camera.",
+                    "stands still. Does nothing to a single picture or under a moving camera. Not used for Video Depth "
+                    "Anything, which is steady by itself.",
                 ),
                 io.Int.Input(
                     "resolution",
@@ -66,7 +67,8 @@ class DepthEstimate(io.ComfyNode):
                     max=4096,
                     step=2,
                     tooltip="Longest side, in pixels, at which the model runs, rounded to what it accepts; 0 is the "
-                    "model's own (384 to 924; Depth Pro only 1536; GLPN the picture's).\n"
+                    "model's own (384 to 924; Depth Pro only 1536; GLPN the picture's; Video Depth Anything "
+                    "518 for the shorter side).\n"
                     "Higher: finer edges, more memory and time, less reliable large shapes. MoGe: about 650 to 1100. "
                     "Not used for geometry.",
                 ),
@@ -97,6 +99,7 @@ class DepthEstimate(io.ComfyNode):
                     "those of image.",
                 )
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -113,13 +116,22 @@ class DepthEstimate(io.ComfyNode):
     ) -> io.NodeOutput:
         frames = image_to_core(image, "image")
         expect_memory("Depth Estimate", describe_size(frames), *memory_needed(frames, source, resolution, batch_size))
-        raw = raw_inverse_depth(frames, source, resolution, batch_size)
         cuts = find_scene_starts(frames)
+        raw = raw_inverse_depth(frames, source, resolution, batch_size, cuts)
+        stabilize = stabilize and not is_steady(source)
+        show_text(cls, _describe(source, stabilize))
         if stabilize and len(raw) > 1:
             raw = stabilize_depth(raw, frames, cuts)
         alone = torch.ones_like(cuts) if range == DepthRange.IMAGE else cuts
         depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw, alone))
         return io.NodeOutput(_to_image(depth, frames, DepthEdges(depth_edges)))
+
+
+def _describe(source: Source, stabilize: bool) -> str:
+    if is_steady(source):
+        return "Video Depth Anything: made for clips and steady by itself"
+    kind = "Geometry of single frames" if isinstance(source, dict) else "A model for single frames"
+    return f"{kind}, {'steadied' if stabilize else 'not steadied'}"
 
 
 def _without_bars(frames: Tensor, raw: Tensor, cuts: Tensor) -> list[tuple[slice, slice]]:

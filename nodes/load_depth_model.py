@@ -1,4 +1,4 @@
-"""LoadDepthModel: a depth network from a Hugging Face folder."""
+"""LoadDepthModel: a depth network from a Hugging Face folder, or one for clips from a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from comfy_api.latest import io
 
 from .depth.folders import find_depth_model, list_depth_models
 from .depth.networks import WEIGHT_DTYPES, load_depth_model
+from .depth.video_files import find_video_model, is_file_name, list_video_models
+from .depth.video_networks import load_video_model
 from .widgets.sockets import DEPTH_MODEL
 
 
@@ -18,14 +20,26 @@ class LoadDepthModel(io.ComfyNode):
             node_id="Stereo_LoadDepthModel",
             display_name="Load Depth Model",
             category="stereo/depth",
-            description="Loads a depth network from a Hugging Face folder in models/geometry_estimation.",
-            search_aliases=["midas", "dpt", "depth anything", "zoe", "zoedepth", "depth pro", "glpn", "depth loader"],
+            description="Loads a depth network from models/geometry_estimation: a Hugging Face folder, or a file of "
+            "Video Depth Anything.",
+            search_aliases=[
+                "midas",
+                "dpt",
+                "depth anything",
+                "zoe",
+                "zoedepth",
+                "depth pro",
+                "glpn",
+                "video depth anything",
+            ],
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=list_depth_models(),
+                    options=sorted([*list_depth_models(), *list_video_models()], key=str.lower),
                     tooltip="Folder below models/geometry_estimation with config.json, preprocessor_config.json and "
-                    "model.safetensors.\nDPT/MiDaS, Depth Anything 1 and 2, ZoeDepth, Depth Pro, GLPN.",
+                    "model.safetensors: DPT/MiDaS, Depth Anything 1 and 2, ZoeDepth, Depth Pro, GLPN.\n"
+                    "Or a .safetensors file of Video Depth Anything, for clips: small (vits) is free for any use, base "
+                    "(vitb) and large (vitl) forbid commercial use (CC-BY-NC-4.0).",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
@@ -43,11 +57,12 @@ class LoadDepthModel(io.ComfyNode):
         if model_name is None:  # linked: known only when the node runs
             return True
         try:
-            find_depth_model(model_name)
+            (find_video_model if is_file_name(model_name) else find_depth_model)(model_name)
         except ValueError as error:
             return str(error)
         return True
 
     @classmethod
     def execute(cls, model_name: str, weight_dtype: str) -> io.NodeOutput:
-        return io.NodeOutput(load_depth_model(model_name, weight_dtype))
+        load = load_video_model if is_file_name(model_name) else load_depth_model
+        return io.NodeOutput(load(model_name, weight_dtype))

@@ -12,7 +12,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.setup import environment  # noqa: E402
 
-TABLES = ("quality", "edges", "texture", "clip_fill", "stereo", "speed", "sampling", "video", "composition", "memory")
+TABLES = (
+    "quality",
+    "edges",
+    "texture",
+    "clip_fill",
+    "stereo",
+    "speed",
+    "sampling",
+    "video",
+    "composition",
+    "depth",
+    "memory",
+)
 UNLISTED = ("toy",)  # refuses until weights are there
 
 

@@ -56,7 +56,7 @@ def list_depth_models() -> list[str]:
     names = set()
     visited: set[tuple[int, int]] = set()
     for base in map(Path, folder_paths.get_folder_paths(MODEL_FOLDER)):
-        for folder, files in _folders_below(base, visited):
+        for folder, files in folders_below(base, visited):
             if folder == base or "config.json" not in files or not files & set(_WEIGHTS):
                 continue
             try:
@@ -157,7 +157,7 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in sorted(names))
 
 
-def _folders_below(base: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[Path, set[str]]]:
+def folders_below(base: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[Path, set[str]]]:
     """Walk through ``base`` along links, but not hidden ones, through each real folder once, with what lies in it."""
     waiting = [base]
     while waiting and len(visited) < _MOST_FOLDERS:

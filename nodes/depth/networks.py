@@ -118,18 +118,27 @@ class DepthModel:
                 f"The depth model does not run at {pixels.shape[-1]}x{pixels.shape[-2]} ({_reason(error)}). "
                 "Set resolution to 0, or use another model."
             ) from error
-        if not inverse.isfinite().all():
-            raise ValueError(
-                "The depth model gave values that are not finite. "
-                + (
-                    "Its weights are damaged, or not made for this picture: fetch them again."
-                    if self.dtype == torch.float32
-                    else "Set weight_dtype of Load Depth Model to fp32."
-                )
-            )
+        expect_finite_depth(inverse, self.dtype)
         if self.preprocessing.pad:
             inverse = resize_depth(inverse, padded)[..., rows : rows + height, columns : columns + width]
         return inverse
+
+
+def expect_finite_depth(depth: Tensor, dtype: torch.dtype) -> None:
+    """Raise unless what a network with weights of this ``dtype`` gave is finite.
+
+    Raises:
+        ValueError: the network overflowed its precision, or its weights are damaged.
+    """
+    if not depth.isfinite().all():
+        raise ValueError(
+            "The depth model gave values that are not finite. "
+            + (
+                "Its weights are damaged, or not made for this picture: fetch them again."
+                if dtype == torch.float32
+                else "Set weight_dtype of Load Depth Model to fp32."
+            )
+        )
 
 
 def resize_depth(inverse: Tensor, size: tuple[int, int]) -> Tensor:
@@ -151,14 +160,14 @@ def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
     """
     files = find_depth_model(name)
     size = files.preprocessing.network_size(*_REHEARSED, 0)
-    with _told_by_name(files.name, "the settings in config.json do not fit together"):
+    with told_by_name(files.name, "the settings in config.json do not fit together"):
         needs = rehearse(files.config, size)
     dtype = _dtype(weight_dtype, files.config, needs.parameters)
     run = int(needs.activations * math.prod(size) * dtype.itemsize)
     expect_memory(
         "Load Depth Model", f"the network that config.json describes, {name},", needs.parameters * dtype.itemsize, run
     )
-    with _told_by_name(files.name, "the weights could not be loaded"):
+    with told_by_name(files.name, "the weights could not be loaded"):
         network = build(files.config, files.weights, needs, dtype)
     patcher = comfy.model_patcher.CoreModelPatcher(
         DepthNetwork(network, metric=is_metric(files.config)).eval(),
@@ -176,14 +185,14 @@ def _dtype(chosen: str, config: dict, parameters: int) -> torch.dtype:
 
 
 @contextmanager
-def _told_by_name(name: str, problem: str) -> Iterator[None]:
+def told_by_name(
+    name: str, problem: str, again: str = f"{MODEL_FILES} again, all from one version of the model"
+) -> Iterator[None]:
     """Turn whatever the libraries raise on a model's files into the one error that says what to do."""
     try:
         yield
     except _ERRORS as error:
-        raise ValueError(
-            f"{name}: {problem} ({_reason(error)}). Fetch {MODEL_FILES} again, all from one version of the model."
-        ) from error
+        raise ValueError(f"{name}: {problem} ({_reason(error)}). Fetch {again}.") from error
 
 
 def _reason(error: Exception) -> str:

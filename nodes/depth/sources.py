@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from ...stereo_core.depth_range import inverse_depth_from_metric
 from ...stereo_core.frame_matching import resize_nearest
 from .networks import DepthModel
+from .video_networks import VideoDepthModel
 
-Source = DepthModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
+Source = DepthModel | VideoDepthModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
 
 # Default of the host's Depth Anything 3 node for the longest side, in pixels.
 _DA3_RESOLUTION = 504
@@ -29,7 +30,7 @@ _PATCH = 14
 _MOGE_FINEST = 9
 
 
-def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_size: int) -> Tensor:
+def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_size: int, cuts: Tensor) -> Tensor:
     """Estimate the inverse depth of a clip, or take it from geometry, in the source's own scale.
 
     Args:
@@ -37,6 +38,7 @@ def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_siz
         source: a model, or the geometry that a node of the host made of these frames.
         resolution: longest side in pixels at which a model runs; 0 for its own.
         batch_size: frames in one call of a model.
+        cuts: (T,) bool, true where a scene starts, which a model that is made for clips takes for a clip of its own.
 
     Returns:
         (T, 1, h, w) float32 on the CPU, larger is nearer, 0 at infinity; of the size that the source works at.
@@ -46,6 +48,8 @@ def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_siz
     """
     if isinstance(source, dict):
         return _geometry(frames, source)
+    if isinstance(source, VideoDepthModel):
+        return _clip(frames, source, resolution, batch_size, cuts)
     infer, network = _model(source, resolution)
     # A frame that repeats the one before, as held and still frames do, is not computed again.
     new = [t for t in range(len(frames)) if t == 0 or not torch.equal(frames[t], frames[t - 1])]
@@ -64,6 +68,11 @@ def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_siz
     return computed.repeat_interleave(repeats, dim=0)
 
 
+def is_steady(source: Source) -> bool:
+    """Tell whether a source is made for clips, so that its depth holds still without help."""
+    return isinstance(source, VideoDepthModel)
+
+
 def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: int) -> tuple[int, int]:
     """Return the bytes that the depth of a clip takes, and those that its network needs besides.
 
@@ -80,9 +89,21 @@ def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: i
         size = math.prod(source.map_size(height, width, resolution))
         if source.patcher.load_device.type == "cpu":
             working = source.memory_needed(min(batch_size, count), height, width, resolution)
+    elif isinstance(source, VideoDepthModel) and source.patcher.load_device.type == "cpu":
+        working = source.memory_needed(batch_size, height, width, resolution)
     maps = count * size * torch.float32.itemsize
     pictures = count * height * width * 3 * comfy.model_management.intermediate_dtype().itemsize
     return max(3 * maps, 2 * maps + pictures), working
+
+
+def _clip(frames: Tensor, source: VideoDepthModel, resolution: int, batch_size: int, cuts: Tensor) -> Tensor:
+    inverse = torch.empty(len(frames), 1, *frames.shape[-2:])
+    done = 0
+    with _interruptible(source.patcher.model):
+        for part in source.clip(frames, cuts.nonzero().flatten().tolist(), resolution, batch_size):
+            inverse[done : done + len(part)] = part
+            done += len(part)
+    return inverse
 
 
 def _model(source: Source, resolution: int) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
