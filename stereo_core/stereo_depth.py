@@ -143,8 +143,10 @@ class StereoDepth:
     def expect_aspect(self, height: int, width: int) -> None:
         """Raise ``ValueError`` unless the maps have the shape of a picture or latent of this size."""
         rows, columns = self.inverse_depth.shape[-2:]
-        # One latent row or column either way is the autoencoder's rounding; more is another shape.
-        if abs(rows * width / columns - height) > 1 and abs(columns * height / rows - width) > 1:
+        # One row or column either way, of the coarser grid, is its rounding: an autoencoder's latent, or the small map
+        # of a depth network. More is another shape.
+        down, across = rows * width / columns - height, columns * height / rows - width
+        if abs(down) > max(1, width / columns) and abs(across) > max(1, height / rows):
             raise ValueError(
                 f"depth is {columns}x{rows}, of another shape than the picture: {columns / rows:.2f} instead "
                 f"of {width / height:.2f} times as wide as high. Make the depth map from this picture."

@@ -94,17 +94,22 @@ def written(path: Path) -> Iterator[Path]:
     """Give a path to write a file to, which becomes ``path`` in the end, or goes if writing fails or is interrupted.
 
     Raises:
-        ValueError: it cannot be written.
+        ValueError: it cannot be written, or another program took the name first.
     """
-    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    leftover = [partial]
     try:
+        path.touch(exist_ok=False)  # no other ComfyUI with this folder takes the name meanwhile
+        leftover.append(path)
         yield partial
         os.replace(partial, path)
+        leftover.clear()
     except OSError as error:
         raise ValueError(_cannot_write(path.name, error)) from error
     finally:
-        with suppress(OSError):  # it never came to be, or the disk is gone
-            partial.unlink()
+        for file in leftover:
+            with suppress(OSError):  # it never came to be, or the disk is gone
+                file.unlink()
 
 
 def _cannot_write(what: str, error: OSError) -> str:

@@ -128,3 +128,23 @@ def test_a_smaller_map_becomes_the_pictures_with_sharp_edges_and_smooth_surfaces
     assert steps[:24].max() < 0.5 * 0.1 / 15 and steps[:24].min() >= 0, "surfaces rise evenly"
     with pytest.raises(ValueError, match="depth is 16x8, of another shape than the picture"):
         StereoDepth(small, StereoGeometry()).for_pictures(1, (32, 48))
+
+
+@pytest.mark.parametrize(
+    ("small", "picture", "fits"),
+    [
+        ((20, 31), (40, 60), True),  # rounded to its own rows and columns
+        ((282, 500), (563, 1001), True),
+        ((20, 33), (40, 60), False),
+        ((282, 500), (563, 900), False),
+    ],
+)
+def test_a_small_maps_own_rounding_is_no_other_shape(
+    small: tuple[int, int], picture: tuple[int, int], fits: bool
+) -> None:
+    depth = StereoDepth(torch.zeros(1, 1, *small), StereoGeometry())
+    if fits:
+        depth.expect_aspect(*picture)
+        return
+    with pytest.raises(ValueError, match="of another shape"):
+        depth.expect_aspect(*picture)

@@ -373,3 +373,13 @@ def test_every_format_is_offered(host: dict[str, type]) -> None:
     (combo,) = [each for each in host[NODE].define_schema().inputs if each.id == "format"]
     assert combo.options == [form.value for form in PICTURE_FORMATS]
     assert combo.options[:2] == ["full_sbs", "mpo"]
+
+
+def test_two_programs_with_one_folder_do_not_write_the_same_file(pack: Callable[[str], Any], tmp_path: Path) -> None:
+    written, path = pack("nodes.delivery.output_files").written, tmp_path / "beach_00001_LR.png"
+    with written(path) as partial:
+        assert path.exists(), "the name is taken from the beginning, so that another program goes on to the next"
+        with pytest.raises(ValueError, match=r"beach_00001_LR.png cannot be written: File exists"), written(path):
+            pass
+        partial.write_bytes(b"picture")
+    assert path.read_bytes() == b"picture" and list(tmp_path.iterdir()) == [path]
