@@ -28,6 +28,7 @@ PACK_FILES = (
     "locales",
     "nodes",
     "stereo_core",
+    "tools/convert_depth.py",  # a message of Load Depth Model names it
     "web",
     "workflows",
     "pyproject.toml",
@@ -253,7 +254,7 @@ def mirror_pack(target: Path) -> None:
         if source.is_dir():
             copy_tree(source, target / name)
         elif source.is_file():
-            target.mkdir(parents=True, exist_ok=True)
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target / name)
 
 
