@@ -41,7 +41,7 @@ PICTURE = {
     "Stereo_SBSCombine": 240,
     "Stereo_SaveStereoImage": 260,
     "Stereo_SaveStereoVideo": 280,
-    "Stereo_StereoComfort": 420,
+    "Stereo_StereoComfort": 480,
     "Stereo_StereoComposite": 300,
     "Stereo_LatentStereoShift": 300,
     "Stereo_DissolveDepth": 300,
