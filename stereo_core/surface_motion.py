@@ -15,8 +15,8 @@ from .propagation import consistency
 _CELLS, _LAYERS = 24, 8
 # So many reliable pixels of the flow in a cell count as much as what the cells around it say.
 _SUPPORT = 4.0
-# Pixels of the flow so close to a nearer surface take on its motion and do not count.
-_HALO = 3
+# Pixels of the flow so close to a nearer surface take on its motion and do not count: its windows reach so far.
+_HALO = 8
 # A contrast, of 1, between neighbours at which the flow counts for half.
 _CONTRAST = 0.03
 _ROUNDS = 8

@@ -118,7 +118,7 @@ def test_what_no_frame_shows_holds_still() -> None:
     found, alone = render_clip(noisy, disparity, settings=SETTINGS), render_view(noisy, disparity)
     inner = alone.hole[0].clone().expand_as(image)
     changes = [(frames.diff(dim=0))[inner[1:]].square().mean() for frames in (found.image, alone.image)]
-    assert changes[0] < 0.3 * changes[1]
+    assert changes[0] < 0.4 * changes[1]
 
 
 @EVERY_VIEW
@@ -220,6 +220,19 @@ def test_the_motion_of_a_surface_goes_on_behind_a_nearer_one() -> None:
     motion = surface_motion(flow, -flow, disparity, torch.rand(3, height, width))
     points = torch.tensor([[65.0, 10.0, 65.0], [40.0, 10.0, 40.0], [0.0, 0.0, 20.0]])  # behind, in the open, in front
     expected = torch.tensor([[-4.0, -4.0, 10.0], [2.0, 2.0, 0.0]])  # in pixels of the frame, twice the flow's
+    torch.testing.assert_close(motion.at(points), expected, atol=0.1, rtol=0)
+
+
+def test_flow_that_a_nearer_surface_drags_along_does_not_count() -> None:
+    """The flow's windows take the block's motion six pixels beyond its rim, so that the background seems to follow."""
+    height, width = 60, 96
+    flow = torch.tensor([-2.0, 1.0]).view(2, 1, 1).repeat(1, height, width)
+    flow[:, 14:46, 24:71] = torch.tensor([5.0, 0.0]).view(2, 1, 1)
+    disparity = torch.zeros(height, width)
+    disparity[20:40, 30:65] = 20.0
+    motion = surface_motion(flow, -flow, disparity, torch.rand(3, height, width))
+    points = torch.tensor([[27.0, 32.0, 67.0], [30.0, 30.0, 25.0], [0.0, 0.0, 0.0]])  # around the rim
+    expected = torch.tensor([-2.0, 1.0])[:, None].expand(2, 3)
     torch.testing.assert_close(motion.at(points), expected, atol=0.1, rtol=0)
 
 
