@@ -25,6 +25,7 @@ from tools.setup import environment  # noqa: E402
 PAGES = environment.ROOT / "web" / "docs"
 # Widgets whose options are the host's own lists: not for a page that must not change with the host.
 _MOST_OPTIONS = 8
+_OF_THE_HOST = {"folder", "model_name"}  # there may be few of them
 
 
 def page_with_tables(page: str, schema: Any) -> str:
@@ -72,7 +73,7 @@ def _kind(value: Any) -> str:
 def _values(value: Any) -> str:
     """The range or options, and the default."""
     parts = []
-    options = getattr(value, "options", None)
+    options = None if value.id in _OF_THE_HOST else getattr(value, "options", None)
     low, high = getattr(value, "min", None), getattr(value, "max", None)
     if options and len(options) <= _MOST_OPTIONS:
         parts.append(", ".join(f"`{option}`" for option in options))

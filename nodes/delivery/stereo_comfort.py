@@ -148,15 +148,19 @@ def _measure(depth: StereoDepth | Tensor | None, left: Tensor | None, right: Ten
     if right is not None and left is None:
         raise ValueError("left: only right is connected. Connect the left view, too.")
     if depth is None and left is None:
-        raise ValueError("depth: nothing is connected. Connect Stereo Strength or a depth map, or left and right.")
+        raise ValueError(
+            "Stereo Comfort: nothing is connected. Connect Stereo Strength or a depth map to depth, or two views to "
+            "left and right."
+        )
     if left is not None and (right is not None or depth is None):
         return _measure_views(*both_views(left, right))
+    clip = None if left is None else image_to_core(left, "left")
     maps = depth.inverse_depth if isinstance(depth, StereoDepth) else image_to_core(depth, "depth")[:, :1]
     expect_memory("Stereo Comfort", describe_size(maps), _COPIES * maps.numel() * torch.float32.itemsize)
     stereo = read_depth(depth, left)
-    if left is not None:
-        stereo.expect_aspect(*image_to_core(left, "left").shape[-2:])
-        one_for_each(stereo.inverse_depth, len(left))
+    if clip is not None:
+        stereo.expect_aspect(*clip.shape[-2:])
+        one_for_each(stereo.inverse_depth, len(clip))
     disparity = stereo.disparity()
     return _Measured(disparity, measure_disparity(disparity))
 

@@ -81,7 +81,7 @@ def test_pictures_on_nodes_come_again_where_nothing_is_computed_anew(server: Ser
     server.run(prompt)
     *_, again = server.get("/history").values()
     shown = {prompt[id]["class_type"] for id in again["outputs"]}
-    assert {"Stereo_StereoStrength", "Stereo_ImageStereoShift", "Stereo_SBSCombine"} <= shown
+    assert {"Stereo_StereoStrength", "Stereo_ImageStereoShift"} <= shown
 
 
 def test_nodes_that_show_something_say_that_it_is_kept(host: dict[str, type]) -> None:

@@ -106,7 +106,7 @@ def test_finished_views_tell_of_their_cuts_in_one_batch_too(comfort: Any):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({}, "depth: nothing is connected"),
+        ({}, "Stereo Comfort: nothing is connected"),
         ({"right": depth()}, "left: only right is connected"),
         (
             {"left": depth(), "right": depth()[:, :20]},

@@ -54,6 +54,9 @@ def call(node: type, inputs: dict[str, Any]) -> tuple[Any, ...]:
     if hasattr(node, "define_schema"):
         result = node.execute(**inputs)
         result = getattr(result, "args", result)
+        # Of a list the host runs the nodes behind once for each; here the first stands for all.
+        outputs = node.define_schema().outputs
+        result = [v[0] if one.is_output_list else v for one, v in zip(outputs, result or (), strict=False)]
     else:
         result = getattr(node(), node.FUNCTION)(**inputs)
         result = result["result"] if isinstance(result, dict) else result
