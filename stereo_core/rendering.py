@@ -81,24 +81,21 @@ def render_view(
     if edge_growth < 0:
         raise ValueError(f"edge_growth: got {edge_growth}. Give a whole number of pixels, 0 or more.")
     frames, holes = [], []
-    with operation_threads(1) as threads:
-        for colour, near in zip(image, disparity[:, 0], strict=True):
-            colour, near = colour.float(), near.float()
-            if view is View.LEFT:  # the right view of the mirrored scene
-                frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth, threads)
-                frame, hole = frame.flip(-1), hole.flip(-1)
-            else:
-                frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth, threads)
-            frames.append(frame.to(image.dtype))
-            holes.append(hole[None])
+    for colour, near in zip(image, disparity[:, 0], strict=True):
+        colour, near = colour.float(), near.float()
+        if view is View.LEFT:  # the right view of the mirrored scene
+            frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth)
+            frame, hole = frame.flip(-1), hole.flip(-1)
+        else:
+            frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth)
+        frames.append(frame.to(image.dtype))
+        holes.append(hole[None])
     if batch == 1:  # spares a copy
         return RenderedView(frames[0][None], holes[0][None])
     return RenderedView(torch.stack(frames), torch.stack(holes))
 
 
-def _render_right(
-    image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int, threads: int
-) -> tuple[Tensor, Tensor]:
+def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int) -> tuple[Tensor, Tensor]:
     """Render the right view of one float32 (C, H, W) image; return it and its (H, W) holes."""
     height, width = disparity.shape
     low, high = image.aminmax()  # NaN where any value is
@@ -126,7 +123,8 @@ def _render_right(
 
     bands = max(1, height * width // _BAND) if disparity.device.type == "cpu" else 1
     rows = torch.arange(height).tensor_split(bands)
-    share_out(warp, [slice(int(band[0]), int(band[-1]) + 1) for band in rows], threads)
+    with operation_threads(1) as threads:
+        share_out(warp, [slice(int(band[0]), int(band[-1]) + 1) for band in rows], threads)
     edges = find_hole_edges(hole, near)
     if quality is Quality.FAST:
         stretch(frame, edges)
@@ -134,24 +132,24 @@ def _render_right(
         near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
         picture = find_picture(image[None, ..., ::_BAR_STEP])[0]
         if picture == slice(0, height):
-            _fill(frame, near, hole, edges, quality, threads)
+            _fill(frame, near, hole, edges, quality)
         else:  # black bars above or below are filled by themselves
             stretch(frame, edges)
             between, near, within = frame[:, picture].contiguous(), near[picture], hole[picture]
-            _fill(between, near, within, find_hole_edges(within, near), quality, threads)
+            _fill(between, near, within, find_hole_edges(within, near), quality)
             frame[:, picture] = between
         frame.clamp_(low, high)
     return frame, hole
 
 
-def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: Quality, threads: int) -> None:
+def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: Quality) -> None:
     """Fill the holes of ``frame``, in place, with more than their edges."""
     if not len(edges.pixel):
         return
-    fill_smoothly(frame, near, hole, edges)
+    with operation_threads(1):  # many and short
+        fill_smoothly(frame, near, hole, edges)
     if quality is Quality.DETAIL:
-        with operation_threads(threads):  # few and long
-            add_texture(frame, near, hole, (edges.pixel - edges.edge).abs())
+        add_texture(frame, near, hole, (edges.pixel - edges.edge).abs())
 
 
 def _claim_mixed_pixels(disparity: Tensor) -> Tensor:
