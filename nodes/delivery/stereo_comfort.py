@@ -148,10 +148,7 @@ def _measure(depth: StereoDepth | Tensor | None, left: Tensor | None, right: Ten
     if right is not None and left is None:
         raise ValueError("left: only right is connected. Connect the left view, too.")
     if depth is None and left is None:
-        raise ValueError(
-            "Stereo Comfort: nothing is connected. Connect Stereo Strength or a depth map to depth, or two views to "
-            "left and right."
-        )
+        raise ValueError("Stereo Comfort: nothing is connected. Connect depth, or two views to left and right.")
     if left is not None and (right is not None or depth is None):
         return _measure_views(*both_views(left, right))
     clip = None if left is None else image_to_core(left, "left")
