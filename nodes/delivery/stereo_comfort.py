@@ -33,8 +33,7 @@ _MATCHED_FRAMES = 16
 _COPIES = 3
 # Bytes for a pixel of the views as they are matched, generously.
 _MATCHING = 400
-# Vertical disparity that this share of what was matched stays below; beyond it matching itself is wrong. On eight
-# aligned Middlebury pairs it is 1.2 thousandths of the height at most.
+# Vertical disparity that this share of what was matched stays below; beyond it matching itself is wrong.
 _MOST_ROWS = 0.9
 
 
