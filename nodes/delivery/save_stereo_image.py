@@ -7,13 +7,13 @@ from pathlib import Path
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ...stereo_core.file_names import NameStyle
 from ...stereo_core.formats import StereoFormat
 from ...stereo_core.picture_kinds import PICTURE_FORMATS, FileType, PictureKind
 from ...stereo_core.stereo_depth import StereoDepth
 from ..host import each_frame, show_text
 from ..widgets.geometry import depth_input
 from ..widgets.views import left_input, right_input
+from .file_inputs import name_input, prefix_input
 from .kept_workflow import workflow_texts
 from .output_files import Numbering, OutputFiles, written
 from .picture_encoding import Encoding, encode, expect_encoder, to_picture
@@ -63,19 +63,8 @@ class SaveStereoImage(io.ComfyNode):
                     tooltip="For jpeg, webp, avif, mpo, jps and vr_photo, 1 to 100; png and gif have none. Webp keeps "
                     "anaglyphs and interlaced pictures without loss.",
                 ),
-                io.String.Input(
-                    "filename_prefix",
-                    default="stereo/stereo",
-                    tooltip="The file's name in ComfyUI's output folder, with folders before it if you like.\n"
-                    "%year%, %month%, %day%, %width%, %height% and %batch_num% are filled in.",
-                ),
-                io.Combo.Input(
-                    "name",
-                    options=NameStyle,
-                    default=NameStyle.PLAYER.value,
-                    tooltip="player: the name ends in what headset players go by, such as _LRF_Full_SBS. Do not change "
-                    "that end.\nplain: the name alone; most players then show a flat picture.",
-                ),
+                prefix_input("%year%, %month%, %day%, %width%, %height% and %batch_num%"),
+                name_input(),
                 io.Combo.Input(
                     "numbering",
                     options=Numbering,

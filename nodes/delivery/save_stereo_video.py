@@ -14,6 +14,7 @@ from ...stereo_core.video_formats import VIDEO_FORMATS, Tags, name_suffix, video
 from ..host import each_frame, show_text
 from ..widgets.geometry import depth_input
 from ..widgets.views import left_input, right_input
+from .file_inputs import name_input, prefix_input
 from .kept_workflow import workflow_texts
 from .output_files import OutputFiles, written
 from .video_codecs import Codec, Quality
@@ -71,19 +72,8 @@ class SaveStereoVideo(io.ComfyNode):
                     tooltip="best: to be worked on further, large. high: no difference to be seen.\n"
                     "medium: half the size of high. small: to send to someone.",
                 ),
-                io.String.Input(
-                    "filename_prefix",
-                    default="stereo/stereo",
-                    tooltip="The file's name in ComfyUI's output folder, with folders before it if you like.\n"
-                    "%year%, %month%, %day%, %width% and %height% are filled in.",
-                ),
-                io.Combo.Input(
-                    "name",
-                    options=NameStyle,
-                    default=NameStyle.PLAYER.value,
-                    tooltip="player: the name ends in what headset players go by, such as _LRF_Full_SBS. Do not change "
-                    "that end.\nplain: the name alone; most players then show a flat picture.",
-                ),
+                prefix_input("%year%, %month%, %day%, %width% and %height%"),
+                name_input(),
                 io.Combo.Input(
                     "container",
                     options=Container,
