@@ -9,7 +9,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-# Noise levels that a sampler computed anew differ from the schedule's by float rounding.
+# A sampler that computes its noise levels itself gets them right only up to float rounding.
 _RELATIVE = 1e-4
 
 _TOKEN = re.compile(r"([a-z]+)(?:\.(\d+)(?:-(\d+))?)?")

@@ -48,7 +48,7 @@ class CompositionSettings:
     """Diffusion²'s score composition and variance-reducing sampling.
 
     Attributes:
-        weight: the multi-view denoiser's weight s, 0 to 1; the paper's 0.5. The video denoiser has the rest.
+        weight: the multi-view denoiser's weight s, 0 to 1; Diffusion² takes 0.5. The video denoiser has the rest.
         schedule: how s goes over the steps: ``constant``, or from ``weight`` at the first step to ``weight_end``.
         weight_end: s at the last step, 0 to 1; not read by ``constant``.
         view_weights: whether s is the same for every view.
@@ -83,7 +83,7 @@ class CompositionSettings:
         RepeatNoise(self.repeat_noise)
 
     def repeats(self, steps: int) -> int:
-        """Return how many steps, the first ones, are taken twice: the paper's N_r."""
+        """Return how many steps, the first ones, are taken twice: N_r of Diffusion²."""
         return nearest_step(self.repeat_until, steps)
 
     def multiview_weights(self, step: int, steps: int, azimuths: Sequence[float], frames: int) -> list[float]:

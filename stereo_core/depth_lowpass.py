@@ -40,7 +40,8 @@ def gaussian(depth: Tensor, radius: float) -> Tensor:
 def resample(depth: Tensor, scale: float) -> Tensor:
     """Scale down and up again.
 
-    The paper gives the scales, 1/2 and 1/4, but not the filters: here both ways are bilinear, down with antialiasing.
+    StereoCrafter-Zero gives the scales, 1/2 and 1/4, but not the filters: here both ways are bilinear, down with
+    antialiasing.
 
     Args:
         depth: (B, 1, H, W) in [0, 1], floating.

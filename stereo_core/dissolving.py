@@ -11,7 +11,7 @@ from .checks import expect_shape
 from .noise_forms import NoiseForm, alpha, from_vp
 
 STEPS = 50
-"""The schedule that the paper counts its strengths on."""
+"""The schedule that StereoCrafter-Zero counts its strengths on."""
 
 _KARRAS_RHO = 7.0
 _FLAT = 1e-12
@@ -80,7 +80,7 @@ def dissolve(
         sigma: scalar, the level in the model's measure.
         denoise: gives x0 for a state of the form ``noise`` at a level; called once.
         noise: the form that ``denoise`` takes.
-        form: the paper's reading of the latent, or the published code's.
+        form: StereoCrafter-Zero's reading of the latent, or its published code's.
 
     Returns:
         The dissolved latent, like ``latent``.

@@ -47,8 +47,8 @@ def invert(
         smallest: the least noise level that the network knows. A state below it, the clean latent at level 0 above
             all, is shown to the network as one of this level.
         refine: rounds of fixed-point iteration in each step towards the noise prediction after the step, with which
-            the sampler's own step leads exactly back. 0 is the paper's form; each round costs one evaluation a step.
-            A round shows whether the one before came nearer; an entry for which it did not goes back and stays.
+            the sampler's own step leads exactly back. 0 is DDIM inversion as published; each round costs one evaluation
+            a step. A round shows whether the one before came nearer; an entry for which it did not goes back and stays.
         on_step: called after each step with its number, from 0, and the state it reached.
 
     Returns:

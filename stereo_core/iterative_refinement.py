@@ -27,14 +27,14 @@ class RefineForm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class RefineSettings:
-    """When the right view is warped anew, and how often the step after is taken.
+    """When the left view is warped into the right one again, and how often the step after that is taken.
 
     Attributes:
-        warp_every: fraction of the whole schedule between two warps, above 0 to 1; the paper's 5 of 50 steps.
+        warp_every: fraction of the whole schedule between two warps, above 0 to 1; published: 5 of 50 steps.
         last_warp: fraction of the whole schedule at which the last warp lies, 0 to 1.
         most_repeats: how often the step at the first warp is taken.
         fewest_repeats: how often that at the last is; between them the count falls evenly.
-        form: the paper's or its published code's.
+        form: that of the paper, StereoCrafter-Zero, or of its published code.
         preset: unless it is custom, the last warp lies at the noise that the paper's lies at, whatever ``last_warp``,
             and the repeats are those of 50 steps: in proportion fewer in shorter schedules, at least 2 at the first.
         restart_until: fraction of the whole schedule that is restarted by another run, 0 for none; see ``restart_end``.
