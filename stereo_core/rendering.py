@@ -155,8 +155,7 @@ def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: 
 def _claim_mixed_pixels(disparity: Tensor) -> Tensor:
     """Assign the pixel to the right of a nearer surface, whose colour is a mixture of both, to that surface.
 
-    Left behind, it would leave a ghost of the edge on the far side of the hole and taint the fill: 0.61 dB of PSNR
-    in ``best`` and 0.54 dB in ``fast`` (mean over eight Middlebury pairs at 512 x 512).
+    Left behind, it would leave a ghost of the edge on the far side of the hole and taint the fill.
     """
     before = torch.cat((disparity[:, :1], disparity[:, :-1]), 1)
     return torch.where(before - disparity > TEAR, before, disparity)

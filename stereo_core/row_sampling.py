@@ -33,8 +33,6 @@ def sample_cubic(image: Tensor, point: Tensor) -> Tensor:
 def soften_edges(frame: Tensor, image: Tensor, disparity: Tensor, landing: Landing, near: Tensor) -> None:
     """Mix in ``frame``, in place, what pixels show beside their centre where that is another surface.
 
-    Worth 0.14 dB of PSNR (mean over eight Middlebury pairs at 512 x 512).
-
     Args:
         frame: (C, H, W), sampled at the pixels' centres.
         image: (C, H, W), the source.

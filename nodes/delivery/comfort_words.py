@@ -12,8 +12,8 @@ from ...stereo_core.viewing import Display, Limit, Viewing, limits
 _JUMP = 1.0
 # Vertical disparity that is worth a word, in thousandths of the height: what matching itself may be wrong by.
 _VERTICAL = 2.0
-# Views that have less than this share in common are hardly of one scene. Eight photographed pairs have 0.75 or more,
-# and pairs put together from two scenes 0.09 or less.
+# Views that have less than this share in common are hardly of one scene: halfway between photographed pairs and pairs
+# put together from two scenes, which tests/core/test_comfort.py asks of.
 _FEW = 0.3
 
 _NAMES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+import skimage.data
 import torch
 from torch import Tensor
 
@@ -129,11 +130,18 @@ def test_photographed_pairs_are_measured_as_their_true_disparity_says(name: str)
     if scene is None:
         pytest.skip("needs ../shared/data/stereo")
     matched = match_views(scene.left, scene.right)
+    assert matched.known.float().mean() > 0.7, "most of the picture is in both views"
     measured, true = (measure_disparity(found, matched.known) for found in (matched.disparity, scene.disparity))
     assert (matched.disparity - scene.disparity)[matched.known].abs().median() / 256 < 2e-3
     assert measured.clip.low == pytest.approx(true.clip.low, abs=6e-3)
     assert measured.clip.high == pytest.approx(true.clip.high, abs=6e-3)
     assert (matched.vertical[matched.known].abs() / 256).quantile(0.9) < 2e-3, "they are aligned"
+
+
+def test_pictures_of_two_scenes_have_hardly_anything_in_common():
+    astronaut = torch.from_numpy(skimage.data.astronaut()).movedim(-1, 0)[None] / 255
+    other = torch.nn.functional.interpolate(astronaut, (256, 256), mode="bilinear", antialias=True)
+    assert match_views(load_scenes(256, [])[0].left, other).known.float().mean() < 0.15
 
 
 def test_finished_views_tell_their_disparity_and_how_far_they_are_out_of_line():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -10,9 +11,10 @@ from types import ModuleType
 import pytest
 import torch
 
+from tools.frontend.browser import missing
 from tools.host.in_process import load_host, pack_module
 from tools.host.server import Server, ServerError, find_host
-from tools.setup.environment import SetupError
+from tools.setup.environment import ROOT, SetupError
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,3 +60,13 @@ def server(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
     with Server(base, host=host_path, cpu=True, packs=(probes,)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """A folder for what the browser shows; without a browser the test is skipped, and in CI it fails."""
+    if reason := missing():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"No browser was opened: {reason}.")
+    folder = ROOT / ".host" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,23 @@ import pytest
 from PIL import Image
 
 from tools.example.files import still_life
-from tools.frontend.browser import SCRIPT, browse, missing
+from tools.frontend.browser import SCRIPT, browse
 from tools.host.server import Server
 from tools.setup.environment import ROOT
 
-SCREENSHOTS = ROOT / ".host" / "screenshots"
 STEP = re.search(r"^## First step\n\n(.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["classic", "Nodes 2.0"])
-def taken(server: Server, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Path]:
+def taken(server: Server, screenshots: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Path]:
     """What the step made, in each renderer, and the folder that its files are in."""
-    if reason := missing():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"The first step was not taken: {reason}.")
     assert STEP, "the README has no first step"
     pack, template = re.findall(r"find \*(.+?)\*|choose \*(.+?)\*", STEP[1])
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     job = {
         "pack": pack[0],
         "template": template[1],
         "vue": request.param,
-        "screenshot": str(SCREENSHOTS / f"first_step.{'vue' if request.param else 'classic'}.png"),
+        "screenshot": str(screenshots / f"first_step.{'vue' if request.param else 'classic'}.png"),
     }
     (answer,) = browse(server.url, [job], script=SCRIPT.with_name("first_step.mjs"))
     return answer, server.base / "output"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from tools.frontend.browser import SCRIPT, browse, missing
+from tools.frontend.browser import SCRIPT, browse
 from tools.help_pages import PAGES, page_with_tables
 from tools.host.in_process import pack_schemas
 from tools.host.server import Server
@@ -37,9 +35,8 @@ def test_everything_that_can_be_connected_or_set_is_explained(schemas: dict[str,
 
 
 @pytest.mark.browser
+@pytest.mark.usefixtures("screenshots")
 def test_pictures_and_tables_fit_the_editors_panel_in_both_renderers(server: Server):
-    if reason := missing():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"The pages were not opened: {reason}.")
     nodes = ("Stereo_ImageStereoShift", "Stereo_StereoVideoKSampler")
     jobs = [{"node": node, "vue": vue} for vue in (False, True) for node in nodes]
     for answer in browse(server.url, jobs, script=SCRIPT.with_name("help_panel.mjs")):

@@ -5,7 +5,6 @@ Small random-weight files stand in for the models, under the names that the work
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ import pytest
 from tests.host.tiny.depth_networks import make_da3
 from tests.host.tiny.files import make_clip_checkpoint, make_lora, make_sd2_depth, make_sd15, make_video_models
 from tests.host.tiny.guides import make_control_net
-from tools.frontend.browser import browse, missing
+from tools.frontend.browser import browse
 from tools.host.server import Server
 from tools.host.workflow_file import file_of, frozen, load, load_prompt, names
-from tools.setup.environment import ROOT
 from tools.workflows import api_form, changes, resaved
 
-SCREENSHOTS = ROOT / ".host" / "screenshots"
 PICTURES = {  # and clips: saved ones, and those shown on nodes
     "composed_stereo_video": 9,
     "depth_to_stereo": 4,
@@ -118,19 +115,13 @@ def write_clip(file: Path, frames: int = 8, rate: int = 8) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened(furnished: Server) -> dict[str, dict[str, Any]]:
+def opened(furnished: Server, screenshots: Path) -> dict[str, dict[str, Any]]:
     """What the frontend makes of each workflow: opened, run by its Run button, seen; all in one session."""
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"The workflows were not opened: {reason}.")
-    if reason:
-        pytest.skip(reason)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     jobs = [
         {
             "name": name,
             "workflow": load(name),
-            "screenshot": str(SCREENSHOTS / f"{name}.png"),
+            "screenshot": str(screenshots / f"{name}.png"),
             "queue": name not in SAMPLING,
         }
         for name in names()

@@ -127,6 +127,9 @@ def test_what_was_half_made_when_it_was_stopped_is_removed(
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_stopped_set_up_leaves_no_process(home: Path, name: str, code: int) -> None:
     script = (
+        "import signal\n"  # which may be ignored where the tests run, as they are in the background
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "from tools.setup import environment, home\n"
         "grandchild = 'exec > \"$LATENT_STEREO_HOME/pipe\"; echo up; exec sleep 20'\n"
         "environment.prepare = lambda: home.run_watched(['sh', '-c', f\"sh -c '{grandchild}' & wait\"], print)\n"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tools.frontend.browser import browse, missing
+from tests.host.delivery.dropping import drop_files
 from tools.host.server import Server
-from tools.setup.environment import ROOT
 
-SCRIPT = Path(__file__).with_name("drop.mjs")
-SCREENSHOTS = ROOT / ".host" / "screenshots"
 # codec, container, tags, what the file's name ends in
 KINDS = {
     "h264": ("h264", "mp4", "container", "_LRF_Full_SBS.mp4"),
@@ -49,21 +45,10 @@ def prompt() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def dropped(server: Server) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def dropped(server: Server, screenshots: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """What the editor ran, and what it has after each of the files was dropped on it."""
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"No file was dropped: {reason}.")
-    if reason:
-        pytest.skip(reason)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     names = {kind: f"video{place}_00001{name}" for place, (kind, (*_, name)) in enumerate(KINDS.items())}
-    jobs: list[dict[str, Any]] = [{"prompt": prompt(), "screenshot": str(SCREENSHOTS / "saved_videos.png")}]
-    for name in names.values():
-        url = f"{server.url}/view?filename={name}&subfolder=drop&type=output"
-        jobs.append({"file": str(server.base / "output" / "drop" / name), "url": url})
-    made, *found = browse(server.url, jobs, script=SCRIPT)
-    return made, dict(zip(names, found, strict=True))
+    return drop_files(server, prompt(), names, screenshots / "saved_videos.png")
 
 
 def without_players(prompt: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +17,11 @@ from torch import Tensor
 
 from stereo_core.formats import StereoFormat, combine
 from stereo_core.rendering import render_view
-from tools.frontend.browser import browse, missing
+from tools.frontend.browser import browse
 from tools.host.server import Server
 from tools.setup.environment import ROOT
 
 SCRIPT = Path(__file__).with_name("viewer.mjs")
-SCREENSHOTS = ROOT / ".host" / "screenshots"
 HEIGHT, WIDTH, STRENGTH, ON_SCREEN = 200, 320, 0.05, 0.5
 SHIFT = 8 / WIDTH
 LEVEL = 1 / 255
@@ -83,14 +81,8 @@ def film() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def seen(server: Server, pack: Callable[[str], ModuleType]) -> dict[str, Any]:
+def seen(server: Server, pack: Callable[[str], ModuleType], screenshots: Path) -> dict[str, Any]:
     """What the steps of viewer.mjs saw, all in one session of the browser."""
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"The viewer was not opened: {reason}.")
-    if reason:
-        pytest.skip(reason)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     folder, files = server.base / "input", ("left", "right", "depth")
     for name, picture in zip(files, scene(), strict=True):
         write(folder / f"viewer_{name}.png", picture)
@@ -103,7 +95,7 @@ def seen(server: Server, pack: Callable[[str], ModuleType]) -> dict[str, Any]:
     about["geometry"] = {"strength": STRENGTH, "screens": [ON_SCREEN], "plain": False}
     pair = about | {name: {"filename": f"viewer_{name}.png", "type": "input"} for name in files}
     film_item = about | {"clip": {"filename": "viewer.mp4", "type": "input"}, "frames": CLIP, "fps": FPS}
-    shot = {name: str(SCREENSHOTS / f"viewer_{name}.png") for name in ("click", "many", "clip")}
+    shot = {name: str(screenshots / f"viewer_{name}.png") for name in ("click", "many", "clip")}
     steps = {
         **{f"modes {name}": {"vue": vue, "modes": MODES, "shift": SHIFT} for name, vue in RENDERERS.items()},
         "clip nodes_2": {"vue": True, "item": film_item, "screenshot": shot["clip"]},

@@ -163,8 +163,10 @@ const steps = {
       const { until, size } = window.steps;
       const { strength, view, link } = window;
       const { parts } = view.stereoViewer;
-      await until(() => view.stereoViewer.drawn);
-      const without_depth = { parallax: [...parts.mode.options].find(one => one.value === 'parallax').disabled };
+      const parallax = [...parts.mode.options].find(one => one.value === 'parallax');
+      // At first it may still show what the editor keeps of an earlier node with this id, which had depth.
+      await until(() => view.stereoViewer.drawn && parallax.disabled);
+      const without_depth = { parallax: parallax.disabled };
       link(strength, 0, view, 'depth');
       await size(view, 384, 256);
       return { without_depth };
