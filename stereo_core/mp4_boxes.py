@@ -63,12 +63,22 @@ def sv3d(bounds: Bounds, source: str) -> bytes:
     Raises:
         ValueError: nothing of the sphere would be left.
     """
+    straight = _full_box(b"prhd", struct.pack(">iii", 0, 0, 0))
+    projection = _box(b"proj", straight + _box(b"equi", equirectangular(bounds)))
+    return _box(b"sv3d", _full_box(b"svhd", source.encode() + b"\0") + projection)
+
+
+def equirectangular(bounds: Bounds) -> bytes:
+    """Return the content of the box that says what an equirectangular picture shows (*Equirectangular Projection Box*).
+
+    Matroska has the same bytes in an element of its own.
+
+    Raises:
+        ValueError: nothing of the sphere would be left.
+    """
     if min(bounds) < 0 or bounds.top + bounds.bottom >= 1 or bounds.left + bounds.right >= 1:
         raise ValueError(f"bounds: {tuple(bounds)} leave nothing of the sphere. Give shares of it from 0 to below 1.")
-    straight = _full_box(b"prhd", struct.pack(">iii", 0, 0, 0))
-    shares = struct.pack(">IIII", *(min(round(share * 2**32), _LAST_32_BIT) for share in bounds))
-    projection = _box(b"proj", straight + _full_box(b"equi", shares))
-    return _box(b"sv3d", _full_box(b"svhd", source.encode() + b"\0") + projection)
+    return bytes(4) + struct.pack(">IIII", *(min(round(share * 2**32), _LAST_32_BIT) for share in bounds))
 
 
 def write_tagged(source: Path, target: Path, boxes: bytes = b"") -> None:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from .file_names import VR180_SUFFIX, player_suffix
 from .formats import StereoFormat
-from .mkv_aspect import Side
+from .mkv_elements import Side
 from .mp4_boxes import HALF_SPHERE, Bounds, StereoMode
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 from torch import Tensor
 
-from ...stereo_core.mkv_aspect import halve_display
+from ...stereo_core.mkv_elements import add_projection, halve_display
 from ...stereo_core.mp4_boxes import st3d, sv3d, write_tagged
 from ...stereo_core.video_formats import VideoFormat
 from .made_sound import MadeSound
@@ -143,6 +143,8 @@ class VideoFile:
     def _tag(self, raw: Path, path: Path) -> None:
         if self.container is Container.MP4:
             write_tagged(raw, path, b"" if self.tags is None else self._boxes(self.tags))
+        elif self.tags is not None and self.tags.sphere is not None:
+            add_projection(path, self.tags.sphere)
         elif self.tags is not None and self.tags.matroska and self.tags.halved is not None:
             halve_display(path, self.tags.halved)
 

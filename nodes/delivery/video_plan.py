@@ -151,8 +151,6 @@ def _about_players(file: VideoFile, views: VideoViews, told: VideoFormat) -> lis
             if file.encoding.subsampled
             else "Colour for every pixel (4:4:4), which this format needs: computers play it, few headsets and phones."
         )
-    if told.sphere is not None and file.container is Container.MKV:
-        remarks.append("MKV does not tell of the sphere here: players go by the name alone. Set container to mp4.")
     if file.container is Container.MKV:
         remarks.append("The editor shows and opens mp4 files only.")
     return remarks

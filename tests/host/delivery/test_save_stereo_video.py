@@ -146,7 +146,7 @@ def test_exiftool_reads_the_box(save: Callable[..., Path], form: str, tag: str):
     assert said[0]["Stereoscopic3D"] == f"Stereoscopic {tag}"
 
 
-def test_vr180_tells_of_both_views_and_of_the_sphere(save: Callable[..., Path], told: list[str]):
+def test_vr180_tells_of_both_views_and_of_the_sphere(save: Callable[..., Path]):
     left, right = views(2, 32, 32)
     path = save(left, right, format="vr180")
     assert path.name.endswith("_180x180_3dh_LR.mp4")
@@ -155,10 +155,23 @@ def test_vr180_tells_of_both_views_and_of_the_sphere(save: Callable[..., Path], 
     assert [said[0][f"ProjectionBounds{side}"] for side in ("Top", "Bottom", "Left", "Right")] == [0, 0, 0.25, 0.25]
     found = {data["side_data_type"]: data for data in ffprobe(path)["side_data_list"]}
     assert found["Spherical Mapping"]["projection"] == "tiled equirectangular"
-    save(left, right, format="vr180", container="mkv")
-    assert "MKV does not tell of the sphere" in told[-1]
     with pytest.raises(ValueError, match="vr180 takes square views of half a sphere, and left is 32x24"):
         save(*views(1), format="vr180")
+
+
+def test_vr180_in_mkv_tells_of_the_sphere_too(save: Callable[..., Path], told: list[str]):
+    left, right = views(8, 32, 32)
+    path, plain = (save(left, right, format="vr180", container="mkv", tags=tags) for tags in ("container", "none"))
+    assert told[0].splitlines()[1:] == ["The editor shows and opens mp4 files only."]
+    mp4 = save(left, right, format="vr180", container="mp4")
+    assert ffprobe(path)["side_data_list"] == ffprobe(mp4)["side_data_list"] != []
+    for before, after in zip(planes(plain), planes(path), strict=True):
+        assert all(map(np.array_equal, before, after))
+    with av.open(str(path)) as container:  # the table of where one may jump to still holds
+        container.seek(200_000)
+        assert next(container.decode(video=0)).pts == 0
+    said = program("mkvinfo", "--all", str(path))
+    assert "Cues" in said and "Video projection" in said and "cyclic" not in said.lower()
 
 
 def test_crossed_eyes_are_right_view_first(save: Callable[..., Path]):
