@@ -44,6 +44,10 @@ class MadeSound:
             raise ValueError("audio: holds NaN or infinite values. Make it again without them.")
         return cls(wave, int(audio["sample_rate"]))
 
+    def most_bytes(self, until: Fraction) -> int:
+        """About how many bytes ``encoding`` gives, at most."""
+        return round(self.wave.shape[0] * _BITS / 8 * min(until, Fraction(self.wave.shape[1], self.rate)))
+
     def encoding(self, output: av.container.OutputContainer, until: Fraction) -> Iterator[av.Packet]:
         """Add a stream to a file, and return its packets; what is later than ``until``, in seconds, is left out."""
         channels, rate = self.wave.shape[0], min(_RATES, key=lambda known: (known < self.rate, abs(known - self.rate)))

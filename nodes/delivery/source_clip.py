@@ -1,4 +1,4 @@
-"""The video that a clip was made from: the times of its frames, and its sound and subtitles, which are only copied."""
+"""The video that a clip was made from: the times of its frames, and what is only copied: sound, subtitles, chapters."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ class SourceClip:
         metadata: title and the like.
         hdr: its pictures have more than standard dynamic range.
         audio: AUDIO of frames that were never in a file.
+        others: bytes of all in the window that is no picture.
     """
 
     file: str | io.BytesIO | None
@@ -65,6 +66,7 @@ class SourceClip:
     metadata: dict[str, str] | None = None
     hdr: bool = False
     audio: dict[str, Any] | None = None
+    others: int = 0
 
     @classmethod
     def read(cls, source: Input.Video) -> SourceClip:
@@ -86,27 +88,36 @@ class SourceClip:
             hdr = stream.codec_context.color_trc in _HDR
             first = _ticks(start, base)
             end = _ticks(start + duration, base) if duration else None
-            packets = [
-                (packet.pts, packet.duration or 0)
-                for packet in container.demux(stream)
-                if packet.pts is not None and not packet.is_discard
-            ]
+            packets, others = [], container.size
+            for packet in container.demux(stream):
+                others -= packet.size
+                if packet.pts is not None and not packet.is_discard:
+                    packets.append((packet.pts, packet.duration or 0))
             inside = [packet for packet in packets if packet[0] >= first and (end is None or packet[0] < end)]
             timing = Timing.of_packets(inside, base, rate)
             streams = tuple(_describe(each) for each in container.streams if each.type in _COPIED)
             metadata = {name: text for name, text in container.metadata.items() if name.lower() not in _OF_THE_FILE}
         windowed = len(inside) < len(packets)
+        others = max(0, others) * len(inside) // max(1, len(packets))
         if timing is None:
-            return cls(file, None, Fraction(start), windowed, streams, metadata, hdr)
+            return cls(file, None, Fraction(start), windowed, streams, metadata, hdr, others=others)
         beginnings = [timing.starts[0] * base, *(() if windowed else (each.start for each in streams))]
         origin = max(0, min(beginnings) // base)
-        return cls(file, timing.earlier(origin), origin * base, windowed, streams, metadata, hdr)
+        return cls(file, timing.earlier(origin), origin * base, windowed, streams, metadata, hdr, others=others)
+
+    def most_bytes(self, until: Fraction | None) -> int:
+        """About how many bytes ``copying`` gives, at most."""
+        if until is None or self.timing is None:
+            return self.others
+        return round(self.others * min(1, until / self.timing.end))
 
     @contextmanager
     def copying(
         self, output: av.container.OutputContainer, wanted: Collection[SourceStream], until: Fraction | None
     ) -> Iterator[Iterator[av.Packet]]:
         """Add streams to a file, and give their packets as they are, but for the time at which they start.
+
+        Chapters come along, and the fonts that a Matroska file holds for its subtitles, into a file of that kind.
 
         Args:
             output: the file.
@@ -121,7 +132,20 @@ class SourceClip:
                 copy = copies[stream.index] = output.add_stream_from_template(stream, opaque=True)
                 copy.metadata.update(stream.metadata)
                 copy.disposition = stream.disposition
+            if output.format.name == "matroska":
+                for stream in container.streams.attachments:
+                    if stream.name and stream.mimetype:  # neither may be missing there
+                        output.add_attachment(stream.name, stream.mimetype, stream.data)
+            output.set_chapters(list(self._chapters(container, until)))
             yield self._packets(container, copies, until)
+
+    def _chapters(self, container: av.container.InputContainer, until: Fraction | None) -> Iterator[dict[str, Any]]:
+        for chapter in container.chapters():
+            base = chapter["time_base"]
+            start, end = (chapter[side] - round(self.origin / base) for side in ("start", "end"))
+            start, end = max(0, start), end if until is None else min(end, round(until / base))
+            if start < end:
+                yield {**chapter, "start": start, "end": end}
 
     def _packets(
         self, container: av.container.InputContainer, copies: dict[int, Any], until: Fraction | None

@@ -93,6 +93,12 @@ class VideoFile:
             if raw != path:
                 raw.unlink(missing_ok=True)
 
+    @property
+    def most_sound(self) -> int:
+        """About how many bytes sound, subtitles and what belongs to them take, at most."""
+        copied = 0 if self.source is None or not self.streams else self.source.most_bytes(self.until)
+        return copied + (0 if self.sound is None else self.sound.most_bytes(self.timing.end))
+
     def _options(self) -> dict[str, str]:
         if self.container is not Container.MP4:
             return {}
@@ -122,7 +128,7 @@ class VideoFile:
         sources = [self._encoded(stream, pictures)]
         if self.sound is not None:
             sources.append(self.sound.encoding(output, self.timing.end))
-        if self.source is not None and self.streams:
+        if self.source is not None and self.source.file is not None:
             sources.append(stack.enter_context(self.source.copying(output, self.streams, self.until)))
         return heapq.merge(*sources, key=lambda packet: packet.dts * packet.time_base)
 

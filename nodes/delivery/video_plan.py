@@ -92,7 +92,8 @@ class VideoPlan:
     def most_bytes(self, size: tuple[int, int]) -> int:
         """About how many bytes of the disk are needed for pictures of this size (H, W), at most."""
         copies = 2 if self.file.container is Container.MP4 else 1  # the second has its index at the front
-        return round(copies * _BYTES * size[0] * size[1] * len(self.file.timing))
+        pictures = round(_BYTES * size[0] * size[1] * len(self.file.timing))
+        return copies * (pictures + self.file.most_sound)
 
 
 def _encoding(told: VideoFormat, views: VideoViews, options: FileOptions) -> Encoding:

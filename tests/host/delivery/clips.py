@@ -37,13 +37,22 @@ def film(
     subtitles: str | None = "mov_text",
     late: Fraction = Fraction(0),
     transfer: int = 1,
+    chapters: Sequence[tuple[int, int, str]] = (),
+    font: bytes = b"",
 ) -> Path:
     """Write a film of 32x24 with B-frames, a second of sound, and one title; sound and title begin ``late`` seconds on.
 
-    The kind of file is that of the path's name; ``transfer`` is how codecs number the curve of its brightness.
+    The kind of file is that of the path's name; ``transfer`` is how codecs number the curve of its brightness, and
+    ``chapters`` begin and end at milliseconds.
     """
     with av.open(str(path), "w", options={"movie_timescale": "12800"} if path.suffix == ".mp4" else {}) as container:
         container.metadata["title"] = "a film"
+        container.set_chapters(
+            [
+                {"id": id, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
+                for id, (start, end, title) in enumerate(chapters)
+            ]
+        )
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 32, 24, "yuv420p"
         video.codec_context.time_base, video.codec_context.color_trc = base, transfer
@@ -51,6 +60,8 @@ def film(
         titles = subtitles and container.add_mux_stream(subtitles)
         if tone:
             tone.metadata["language"] = "deu"
+        if font:
+            container.add_attachment("a font.ttf", "font/ttf", font)
         for index, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(np.full((24, 32, 3), 9 * index, np.uint8), format="rgb24")
             frame.pts, frame.time_base = time, base
@@ -88,6 +99,12 @@ def packets(path: Path, kind: str) -> list[tuple[Fraction, str]]:
             for packet in container.demux(stream)
             if packet.dts is not None
         ]
+
+
+def chapters(path: Path) -> list[tuple[float, float, str]]:
+    """When each chapter begins and ends, in seconds, and its title, as ffprobe reads them."""
+    said = json.loads(program("ffprobe", "-v", "error", "-show_chapters", "-of", "json", str(path)))["chapters"]
+    return [(float(each["start_time"]), float(each["end_time"]), each["tags"]["title"]) for each in said]
 
 
 def planes(path: Path) -> list[list[np.ndarray]]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from tests.host.delivery.clips import (
     BASE,
     UNEVEN,
+    chapters,
     ffprobe,
     film,
     packets,
@@ -333,6 +334,36 @@ def test_a_window_of_the_source(save: Callable[..., Path], video: Callable[..., 
     assert abs(float(kept[1][0] - (whole[first + 1][0] - inside[0]))) < 1e-4
 
 
+CHAPTERS = ((0, 200, "Anfang"), (200, 400, "中"), (400, 1000, "end"))
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_chapters_are_copied(save: Callable[..., Path], video: Callable[..., Any], kind: str, tmp_path: Path):
+    source = film(tmp_path / f"source.{kind}", range(0, 25 * 512, 512), subtitles=None, chapters=CHAPTERS)
+    assert chapters(save(*views(25), source=video(source), container=kind)) == chapters(source)
+    assert [each[2] for each in chapters(source)] == ["Anfang", "中", "end"]
+    window = video(source, start_time=0.24, duration=0.4)
+    assert chapters(save(*views(10), source=window, container=kind)) == [(0, 0.16, "中"), (0.16, 0.4, "end")]
+
+
+def test_chapters_are_copied_without_sound(save: Callable[..., Path], video: Callable[..., Any], tmp_path: Path):
+    source = film(tmp_path / "source.mp4", range(0, 25 * 512, 512), sound=None, subtitles=None, chapters=CHAPTERS)
+    assert len(chapters(save(*views(25), source=video(source)))) == 3
+    sound = {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000}
+    assert len(chapters(save(*views(25), source=video(source), audio=sound))) == 3
+
+
+def test_fonts_come_with_the_subtitles(save: Callable[..., Path], video: Callable[..., Any], tmp_path: Path):
+    font = bytes(range(256)) * 300
+    source = film(tmp_path / "source.mkv", subtitles="ass", font=font)
+    path = save(*views(len(UNEVEN)), source=video(source))
+    assert path.suffix == ".mkv" and packets(path, "subtitle") == packets(source, "subtitle") != []
+    with av.open(str(path)) as container:
+        (kept,) = container.streams.attachments
+        assert (kept.name, kept.mimetype, bytes(kept.data)) == ("a font.ttf", "font/ttf", font)
+    assert save(*views(len(UNEVEN)), source=video(source), container="mp4").suffix == ".mp4"
+
+
 def test_another_number_of_frames_comes_at_fps(
     save: Callable[..., Path], video: Callable[..., Any], told: list[str], tmp_path: Path
 ):
@@ -543,6 +574,23 @@ def test_a_folder_that_takes_no_file(
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(ValueError, match=r"^filename_prefix: "):
         save(*views(1))
+
+
+def test_the_sound_needs_room_on_the_disk_too(
+    save: Callable[..., Path], video: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    import shutil
+
+    source = film(tmp_path / "source.mp4", sound="pcm_s16le", subtitles=None)  # 192 kB, written twice
+    wave = {"waveform": torch.zeros(1, 2, 48000), "sample_rate": 48000}  # 8 kB in a third of a second, written twice
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
+    save(*views(len(UNEVEN)))
+    for inputs in ({"source": video(source)}, {"audio": wave}):
+        with pytest.raises(ValueError, match=r"^filename_prefix: the files need up to"):
+            save(*views(len(UNEVEN)), **inputs)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=450_000))
+    for inputs in ({"source": video(source)}, {"audio": wave}):
+        save(*views(len(UNEVEN)), **inputs)
 
 
 def test_what_headsets_cannot_play_is_told(save: Callable[..., Path], told: list[str]):
