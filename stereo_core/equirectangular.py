@@ -21,6 +21,8 @@ from .warping import View
 # Above and below these latitudes the two views of a panorama grow equal, and are so at the poles: whoever looks there
 # may turn, and any direction of disparity would be wrong for most.
 _FADE = 60.0
+# Rows of the smallest panorama: where it meets itself some columns are needed on either side.
+_LOWEST = 4
 
 
 class Panorama(str, Enum):
@@ -116,9 +118,14 @@ def half_of(panorama: Tensor, shown: Panorama, yaw: float = 0.0) -> Tensor:
 
 
 def expect_panorama(panorama: Tensor, shown: Panorama) -> None:
-    """Raise ``ValueError`` unless ``panorama`` (B, C, H, W) has the shape of such a panorama, to one column."""
+    """Raise ``ValueError`` unless ``panorama`` (B, C, H, W) has the shape of such a panorama, to one column.
+
+    It must have at least 4 rows.
+    """
     expect_shape("panorama", panorama, "B C H W")
     height, width = panorama.shape[-2:]
+    if height < _LOWEST:
+        raise ValueError(f"image: is {width}x{height}. Connect a panorama at least {_LOWEST} pixels high.")
     wanted = height * shown.degrees // 180
     if abs(width - wanted) > 1:
         raise ValueError(

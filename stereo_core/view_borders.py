@@ -66,12 +66,17 @@ def crop(strips: Iterable[Strips], size: tuple[int, int]) -> tuple[slice, slice]
         size: (H, W) of the views.
 
     Raises:
-        ValueError: nothing would be left.
+        ValueError: views that are too small, or nothing would be left.
     """
     height, width = size
+    if min(size) < 2:
+        raise ValueError(
+            f"image: is {width}x{height}, and crop needs at least 2x2 pixels. Connect a larger picture, or set borders "
+            "to fill."
+        )
     left, right = (max(columns) for columns in zip(*strips, strict=True))
     end = width - right
-    if end - left < 2 or height < 2:
+    if end - left < 2:
         raise ValueError(
             f"borders: {left} columns at the left and {right} at the right enter a picture {width} wide, "
             "so crop leaves nothing. Lower max_disparity of Stereo Strength, or set borders to fill."

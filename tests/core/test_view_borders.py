@@ -56,6 +56,12 @@ def test_a_crop_has_even_sides_and_no_strip():
     assert crop([Strips(0, 0)], (8, 40)) == (slice(0, 8), slice(0, 40))
 
 
+@pytest.mark.parametrize(("size", "told"), [((1, 40), "40x1"), ((40, 1), "1x40")])
+def test_a_crop_of_what_is_too_small_is_told_by_its_size(size: tuple[int, int], told: str):
+    with pytest.raises(ValueError, match=f"^image: is {told}, and crop needs at least 2x2 pixels"):
+        crop([Strips(0, 0)], size)
+
+
 def test_a_crop_of_everything_is_refused_by_name():
     with pytest.raises(ValueError, match="borders: 20 columns at the left and 19 at the right enter a picture 40 wide"):
         crop([Strips(20, 19)], (8, 40))

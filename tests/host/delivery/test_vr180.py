@@ -63,6 +63,15 @@ def test_what_is_no_panorama_is_refused(host: dict[str, type]):
         run(noise(1, 64, 64), near(64, 64, 0.5), "full_360", 0.0, 2.0, "fast")
 
 
+@pytest.mark.parametrize(("source", "width"), [("full_360", 2), ("half_180", 1)])
+def test_a_panorama_of_a_few_pixels_is_told_by_its_size(host: dict[str, type], source: str, width: int):
+    run = host["Stereo_VR180FromPanorama"].execute
+    with pytest.raises(ValueError, match=f"^image: is {3 * width}x3. Connect a panorama at least 4 pixels high"):
+        run(noise(1, 3, 3 * width), near(3, 3 * width, 1.0), source, 0.0, 2.0, "fast")
+    left, _ = run(noise(1, 4, 4 * width), near(4, 4 * width, 1.0), source, 0.0, 2.0, "fast").args
+    assert left.shape == (1, 4, 4, 3)
+
+
 def test_what_lies_beyond_infinity_is_told(host: dict[str, type], monkeypatch: pytest.MonkeyPatch):
     import sys
 
