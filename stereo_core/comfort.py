@@ -22,6 +22,8 @@ MATCHED_WIDTH = 640
 """Finished views are matched at this width at most."""
 # They are trusted where the way there and back ends where it began, in pixels of that width.
 _ROUND_TRIP = 1.0
+# Disparity that varies less, in pixels of that width, is too flat to be compared with a depth map.
+_FLAT = 0.5
 
 
 class Spread(NamedTuple):
@@ -152,6 +154,29 @@ def match_views(left: Tensor, right: Tensor) -> Matched:
     returned, inside = sample_along(back, there)
     known = inside & ((there + returned).square().sum(1, keepdim=True) < _ROUND_TRIP**2)
     return Matched(-there[:, :1], there[:, 1:], known)
+
+
+def agreement(matched: Matched, depth: Tensor) -> float:
+    """Tell whether what a depth map calls near is near in the views, too.
+
+    Args:
+        matched: what the views say.
+        depth: (B, 1, H, W) in [0, 1], of the left view, 1 nearest.
+
+    Returns:
+        The correlation of both where the views were matched, from -1 to 1. It is near -1 where the views are exchanged
+        or the map is inverted, and 0 where either is flat.
+
+    Raises:
+        ValueError: a shape does not fit.
+    """
+    expect_shape("depth", depth, "B 1 H W", B=matched.disparity.shape[0])
+    size = matched.disparity.shape[-2:]
+    maps = torch.nn.functional.interpolate(depth.float(), size, mode="bilinear", antialias=True)
+    both = torch.stack([matched.disparity[matched.known], maps[matched.known]])
+    if both.shape[1] < 2 or both[0].std() < _FLAT or not both[1].std():
+        return 0.0
+    return float(torch.corrcoef(both)[0, 1])
 
 
 class Advice(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ...stereo_core.comfort import Advice, DisparityReport, EdgeCut, Spread
 from ...stereo_core.viewing import Display, Limit, Viewing, limits
+from .comfort_measures import PairFacts
 
 # A jump at a cut that the eyes notice, in degrees: the field's convention, as for what they can bear at all.
 _JUMP = 1.0
@@ -15,6 +16,9 @@ _VERTICAL = 2.0
 # Views that have less than this share in common are hardly of one scene: halfway between photographed pairs and pairs
 # put together from two scenes, which tests/core/test_comfort.py asks of.
 _FEW = 0.3
+# Views and a depth map of them that agree less are opposed. On photographed pairs exchanged views are below -0.6, and
+# maps that have nothing to do with the scene above -0.4, as tests/core/test_comfort.py holds.
+_OPPOSED = -0.5
 
 _NAMES = {
     Display.TELEVISION: "a 55-inch television",
@@ -30,8 +34,7 @@ def describe_comfort(
     viewing: Viewing,
     display: Display,
     starts: Sequence[int],
-    vertical: float | None,
-    matched: float | None,
+    pair: PairFacts | None,
     advice: Advice | None,
 ) -> str:
     """Return the report, a line for each thing that was found.
@@ -41,18 +44,17 @@ def describe_comfort(
         viewing: the screen and the eyes.
         display: what it is.
         starts: the first frame of each scene.
-        vertical: the 90th percentile of vertical disparity, a share of the height, where it was measured.
-        matched: the share of finished views that is the same in both, where it was measured.
+        pair: what finished views say of each other, where they were measured.
         advice: how deep the stereo may be, where there is a depth map to change.
     """
     where = f"On {_NAMES[display]}, {viewing.width:g} m wide, at {viewing.distance:g} m:"
-    lines = [where] if matched is None or matched > _FEW else [_unlike(matched), where]
+    lines = [*_doubts(pair), where] if pair is not None else [where]
     lines += [*_extent(report.clip, viewing), *_limits(report.clip, viewing, display)]
     lines += [*_edge("left", report.left), *_edge("right", report.right)]
     lines += _jumps(report.jumps(starts), viewing)
     lines.append(f"Depth steps up to {1000 * report.steps:.1f} ‰ of the width from one pixel to the next.")
-    if vertical is not None:
-        lines.append(_vertical(vertical))
+    if pair is not None:
+        lines.append(_vertical(pair.vertical))
     if advice is not None:
         lines.append(
             f"The comfortable range is filled by max_disparity {advice.max_disparity:.1f} and convergence "
@@ -105,9 +107,15 @@ def _jumps(jumps: Iterable[tuple[int, float]], viewing: Viewing) -> Iterable[str
             )
 
 
-def _unlike(share: float) -> str:
-    found = f"Only {100 * share:.0f} % of left is found in right"
-    return f"{found}: are they two views of one scene? If not, what follows means nothing."
+def _doubts(pair: PairFacts) -> Iterable[str]:
+    if pair.matched <= _FEW:
+        found = f"Only {100 * pair.matched:.0f} % of left is found in right"
+        yield f"{found}: are they two views of one scene? If not, what follows means nothing."
+    if pair.agreement < _OPPOSED:
+        yield (
+            "What depth calls near is far in the views: left and right are exchanged, or the depth map is inverted. "
+            "Connect them the other way round, or make the map white where it is near."
+        )
 
 
 def _vertical(share: float) -> str:

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ...stereo_core.comfort import MATCHED_WIDTH, Advice, DisparityReport, advise, match_views, measure_disparity
+from ...stereo_core.comfort import Advice, DisparityReport, advise
 from ...stereo_core.scenes import find_scene_starts
-from ...stereo_core.stereo_depth import StereoDepth, one_for_each
+from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.viewing import VIEWINGS, Display, Viewing, comfortable
-from ..host import (
-    compute_device,
-    core_to_image,
-    describe_size,
-    each_frame,
-    expect_memory,
-    image_to_core,
-    show_text,
-)
+from ..host import core_to_image, image_to_core, show_text
 from ..widgets.geometry import read_depth
 from ..widgets.sockets import STEREO_DEPTH
-from ..widgets.views import both_views, right_input
+from ..widgets.views import right_input
 from .comfort_chart import draw_comfort
+from .comfort_measures import measure
 from .comfort_words import describe_comfort
-
-# Matching takes seconds for a frame; so many frames, spread over a clip, tell what all of it is like.
-_MATCHED_FRAMES = 16
-# Of the maps in float32, while they are measured: as given, as disparity, and one for the advice.
-_COPIES = 3
-# Bytes for a pixel of the views as they are matched, generously.
-_MATCHING = 400
-# Vertical disparity that this share of what was matched stays below; beyond it matching itself is wrong.
-_MOST_ROWS = 0.9
-
-
-class _Measured(NamedTuple):
-    """(B, 1, H, W) columns, what they say, vertical disparity by the height, and the share of left in right."""
-
-    disparity: Tensor
-    report: DisparityReport
-    vertical: float | None = None
-    matched: float | None = None
 
 
 class StereoComfort(io.ComfyNode):
@@ -131,53 +103,15 @@ class StereoComfort(io.ComfyNode):
         kind = Display(display)
         viewing = Viewing(screen_width, distance) if kind is Display.CUSTOM else VIEWINGS[kind]
         bounds = comfortable(viewing, kind)
-        measured = _measure(depth, left, right)
+        measured = measure(depth, left, right)
         advice = _advise(depth, bounds)
         starts = _scene_starts(left, right is None and depth is None, len(measured.report.frames))
-        text = describe_comfort(measured.report, viewing, kind, starts, measured.vertical, measured.matched, advice)
+        text = describe_comfort(measured.report, viewing, kind, starts, measured.pair, advice)
         show_text(cls, text)
         worst = max(range(len(measured.disparity)), key=lambda frame: _reach(measured.report, frame))
         chart = core_to_image(draw_comfort(measured.disparity[worst : worst + 1], measured.report, viewing, bounds))
         shown = advice or Advice(100 * (bounds[1] - bounds[0]), -bounds[0] / (bounds[1] - bounds[0]))
         return io.NodeOutput(text, chart, *shown, ui=ui.PreviewImage(chart, cls=cls))
-
-
-def _measure(depth: StereoDepth | Tensor | None, left: Tensor | None, right: Tensor | None) -> _Measured:
-    """Measure finished views where there are two, else what the depth map asks for."""
-    if right is not None and left is None:
-        raise ValueError("left: only right is connected. Connect the left view, too.")
-    if depth is None and left is None:
-        raise ValueError("Stereo Comfort: nothing is connected. Connect depth, or two views to left and right.")
-    if left is not None and (right is not None or depth is None):
-        return _measure_views(*both_views(left, right))
-    clip = None if left is None else image_to_core(left, "left")
-    maps = depth.inverse_depth if isinstance(depth, StereoDepth) else image_to_core(depth, "depth")[:, :1]
-    expect_memory("Stereo Comfort", describe_size(maps), _COPIES * maps.numel() * torch.float32.itemsize)
-    stereo = read_depth(depth, left)
-    if clip is not None:
-        stereo.expect_aspect(*clip.shape[-2:])
-        one_for_each(stereo.inverse_depth, len(clip))
-    disparity = stereo.disparity()
-    return _Measured(disparity, measure_disparity(disparity))
-
-
-def _measure_views(left: Tensor, right: Tensor) -> _Measured:
-    width = min(MATCHED_WIDTH, left.shape[-1])
-    pixels = width**2 * left.shape[-2] // left.shape[-1]
-    expect_memory("Stereo Comfort", describe_size(left), 0, _MATCHING * pixels)
-    frames = sorted({round(place) for place in torch.linspace(0, len(left) - 1, _MATCHED_FRAMES).tolist()})
-    matched = []
-    for index in each_frame(len(frames)):
-        one = slice(frames[index], frames[index] + 1)
-        matched.append(match_views(left[one].to(compute_device()), right[one].to(compute_device())))
-    disparity, vertical, known = (torch.cat([part.cpu() for part in parts]) for parts in zip(*matched, strict=True))
-    seen, share = known.flatten(1).any(1), float(known.float().mean())
-    if not seen.any():
-        raise ValueError("left and right have nothing in common. Connect two views of one scene.")
-    disparity, vertical, known = disparity[seen], vertical[seen], known[seen]
-    rows = (vertical[known].abs() / disparity.shape[-2]).sort().values
-    most = float(rows[int(_MOST_ROWS * (len(rows) - 1))])
-    return _Measured(disparity, measure_disparity(disparity, known), most, share)
 
 
 def _advise(depth: StereoDepth | Tensor | None, bounds: tuple[float, float]) -> Advice | None:

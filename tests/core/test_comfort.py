@@ -9,7 +9,7 @@ import skimage.data
 import torch
 from torch import Tensor
 
-from stereo_core.comfort import advise, match_views, measure_disparity
+from stereo_core.comfort import advise, agreement, match_views, measure_disparity
 from stereo_core.viewing import VIEWINGS, Display, Viewing, comfortable, limits
 from tools.benchmarks.scenes import load_scenes
 
@@ -136,6 +136,23 @@ def test_photographed_pairs_are_measured_as_their_true_disparity_says(name: str)
     assert measured.clip.low == pytest.approx(true.clip.low, abs=6e-3)
     assert measured.clip.high == pytest.approx(true.clip.high, abs=6e-3)
     assert (matched.vertical[matched.known].abs() / 256).quantile(0.9) < 2e-3, "they are aligned"
+
+
+@pytest.mark.parametrize("name", ["Motorcycle", "Laundry", "Teddy"])
+def test_exchanged_photographs_disagree_with_their_depth_and_a_senseless_map_with_neither(name: str):
+    scene = {scene.name: scene for scene in load_scenes(256, [name])}.get(name)
+    if scene is None:
+        pytest.skip("needs ../shared/data/stereo")
+    depth = scene.disparity / scene.disparity.max()
+    right_way, exchanged = match_views(scene.left, scene.right), match_views(scene.right, scene.left)
+    assert agreement(right_way, depth) > 0.6 and agreement(exchanged, depth) < -0.6
+    assert abs(agreement(right_way, scene.left.mean(1, keepdim=True))) < 0.4
+
+
+def test_flat_views_neither_agree_nor_disagree():
+    view = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(6))
+    matched = match_views(view, view)
+    assert agreement(matched, torch.rand(1, 1, 20, 30)) == 0 == agreement(matched, torch.ones(1, 1, 20, 30))
 
 
 def test_pictures_of_two_scenes_have_hardly_anything_in_common():

@@ -70,8 +70,26 @@ def test_views_of_different_scenes_are_told_of(comfort: Any):
     assert words in comfort(left=one, right=two)[0] and words not in comfort(left=one, right=one)[0]
 
 
+def test_exchanged_views_are_told_of_where_a_depth_map_says_what_is_near(host: dict[str, type], comfort: Any):
+    """A square before a wall, shifted by its depth."""
+    coarse = torch.rand(2, 3, 30, 40, generator=torch.Generator().manual_seed(5))
+    image = torch.nn.functional.interpolate(coarse, (120, 160), mode="bicubic").clamp(0, 1).movedim(1, -1)
+    maps = torch.full((1, 120, 160, 3), 0.2)
+    maps[:, 30:90, 50:110] = 0.9
+    made = host["Stereo_ImageStereoShift"].execute(image, strength(host, maps, 6.0, 0.5), 0.0, "fast", 0)
+    left, right = made.args[:2]
+    words = "left and right are exchanged, or the depth map is inverted"
+    for given in (maps, strength(host, maps, 6.0, 0.5), maps.expand(2, -1, -1, -1)):
+        assert words not in comfort(left=left, right=right, depth=given)[0]
+        assert words in comfort(left=right, right=left, depth=given)[0]
+    assert words in comfort(left=left, right=right, depth=1 - maps)[0]
+    assert words not in comfort(left=right, right=left)[0]
+    with pytest.raises(ValueError, match="depth holds 3 maps for 2 pictures"):
+        comfort(left=left, right=right, depth=maps.expand(3, -1, -1, -1))
+
+
 def test_a_frame_with_nothing_in_common_is_left_out(pack: Any, comfort: Any, monkeypatch: pytest.MonkeyPatch):
-    module, clip = pack("nodes.delivery.stereo_comfort"), torch.zeros(2, 20, 30, 3)
+    module, clip = pack("nodes.delivery.comfort_measures"), torch.zeros(2, 20, 30, 3)
     matches = iter([True, False, False, False])
 
     def match(left: Tensor, _: Tensor) -> Any:
