@@ -75,9 +75,10 @@ class PictureKind:
             raise ValueError(f"file_type: {format.value} is a file of its own kind. Set file_type to auto.")
         if type not in possible:
             what = "moves" if format is StereoFormat.WIGGLE else "does not move"
+            *others, last = (each.value for each in possible)
             raise ValueError(
                 f"file_type: {format.value} {what}, which {type.value} is not for. Set file_type to auto, or to "
-                f"{' or '.join(each.value for each in possible)}."
+                f"{', '.join(others)} or {last}."
             )
         return cls(format, type)
 

@@ -32,20 +32,18 @@ def png_chunks(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
     return chunks
 
 
-def exif(texts: dict[str, str], most: int | None = None) -> bytes:
-    """Return the texts as the host's WebP nodes have them.
-
-    Args:
-        texts: of :func:`workflow_texts`.
-        most: bytes that fit; of texts that are too long for it, what the editor needs least goes first.
-    """
+def that_fit(texts: dict[str, str], most: int) -> dict[str, str]:
+    """Return those of the texts that fit into so many bytes of EXIF; what the editor needs least goes first."""
     kept = dict(texts)
-    while kept and most is not None and len(_exif(kept)) > most:
+    while len(exif(kept)) > most:
         kept.pop("prompt", None) or kept.popitem()
-    return _exif(kept) if kept else b""
+    return kept
 
 
-def _exif(texts: dict[str, str]) -> bytes:
+def exif(texts: dict[str, str]) -> bytes:
+    """Return the texts as the host's WebP nodes have them."""
+    if not texts:
+        return b""
     tags, tag = Image.Exif(), _OTHERS
     for name, text in texts.items():
         tags[_PROMPT if name == "prompt" else tag] = f"{name}:{text}"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...stereo_core.picture_files import multi_picture, stereo_jpeg, vr_photo
 from ...stereo_core.picture_kinds import FileType, PictureFormat, PictureKind
-from .kept_workflow import exif, png_chunks
+from .kept_workflow import exif, png_chunks, that_fit
 
 # Of one JPEG segment, without its marker and length.
 _EXIF_IN_JPEG = 65533
@@ -38,6 +38,11 @@ def expect_encoder(kind: PictureKind) -> None:
     needed = kind.file.value
     if needed in ("webp", "avif") and not features.check(needed):
         raise ValueError(f"file_type: the Pillow of this ComfyUI cannot write {needed}. Choose png, or update Pillow.")
+
+
+def loses_workflow(kind: PictureKind, texts: dict[str, str]) -> bool:
+    """Tell whether the workflow is too large for this kind of file."""
+    return kind.file is FileType.JPEG and "workflow" in texts and "workflow" not in _texts_in_jpeg(texts)
 
 
 def to_picture(frame: Tensor) -> Image.Image:
@@ -84,7 +89,11 @@ def encode(kind: PictureKind, frames: Sequence[Image.Image], how: Encoding) -> b
 
 
 def _jpeg(picture: Image.Image, how: Encoding) -> bytes:
-    return _saved(picture, "JPEG", quality=how.quality, subsampling="4:4:4", exif=exif(how.texts, _EXIF_IN_JPEG))
+    return _saved(picture, "JPEG", quality=how.quality, subsampling="4:4:4", exif=exif(_texts_in_jpeg(how.texts)))
+
+
+def _texts_in_jpeg(texts: dict[str, str]) -> dict[str, str]:
+    return that_fit(texts, _EXIF_IN_JPEG)
 
 
 def _saved(picture: Image.Image, format: str, **options: Any) -> bytes:

@@ -16,7 +16,7 @@ from ..widgets.views import left_input, right_input
 from .file_inputs import name_input, prefix_input
 from .kept_workflow import workflow_texts
 from .output_files import Numbering, OutputFiles, written
-from .picture_encoding import Encoding, encode, expect_encoder, to_picture
+from .picture_encoding import Encoding, encode, expect_encoder, loses_workflow, to_picture
 from .picture_views import PictureViews
 
 
@@ -135,16 +135,18 @@ class SaveStereoImage(io.ComfyNode):
             paths.append(files.next(kind.suffix(name), kind.extension))
             with written(paths[-1]) as partial:
                 partial.write_bytes(data)
-        show_text(cls, _what_was_saved(paths, views))
+        show_text(cls, _what_was_saved(paths, views, loses_workflow(kind, how.texts)))
         saved = [files.result(path) for path in paths]
         return io.NodeOutput(ui=ui.SavedImages(saved, is_animated=kind.moves))
 
 
-def _what_was_saved(paths: list[Path], views: PictureViews) -> str:
+def _what_was_saved(paths: list[Path], views: PictureViews, without_workflow: bool) -> str:
     width, height = views.size
     lines = [f"{paths[-1].name}, {width}x{height}"]
     if len(paths) > 1:
         lines.insert(0, f"{len(paths)} files, the last of them")
-    if not views.kind.opens_in_editor:
+    if without_workflow:
+        lines.append("The workflow is too large for a JPEG file, and is not kept in it. png and webp files keep it.")
+    elif not views.kind.opens_in_editor:
         lines.append("The editor opens workflows from png, webp and avif files only.")
     return "\n".join(lines)

@@ -26,7 +26,7 @@ def test_every_format_is_there_once():
     [
         ("mpo", "png", "mpo is a file of its own kind. Set file_type to auto"),
         ("wiggle", "png", "wiggle moves, which png is not for. Set file_type to auto, or to webp or gif"),
-        ("full_sbs", "gif", "full_sbs does not move, which gif is not for. .* png or jpeg or webp or avif"),
+        ("full_sbs", "gif", "full_sbs does not move, which gif is not for. .* to png, jpeg, webp or avif"),
     ],
 )
 def test_what_does_not_fit_is_refused(form: str, file: str, said: str):

@@ -261,6 +261,16 @@ def test_what_is_too_long_for_a_jpeg_is_left_out_of_it(save: Save) -> None:
         del KEPT["prompt"]["4"]
 
 
+def test_a_workflow_that_is_too_long_for_a_jpeg_is_told(pack, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pack("nodes.delivery.save_stereo_image"), "show_text", lambda _, text: told.append(text))
+    monkeypatch.setitem(KEPT["workflow"], "long", "x" * 66000)
+    for kind in ({"file_type": "jpeg"}, {"format": "mpo"}, {"file_type": "webp"}):
+        save(smooth(2), **kind)
+    assert ["too large for a JPEG file, and is not kept in it" in text for text in told] == [True, True, False]
+    assert not any("The editor opens" in text for text in told)
+
+
 def test_it_is_told_which_files_the_editor_cannot_open(pack, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(pack("nodes.delivery.save_stereo_image"), "show_text", lambda _, text: told.append(text))
