@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +17,7 @@ from ...stereo_core.comfort import (
     match_views,
     measure_disparity,
 )
+from ...stereo_core.scenes import find_scene_starts
 from ...stereo_core.stereo_depth import StereoDepth, one_for_each
 from ..host import compute_device, describe_size, each_frame, expect_memory, image_to_core
 from ..widgets.geometry import read_depth
@@ -22,6 +25,8 @@ from ..widgets.views import both_views
 
 # Matching takes seconds for a frame; so many frames, spread over a clip, tell what all of it is like.
 _MATCHED_FRAMES = 16
+# And the frames on both sides of so many cuts.
+_MATCHED_CUTS = 8
 # Of the maps in float32, while they are measured: as given, as disparity, and one for the advice.
 _COPIES = 3
 # Bytes for a pixel of the views as they are matched, generously.
@@ -45,10 +50,18 @@ class PairFacts(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """(B, 1, H, W) columns, what they say, and what two finished views say of each other, where they were measured."""
+    """What was found.
+
+    Attributes:
+        disparity: (B, 1, H, W) in columns, of the frames that were measured.
+        report: what it says.
+        cuts: the places among those frames at which a scene begins, and their frames; the one before is measured, too.
+        pair: what finished views say of each other, where they were measured.
+    """
 
     disparity: Tensor
     report: DisparityReport
+    cuts: dict[int, int]
     pair: PairFacts | None = None
 
 
@@ -68,7 +81,8 @@ def measure(depth: StereoDepth | Tensor | None, left: Tensor | None, right: Tens
         stereo.expect_aspect(*clip.shape[-2:])
         one_for_each(stereo.inverse_depth, len(clip))
     disparity = stereo.disparity()
-    return Measured(disparity, measure_disparity(disparity))
+    starts = [] if clip is None or len(clip) != len(disparity) else _scene_starts(clip)
+    return Measured(disparity, measure_disparity(disparity), _cuts(range(len(disparity)), starts))
 
 
 def _measure_views(left: Tensor, right: Tensor, depth: StereoDepth | None) -> Measured:
@@ -78,7 +92,9 @@ def _measure_views(left: Tensor, right: Tensor, depth: StereoDepth | None) -> Me
     if depth is not None:
         depth.expect_aspect(*left.shape[-2:])
     maps = None if depth is None else one_for_each(depth.inverse_depth, len(left))
-    frames = sorted({round(place) for place in torch.linspace(0, len(left) - 1, _MATCHED_FRAMES).tolist()})
+    starts = _scene_starts(left)
+    beside = [frame for start in _spread(starts, _MATCHED_CUTS) for frame in (start - 1, start)]
+    frames = sorted({*_spread(range(len(left)), _MATCHED_FRAMES), *beside})
     matched = []
     for index in each_frame(len(frames)):
         one = slice(frames[index], frames[index] + 1)
@@ -93,4 +109,21 @@ def _measure_views(left: Tensor, right: Tensor, depth: StereoDepth | None) -> Me
     disparity, vertical, known = disparity[seen], vertical[seen], known[seen]
     rows = (vertical[known].abs() / disparity.shape[-2]).sort().values
     most = float(rows[int(_MOST_ROWS * (len(rows) - 1))])
-    return Measured(disparity, measure_disparity(disparity, known), PairFacts(most, share, agreed))
+    cuts = _cuts([frame for frame, there in zip(frames, seen.tolist(), strict=True) if there], starts)
+    return Measured(disparity, measure_disparity(disparity, known), cuts, PairFacts(most, share, agreed))
+
+
+def _scene_starts(clip: Tensor) -> list[int]:
+    """Return the frames of a clip (B, 3, H, W) that begin a scene, but for the first."""
+    return find_scene_starts(clip)[1:].nonzero().add(1).flatten().tolist()
+
+
+def _spread(items: Sequence[int], most: int) -> list[int]:
+    """Return at most so many of the items, evenly."""
+    places = torch.linspace(0, len(items) - 1, most).round().int().tolist() if len(items) > most else range(len(items))
+    return [items[place] for place in places]
+
+
+def _cuts(frames: Sequence[int], starts: Sequence[int]) -> dict[int, int]:
+    pairs = enumerate(itertools.pairwise(frames), start=1)
+    return {place: frame for place, (before, frame) in pairs if frame in starts and frame == before + 1}

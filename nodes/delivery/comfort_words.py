@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from ...stereo_core.comfort import Advice, DisparityReport, EdgeCut, Spread
 from ...stereo_core.viewing import Display, Limit, Viewing, limits
@@ -33,7 +33,7 @@ def describe_comfort(
     report: DisparityReport,
     viewing: Viewing,
     display: Display,
-    starts: Sequence[int],
+    cuts: Mapping[int, int],
     pair: PairFacts | None,
     advice: Advice | None,
 ) -> str:
@@ -43,7 +43,7 @@ def describe_comfort(
         report: what was measured.
         viewing: the screen and the eyes.
         display: what it is.
-        starts: the first frame of each scene.
+        cuts: the places in ``report.frames`` at which a scene begins that follows another, and their frames.
         pair: what finished views say of each other, where they were measured.
         advice: how deep the stereo may be, where there is a depth map to change.
     """
@@ -51,7 +51,7 @@ def describe_comfort(
     lines = [*_doubts(pair), where] if pair is not None else [where]
     lines += [*_extent(report.clip, viewing), *_limits(report.clip, viewing, display)]
     lines += [*_edge("left", report.left), *_edge("right", report.right)]
-    lines += _jumps(report.jumps(starts), viewing)
+    lines += _jumps(report.jumps([*cuts]), cuts, viewing)
     lines.append(f"Depth steps up to {1000 * report.steps:.1f} ‰ of the width from one pixel to the next.")
     if pair is not None:
         lines.append(_vertical(pair.vertical))
@@ -96,12 +96,12 @@ def _edge(side: str, cut: EdgeCut) -> Iterable[str]:
         )
 
 
-def _jumps(jumps: Iterable[tuple[int, float]], viewing: Viewing) -> Iterable[str]:
-    for frame, share in jumps:
+def _jumps(jumps: Iterable[tuple[int, float]], cuts: Mapping[int, int], viewing: Viewing) -> Iterable[str]:
+    for place, share in jumps:
         degrees = viewing.degrees(share)
         if abs(degrees) > _JUMP:
             yield (
-                f"At the cut before frame {frame + 1} depth jumps by {abs(degrees):.1f}° "
+                f"At the cut before frame {cuts[place] + 1} depth jumps by {abs(degrees):.1f}° "
                 f"{'towards' if degrees > 0 else 'away from'} the viewer: give both scenes the same depth on the "
                 "screen (screen subject)."
             )

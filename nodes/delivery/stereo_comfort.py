@@ -6,10 +6,9 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...stereo_core.comfort import Advice, DisparityReport, advise
-from ...stereo_core.scenes import find_scene_starts
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.viewing import VIEWINGS, Display, Viewing, comfortable
-from ..host import core_to_image, image_to_core, show_text
+from ..host import core_to_image, show_text
 from ..widgets.geometry import read_depth
 from ..widgets.sockets import STEREO_DEPTH
 from ..widgets.views import right_input
@@ -105,8 +104,7 @@ class StereoComfort(io.ComfyNode):
         bounds = comfortable(viewing, kind)
         measured = measure(depth, left, right)
         advice = _advise(depth, bounds)
-        starts = _scene_starts(left, right is None and depth is None, len(measured.report.frames))
-        text = describe_comfort(measured.report, viewing, kind, starts, measured.pair, advice)
+        text = describe_comfort(measured.report, viewing, kind, measured.cuts, measured.pair, advice)
         show_text(cls, text)
         worst = max(range(len(measured.disparity)), key=lambda frame: _reach(measured.report, frame))
         chart = core_to_image(draw_comfort(measured.disparity[worst : worst + 1], measured.report, viewing, bounds))
@@ -119,15 +117,6 @@ def _advise(depth: StereoDepth | Tensor | None, bounds: tuple[float, float]) -> 
         return None
     stereo = read_depth(depth)
     return advise(stereo.inverse_depth**stereo.geometry.exponent, *bounds)
-
-
-def _scene_starts(left: Tensor | None, holds_both: bool, frames: int) -> list[int]:
-    """Return the frames that scenes begin with, where all frames were measured."""
-    if left is not None and holds_both:
-        left = left[: len(left) // 2]
-    if left is None or len(left) != frames or frames == 1:
-        return []
-    return find_scene_starts(image_to_core(left, "left")).nonzero().flatten().tolist()
 
 
 def _reach(report: DisparityReport, frame: int) -> float:

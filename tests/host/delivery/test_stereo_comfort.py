@@ -121,6 +121,20 @@ def test_finished_views_tell_of_their_cuts_in_one_batch_too(comfort: Any):
         assert "At the cut before frame 3 depth jumps by 1.4° towards the viewer" in comfort(**views)[0]
 
 
+def test_a_long_clip_of_finished_views_tells_of_its_cuts_by_their_frames(comfort: Any):
+    """40 frames, of which not all are matched."""
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.rand(3, 3, 12, 20, generator=generator)
+    scenes = torch.nn.functional.interpolate(coarse, (30, 100), mode="bicubic").clamp(0, 1).movedim(1, -1)
+    left = torch.cat(
+        [scenes[:1].expand(20, -1, -1, -1), scenes[1:2].expand(13, -1, -1, -1), scenes[2:].repeat(7, 1, 1, 1)]
+    )
+    right = torch.cat([left[:20], left[20:33].roll(-5, 2), left[33:]])
+    report = comfort(left=left, right=right)[0]
+    assert "At the cut before frame 21 depth jumps by 1.4° towards the viewer" in report
+    assert "At the cut before frame 34 depth jumps by 1.4° away from the viewer" in report
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
