@@ -25,6 +25,9 @@ from .video_codecs import Encoding
 
 _MOST_TIMESCALE = 10**7
 _PROGRAM = "Latent Stereo"
+# Fewer frames than these are encoded in the order in which they are shown. Then x265 leaves the time of decoding to
+# chance, and files are refused or broken now and then.
+_FEWEST_REORDERED = 3
 
 
 class Container(str, Enum):
@@ -138,6 +141,8 @@ class VideoFile:
         def timed(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
             for packet in packets:
                 packet.duration = durations[packet.pts]
+                if len(durations) < _FEWEST_REORDERED:
+                    packet.dts = packet.pts
                 yield packet
 
         for start, picture in zip(self.timing.starts, pictures, strict=True):
