@@ -395,6 +395,17 @@ def test_fonts_come_with_the_subtitles(save: Callable[..., Path], video: Callabl
     assert save(*views(len(UNEVEN)), source=video(source), container="mp4").suffix == ".mp4"
 
 
+def test_vr180_in_mkv_has_room_for_the_sphere_beside_all_that_a_source_brings(
+    save: Callable[..., Path], video: Callable[..., Any], tmp_path: Path
+):
+    source = film(tmp_path / "source.mkv", subtitles="ass", chapters=CHAPTERS[:1], font=bytes(100_000))
+    path = save(*views(len(UNEVEN), 32, 32), source=video(source), format="vr180")
+    assert path.suffix == ".mkv" and chapters(path)
+    assert {data["side_data_type"] for data in ffprobe(path)["side_data_list"]} == {"Stereo 3D", "Spherical Mapping"}
+    with av.open(str(path)) as container:
+        assert len(container.streams.attachments) == 1
+
+
 def test_another_number_of_frames_comes_at_fps(
     save: Callable[..., Path], video: Callable[..., Any], told: list[str], tmp_path: Path
 ):
