@@ -26,6 +26,7 @@ TABLES = (
     "memory",
 )
 UNLISTED = ("toy",)  # refuses until weights are there
+ASKING = ("stereodiffusion",)  # on files that must be named, with options of its own
 
 
 def main() -> int:
@@ -34,17 +35,22 @@ def main() -> int:
         "table",
         nargs="?",
         metavar="TABLE",
-        choices=(*TABLES, *UNLISTED, "all"),
+        choices=(*TABLES, *UNLISTED, *ASKING, "all"),
         default="all",
-        help=f"one of: {', '.join(TABLES)}; default: all of them",
+        help=f"one of: {', '.join(TABLES)}; default: all of them. With options of its own: {', '.join(ASKING)} --help",
     )
-    table = parser.parse_args().table
+    parser.add_argument("options", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parsed = parser.parse_args()
+    table, options = parsed.table, parsed.options
+    if options and table not in ASKING:
+        parser.error(f"unrecognized arguments: {' '.join(options)}")
     environment.enter(__file__)
     if table == "all":
         # Each in a process of its own, whose memory is its own: some load the host, each with its own options.
         return max(subprocess.run([sys.executable, __file__, name]).returncode for name in TABLES)
     # Only inside the environment: the benchmarks import torch and scikit-image.
-    return importlib.import_module(f"tools.benchmarks.{table}").main() or 0
+    main_of = importlib.import_module(f"tools.benchmarks.{table}").main
+    return (main_of(options) if table in ASKING else main_of()) or 0
 
 
 if __name__ == "__main__":

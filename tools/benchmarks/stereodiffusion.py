@@ -1,0 +1,255 @@
+"""StereoDiffusion's Tables 1 and 2 with a checkpoint and pairs of one's own, through the real host and the nodes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stereo_core.metrics import lpips, psnr, ssim
+from stereo_core.warping import forward_warp
+from tools.host.in_process import load_host
+from tools.host.server import find_host
+
+from .scenes import Scene
+from .stereo_folders import LAYOUTS, find_pairs, load_pair
+from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
+from .stereodiffusion_published import published
+from .table import machine, print_table
+
+PUBLISHED_SCALE = 8.0  # percent of the width, as the presets of Stereo Picture Options have it
+_SHOWN = 5  # pictures in a row of a sheet
+
+Figures = dict[str, dict[str, float | None]]
+"""By the row's name, then by the measure's; ``None`` where it has nothing to measure."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the figures depend on; all of it stands in the JSON beside them."""
+
+    checkpoint: str
+    data: str
+    kind: str | None
+    depth_model: str | None
+    paper_scale: float | None
+    prompt: str
+    steps: int
+    inner_steps: int
+    size: int
+    lpips: bool
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Measure what is not measured yet and print the tables; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    cuda = torch.cuda.is_available()
+    try:
+        _expect_files(options)
+        with tempfile.TemporaryDirectory() as base, torch.inference_mode():
+            return run(load_host(find_host(), Path(base), cpu=not cuda), options)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"{error}\n")
+        return 1
+
+
+def run(host: dict[str, Any], options: argparse.Namespace) -> int:
+    """Do what the command asks for, with a host that is already loaded."""
+    _expect_files(options)
+    kind, pairs = find_pairs(options.data, options.kind)
+    settings = Settings(
+        checkpoint=f"{options.checkpoint.name}, {options.checkpoint.stat().st_size} bytes",
+        data=options.data.resolve().name,
+        kind=kind,
+        depth_model=options.depth_model and options.depth_model.name,
+        paper_scale=options.paper_scale,
+        prompt=options.prompt,
+        steps=options.steps,
+        inner_steps=options.inner_steps,
+        size=options.size,
+        lpips=find_spec("lpips") is not None,
+    )
+    _keep_settings(options.out, settings)
+    pairs = pairs[: options.limit]
+    figures, methods, estimate = [], None, None
+    for number, files in enumerate(pairs, 1):
+        kept = options.out / "scenes" / f"{files.name}.json"
+        if not kept.is_file():
+            if methods is None:
+                network = load_network(host, options.checkpoint, options.prompt)
+                methods = Methods(host, network, options.steps, options.inner_steps)
+                estimate = options.depth_model and estimate_depth(host, options.depth_model)
+            print(f"{number} of {len(pairs)}: {files.name}", flush=True)
+            try:
+                scene = load_pair(files, kind, options.size)
+                given = given_disparity(scene, estimate, options.paper_scale)
+                found = measure_scene(methods, scene, given, options.out / "sheets", settings.lpips)
+            except ValueError as error:  # such as a disparity that moves no whole column
+                print(f"{files.name} is left out: {error}")
+                continue
+            _write(kept, found)
+        figures.append(json.loads(kept.read_text(encoding="utf-8")))
+    if not figures:
+        return 1
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(f"\n## StereoDiffusion on {len(figures)} pairs ({kind}), {options.size}x{options.size}\n")
+    print(f"{settings.checkpoint}, {options.steps} steps. {machine(device)}\n")
+    print_figures(figures, published(kind, settings.depth_model is not None))
+    return 0
+
+
+def given_disparity(scene: Scene, estimate: Callable[[Tensor], Tensor] | None, paper_scale: float | None) -> Tensor:
+    """The disparity (1, 1, H, W), in columns, that the methods are given.
+
+    The true one or the estimate; at the true scale an estimate is fitted to the true one by a factor and an offset,
+    at the paper's the least is 0 and the largest ``paper_scale`` percent of the width.
+    """
+    shape = scene.disparity if estimate is None else estimate(scene.left)
+    if paper_scale is not None:
+        low, high = shape.min(), shape.max()
+        return (shape - low) / (high - low).clamp(min=1e-6) * (paper_scale / 100 * shape.shape[-1])
+    if estimate is None:
+        return shape
+    centered, true = shape - shape.mean(), scene.disparity - scene.disparity.mean()
+    factor = (centered * true).sum() / centered.square().sum().clamp(min=1e-6)
+    return (factor * centered + scene.disparity.mean()).clamp(min=0)
+
+
+def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, with_lpips: bool) -> Figures:
+    """Measure every row of a scene, and draw what was made; visible is where the true disparity's shift lands."""
+    visible = forward_warp(scene.left, scene.disparity).filled
+    found: Figures = {}
+    shown = {"left": scene.left, "true right view": scene.right}
+    for name, view in methods.views(scene._replace(disparity=given)):
+        of_left = name in OF_LEFT
+        true = scene.left if of_left else scene.right
+        figures = {"PSNR": psnr(view, true), "SSIM": ssim(view, true)}
+        if with_lpips:
+            figures["LPIPS"] = lpips(view, true)
+        for where, mask in (("visible", visible), ("holes", ~visible)) if not of_left else ():
+            figures |= {f"PSNR {where}": psnr(view, true, mask), f"SSIM {where}": ssim(view, true, mask)}
+        found[name] = {measure: _number(value) for measure, value in figures.items()}
+        shown[name] = view
+    draw_sheet(shown, sheets / f"{scene.name}.png")
+    return found
+
+
+def draw_sheet(views: dict[str, Tensor], file: Path) -> None:
+    """Write views (1, 3, H, W) as one PNG, each below its name."""
+    from PIL import Image, ImageDraw
+
+    height, width = next(iter(views.values())).shape[-2:]
+    band = 16
+    rows = -(-len(views) // _SHOWN)
+    sheet = Image.new("RGB", (_SHOWN * width, rows * (height + band)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for place, (name, view) in enumerate(views.items()):
+        x, y = place % _SHOWN * width, place // _SHOWN * (height + band)
+        pen.text((x + 4, y + 2), name, fill="black")
+        pixels = (view[0].movedim(0, -1) * 255).round().byte().cpu().numpy()
+        sheet.paste(Image.fromarray(pixels), (x, y + band))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(file)
+
+
+def print_figures(scenes: list[Figures], paper: dict[str, tuple[str, str, str]]) -> None:
+    """Print the mean, how far the best and the worst scene lie from it, and the published row beneath; then parts."""
+    measures = ["PSNR", "SSIM", "LPIPS"]
+    rows = []
+    for name in scenes[0]:
+        rows.append([name, *(_spread([scene[name].get(m) for scene in scenes], m) for m in measures)])
+        if name in paper:
+            rows.append(["published", *paper[name]])
+    print("Whole view: the mean, then how far the best and the worst pair lie from it.\n")
+    print_table(["", *measures], rows)
+    parts = [f"{measure} {where}" for where in ("visible", "holes") for measure in ("PSNR", "SSIM")]
+    rows = [
+        [name, *(_spread([scene[name].get(part) for scene in scenes], part) for part in parts)]
+        for name in scenes[0]
+        if name not in OF_LEFT
+    ]
+    print_table(["", *parts], rows)
+
+
+def _spread(values: list[float | None], measure: str) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    digits = 2 if measure.startswith("PSNR") else 3
+    mean = fmean(known)
+    spread = (max(known) - mean, min(known) - mean) if len(known) > 1 else ()
+    spread = spread[::-1] if measure == "LPIPS" else spread  # less is better
+    return " ".join([f"{mean:.{digits}f}", *(f"{value:+.{digits}f}" for value in spread)])
+
+
+def _number(value: Tensor) -> float | None:
+    """A figure that JSON can hold; equal views have no PSNR."""
+    return float(value) if bool(value.isfinite()) else None
+
+
+def _expect_files(options: argparse.Namespace) -> None:
+    if not options.checkpoint.is_file():
+        raise FileNotFoundError(
+            f"--checkpoint: there is no file {options.checkpoint}. The paper used Stable Diffusion 1.5: download "
+            "v1-5-pruned-emaonly.safetensors, with its text encoder and VAE, and name it here."
+        )
+    if options.depth_model and not options.depth_model.exists():
+        raise FileNotFoundError(
+            f"--depth-model: there is no {options.depth_model}. The paper used DPT: download the Hugging Face folder "
+            "Intel/dpt-hybrid-midas or Intel/dpt-large (config.json and model.safetensors) and name it here."
+        )
+    find_pairs(options.data, options.kind)
+
+
+def _keep_settings(out: Path, settings: Settings) -> None:
+    """Write the settings where there are none, and refuse to mix figures of different ones."""
+    file, wanted = out / "settings.json", asdict(settings)
+    if file.is_file():
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        differing = sorted(name for name in wanted if kept.get(name) != wanted[name])
+        if differing:
+            raise ValueError(
+                f"--out: {out} holds figures with another {', '.join(differing)}. Name another folder, or delete it."
+            )
+    _write(file, wanted)
+
+
+def _write(file: Path, content: Any) -> None:
+    """Write JSON whole or not at all, so that a run that is stopped can go on."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".part")
+    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(unfinished, file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench.py stereodiffusion", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a whole SD 1.5 checkpoint")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of pairs")
+    parser.add_argument("--kind", choices=LAYOUTS, help="its layout; default: the one that it has")
+    parser.add_argument("--depth-model", type=Path, metavar="FOLDER", help="estimate the disparity with this network")
+    parser.add_argument("--prompt", default="", help="what all pictures are inverted with; default: nothing")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--inner-steps", type=int, default=10, help="of null-text optimization; default: 10")
+    parser.add_argument("--size", type=int, default=512, help="both sides in pixels; default: 512")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs")
+    parser.add_argument("--out", type=Path, default=Path("output/stereodiffusion"), help="for figures and pictures")
+    parser.add_argument(
+        "--paper-scale",
+        nargs="?",
+        type=float,
+        const=PUBLISHED_SCALE,
+        metavar="PERCENT",
+        help="stretch the disparity from 0 to this much of the width, as the paper does; default where given alone: 8",
+    )
+    return parser
