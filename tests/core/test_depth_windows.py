@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -80,3 +81,22 @@ def test_depth_is_not_brought_below_0():
 
     depth = joined(44, estimate)
     torch.testing.assert_close(depth[40], torch.tensor([0.0, 1.0, 0.0]))
+
+
+def test_each_window_is_fitted_to_the_first_frame_and_to_the_far_one_as_the_window_before_has_it():
+    generator = torch.Generator().manual_seed(0)
+    scene = torch.rand(60, 6, 8, generator=generator, dtype=torch.float64) + 0.5
+    raw = [
+        scene * (1 + 0.3 * k) + 0.2 * k + 0.1 * torch.rand(scene.shape, generator=generator, dtype=scene.dtype)
+        for k in range(3)
+    ]
+    left = iter(raw)
+    depth = joined(60, lambda window: next(left)[window])
+
+    aligned = [raw[0]]
+    for window, far in ((1, 12), (2, 34)):
+        own, target = raw[window][[0, far]], torch.stack([raw[0][0], aligned[-1][far]])
+        scale, shift = np.polyfit(own.flatten().numpy(), target.flatten().numpy(), 1)
+        aligned.append(raw[window] * scale + shift)
+    for window, shown in enumerate((slice(0, 24), slice(32, 46), slice(54, 60))):  # what does not fade
+        torch.testing.assert_close(depth[shown], aligned[window][shown])
