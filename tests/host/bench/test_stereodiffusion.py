@@ -10,12 +10,25 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.host.tiny.depth_networks import make_depth_anything
 from tests.host.tiny.files import make_sd15
 from tools.benchmarks import stereodiffusion as bench
 from tools.benchmarks.stereo_folders import find_pairs, load_pair
-from tools.benchmarks.stereodiffusion_methods import OF_LEFT, SAMPLED
+from tools.benchmarks.stereodiffusion_methods import OF_LEFT, SAMPLED, estimate_depth
 
 HEIGHT, WIDTH, SHIFT = 64, 96, 12
+
+
+@pytest.fixture
+def own_folders(host: dict[str, type], monkeypatch: pytest.MonkeyPatch) -> dict[str, type]:
+    """The host, whose list of folders is afterwards what it was."""
+    import folder_paths
+
+    known = folder_paths.folder_names_and_paths
+    for kind in ("checkpoints", "geometry_estimation"):
+        folders, suffixes = known[kind]
+        monkeypatch.setitem(known, kind, (list(folders), suffixes))
+    return host
 
 
 def write_pfm(file: Path, values: np.ndarray) -> None:
@@ -95,8 +108,16 @@ def test_an_estimate_is_brought_to_the_scale_that_is_asked_for(tmp_path: Path):
     assert stretched.min() == 0 and float(stretched.max()) == pytest.approx(0.08 * 64)
 
 
+def test_a_depth_model_is_taken_from_where_it_lies(own_folders: dict[str, type], tmp_path: Path):
+    make_depth_anything(tmp_path / "networks" / "tiny_for_bench")
+    _, (files,) = find_pairs(make_folder("pairs", tmp_path / "data"))
+    depth = estimate_depth(own_folders, tmp_path / "networks" / "tiny_for_bench")(load_pair(files, "pairs", 64).left)
+    assert depth.shape == (1, 1, 64, 64)
+    assert 0 <= depth.min() < 0.25 and 0.75 < depth.max() <= 1
+
+
 def test_every_row_is_measured_once(
-    host: dict[str, type], host_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_folders: dict[str, type], host_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     weights = tmp_path / "sd15.safetensors"
     make_sd15(weights, host_path)
@@ -104,7 +125,7 @@ def test_every_row_is_measured_once(
     command = ["--checkpoint", str(weights), "--data", str(data), "--out", str(out)]
     command += ["--size", "64", "--steps", "2", "--inner-steps", "1"]
     options = bench._parser().parse_args(command)
-    assert bench.run(host, options) == 0
+    assert bench.run(own_folders, options) == 0
     printed = capsys.readouterr().out
     assert "| published | 15.456 +2.669 -3.313 |" in printed
     kept = out / "scenes" / "Scene.json"
@@ -120,7 +141,7 @@ def test_every_row_is_measured_once(
 
     figures["stretch"]["PSNR"] = 12.34  # kept, so not measured again
     kept.write_text(json.dumps(figures))
-    assert bench.run(host, options) == 0
+    assert bench.run(own_folders, options) == 0
     assert "| stretch | 12.34 |" in capsys.readouterr().out
     with pytest.raises(ValueError, match="another paper_scale"):
-        bench.run(host, bench._parser().parse_args([*command, "--paper-scale"]))
+        bench.run(own_folders, bench._parser().parse_args([*command, "--paper-scale"]))
