@@ -15,7 +15,7 @@ from ..stereo_core.depth_range import DepthRange, normalize_inverse_depth
 from ..stereo_core.letterbox import find_picture
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stabilization import stabilize as stabilize_depth
-from .depth.networks import resize_depth
+from .depth.networks import DepthModel, resize_depth
 from .depth.sources import Source, is_steady, memory_needed, raw_inverse_depth
 from .host import compute_device, describe_size, expect_memory, image_to_core, show_text
 from .widgets.rendering import depth_edges_input
@@ -118,10 +118,10 @@ class DepthEstimate(io.ComfyNode):
         expect_memory("Depth Estimate", describe_size(frames), *memory_needed(frames, source, resolution, batch_size))
         cuts = find_scene_starts(frames)
         raw = raw_inverse_depth(frames, source, resolution, batch_size, cuts)
-        stabilize = stabilize and not is_steady(source)
+        stabilize = stabilize and len(raw) > 1 and not is_steady(source)
         show_text(cls, _describe(source, stabilize))
-        if stabilize and len(raw) > 1:
-            raw = stabilize_depth(raw, frames, cuts)
+        if stabilize:
+            raw = _steadied(raw, frames, cuts, source)
         alone = torch.ones_like(cuts) if range == DepthRange.IMAGE else cuts
         depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw, alone))
         return io.NodeOutput(_to_image(depth, frames, DepthEdges(depth_edges)))
@@ -130,8 +130,18 @@ class DepthEstimate(io.ComfyNode):
 def _describe(source: Source, stabilize: bool) -> str:
     if is_steady(source):
         return "Video Depth Anything: made for clips and steady by itself"
-    kind = "Geometry of single frames" if isinstance(source, dict) else "A model for single frames"
-    return f"{kind}, {'steadied' if stabilize else 'not steadied'}"
+    kind = "A model for single frames"
+    if isinstance(source, dict):
+        kind = f"Geometry of {'all frames together' if source.get('mode') == 'multiview' else 'single frames'}"
+    return f"{kind}, {'steadied while the camera stands still' if stabilize else 'not steadied'}"
+
+
+def _steadied(raw: Tensor, frames: Tensor, cuts: Tensor, source: Source) -> Tensor:
+    """Steady maps of single frames; what the host's models and geometry have at infinity, as the sky, stays there."""
+    steady = stabilize_depth(raw, frames, cuts)
+    if isinstance(source, DepthModel):  # 0 is no more than the farthest that it knows
+        return steady
+    return steady.clamp_(min=0).masked_fill_(raw == 0, 0)
 
 
 def _without_bars(frames: Tensor, raw: Tensor, cuts: Tensor) -> list[tuple[slice, slice]]:

@@ -53,9 +53,9 @@ class DepthNetwork(nn.Module):
         self.metric = metric
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Estimate inverse depth (B, 1, h, w) from preprocessed pixels (B, 3, H, W)."""
+        """Estimate inverse depth (B, 1, h, w) from preprocessed pixels (B, 3, H, W); what is not finite stays so."""
         depth = self.network(pixel_values=pixels).predicted_depth.unsqueeze(1).float()
-        return inverse_depth_from_metric(depth) if self.metric else depth
+        return inverse_depth_from_metric(depth).where(depth.isfinite(), depth) if self.metric else depth
 
 
 @dataclass(frozen=True, slots=True)

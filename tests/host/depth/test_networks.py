@@ -203,8 +203,9 @@ def test_an_empty_batch_is_refused(load, estimate) -> None:
 @pytest.mark.parametrize(
     ("dtype", "way"), [("bf16", "Set weight_dtype of Load Depth Model to fp32"), ("fp32", "fetch them again")]
 )
-def test_values_that_are_not_finite_name_the_way_out(dtype: str, way: str, load, estimate) -> None:
-    model = load("dpt", dtype)
+@pytest.mark.parametrize("family", ["dpt", "zoedepth"])
+def test_values_that_are_not_finite_name_the_way_out(family: str, dtype: str, way: str, load, estimate) -> None:
+    model = load(family, dtype)
     next(model.patcher.model.parameters()).fill_(float("inf"))
     with pytest.raises(ValueError, match=way):
         estimate(clip(1), model)

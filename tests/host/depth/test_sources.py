@@ -118,6 +118,36 @@ def test_white_is_near_and_the_sky_is_black(estimate) -> None:
     torch.testing.assert_close(estimate(torch.rand(1, 1, 4, 3), sky)[0, 0, :, 0], torch.tensor([1.0, 0.0, 0.25, 0.0]))
 
 
+@pytest.mark.parametrize("offset", [-0.1, 0.3])
+def test_the_sky_stays_black_where_frames_are_steadied(offset: float, estimate) -> None:
+    inverse = clip(1)[..., 0] + 0.2
+    inverse = torch.cat([inverse, inverse + offset])
+    inverse[:, :20] = 0
+    image = clip(1).expand(2, -1, -1, -1)
+    depth = estimate(image, {"depth": 1 / inverse}, stabilize=True)
+    assert depth[:, :20].eq(0).all()
+    torch.testing.assert_close(depth[1], depth[0], rtol=0, atol=1e-5)
+
+
+def test_the_node_says_what_its_source_is_and_whether_it_is_steadied(models: dict, estimate, pack, monkeypatch) -> None:
+    texts = []
+    monkeypatch.setattr(pack("nodes.depth_estimate"), "show_text", lambda _, text: texts.append(text))
+    geometry = {"depth": 1 + clip(2)[..., 0]}
+    for source, frames, stabilize in (
+        (models["da3"], 2, True),
+        (models["moge"], 1, True),  # one picture needs no steadying
+        (geometry, 2, True),
+        (geometry | {"mode": "multiview"}, 2, False),
+    ):
+        estimate(clip(frames), source, stabilize=stabilize, resolution=RESOLUTION)
+    assert texts == [
+        "A model for single frames, steadied while the camera stands still",
+        "A model for single frames, not steadied",
+        "Geometry of single frames, steadied while the camera stands still",
+        "Geometry of all frames together, not steadied",
+    ]
+
+
 def test_geometry_of_another_size_is_fitted_without_mixing_values(estimate) -> None:
     depth = estimate(torch.rand(1, 4, 6, 3), {"depth": torch.tensor([[[1.0, 2.0, 4.0], [4.0, 2.0, 1.0]]])})
     assert depth.shape == (1, 4, 6, 3)
