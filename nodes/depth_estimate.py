@@ -15,6 +15,7 @@ from ..stereo_core.depth_range import DepthRange, normalize_inverse_depth
 from ..stereo_core.letterbox import find_picture
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stabilization import stabilize as stabilize_depth
+from .depth.depthcrafter import DepthCrafterModel
 from .depth.networks import DepthModel, resize_depth
 from .depth.sources import Source, is_steady, memory_needed, raw_inverse_depth
 from .host import compute_device, describe_size, expect_memory, image_to_core, show_text
@@ -58,7 +59,7 @@ class DepthEstimate(io.ComfyNode):
                     default=True,
                     tooltip="Remove jumps of scale and offset between neighbouring frames of a scene, judged by what "
                     "stands still. Does nothing to a single picture or under a moving camera. Not used for Video Depth "
-                    "Anything, which is steady by itself.",
+                    "Anything and DepthCrafter, which are steady by themselves.",
                 ),
                 io.Int.Input(
                     "resolution",
@@ -68,7 +69,7 @@ class DepthEstimate(io.ComfyNode):
                     step=2,
                     tooltip="Longest side, in pixels, at which the model runs, rounded to what it accepts; 0 is the "
                     "model's own (384 to 924; Depth Pro only 1536; GLPN the picture's; Video Depth Anything "
-                    "518 for the shorter side).\n"
+                    "518 for the shorter side; DepthCrafter the picture's, at most 1024).\n"
                     "Higher: finer edges, more memory and time, less reliable large shapes. MoGe: about 650 to 1100. "
                     "Not used for geometry.",
                 ),
@@ -129,7 +130,8 @@ class DepthEstimate(io.ComfyNode):
 
 def _describe(source: Source, stabilize: bool) -> str:
     if is_steady(source):
-        return "Video Depth Anything: made for clips and steady by itself"
+        name = "DepthCrafter" if isinstance(source, DepthCrafterModel) else "Video Depth Anything"
+        return f"{name}: made for clips and steady by itself"
     kind = "A model for single frames"
     if isinstance(source, dict):
         kind = f"Geometry of {'all frames together' if source.get('mode') == 'multiview' else 'single frames'}"

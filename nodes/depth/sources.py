@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from ...stereo_core.depth_range import inverse_depth_from_metric
 from ...stereo_core.frame_matching import resize_nearest
+from .depthcrafter import DepthCrafterModel
 from .networks import DepthModel
 from .video_networks import VideoDepthModel
 
-Source = DepthModel | VideoDepthModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
+Source = DepthModel | VideoDepthModel | DepthCrafterModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
 
 # Default of the host's Depth Anything 3 node for the longest side, in pixels.
 _DA3_RESOLUTION = 504
@@ -48,7 +49,7 @@ def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_siz
     """
     if isinstance(source, dict):
         return _geometry(frames, source)
-    if isinstance(source, VideoDepthModel):
+    if is_steady(source):
         return _clip(frames, source, resolution, batch_size, cuts)
     infer, network = _model(source, resolution)
     # A frame that repeats the one before, as held and still frames do, is not computed again.
@@ -70,7 +71,7 @@ def raw_inverse_depth(frames: Tensor, source: Source, resolution: int, batch_siz
 
 def is_steady(source: Source) -> bool:
     """Tell whether a source is made for clips, so that its depth holds still without help."""
-    return isinstance(source, VideoDepthModel)
+    return isinstance(source, VideoDepthModel | DepthCrafterModel)
 
 
 def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: int) -> tuple[int, int]:
@@ -96,7 +97,9 @@ def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: i
     return max(3 * maps, 2 * maps + pictures), working
 
 
-def _clip(frames: Tensor, source: VideoDepthModel, resolution: int, batch_size: int, cuts: Tensor) -> Tensor:
+def _clip(
+    frames: Tensor, source: VideoDepthModel | DepthCrafterModel, resolution: int, batch_size: int, cuts: Tensor
+) -> Tensor:
     inverse = torch.empty(len(frames), 1, *frames.shape[-2:])
     done = 0
     with _interruptible(source.patcher.model):

@@ -1,0 +1,198 @@
+"""DepthCrafter on the host's tiny SVD, against the published pipeline step by step on the bare network."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.tiny import families
+from tests.host.tiny.autoencoders import load_vae
+from tests.host.tiny.unets import SHAPES, admit_narrow, unet
+from tests.host.tiny.weights import save
+
+
+class Vision:
+    """Stands for CLIP: of each picture a vector of its own."""
+
+    def encode_image(self, image: Tensor, crop: bool) -> Any:
+        assert not crop
+        places = torch.linspace(1, 9, 1024)
+        return SimpleNamespace(image_embeds=torch.sin(places * image.mean(dim=(1, 2, 3)).unsqueeze(1) * 9))
+
+
+def clip(frames: int, height: int = 64, width: int = 64) -> Tensor:
+    noise = torch.rand(frames, 3, 5, 6, generator=torch.Generator().manual_seed(frames))
+    return torch.nn.functional.interpolate(noise, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def literal(model: Any, vae: Any, video: Tensor, window: int, overlap: int) -> Tensor:
+    """The published pipeline, one frame after the other, with latents in the network's own scale."""
+    network, scale = model.model.diffusion_model, 0.18215
+    stream = torch.Generator().manual_seed(42)
+    frames = len(video)
+    if frames <= window:
+        window, overlap = frames, 0
+    noisy = video + 0.01 * torch.cat([torch.randn(part.shape, generator=stream) for part in video.split(8)])
+    told = torch.cat([vae.encode(frame.movedim(1, -1)) for frame in noisy.split(1)])
+    seen = Vision().encode_image(video.movedim(1, -1), crop=False).image_embeds.unsqueeze(1)
+    embed = model.model.embedder
+    y = torch.cat([embed(torch.tensor([value])) for value in (7.0, 127.0, 0.02)]).flatten().unsqueeze(0)
+    sigmas = [(700 ** (1 / 7) + i / 4 * (0.002 ** (1 / 7) - 700 ** (1 / 7))) ** 7 for i in range(5)] + [0.0]
+    initial = (700**2 + 1) ** 0.5
+    noise = torch.randn(window, 4, *told.shape[-2:], generator=stream) * initial
+    made, start = None, 0
+    while start < frames - overlap or made is None:
+        end = min(start + window, frames)
+        x = noise[: end - start].clone()
+        noise = torch.cat([noise[window - overlap :], noise[: window - overlap]])
+        if made is not None:
+            x[:overlap] = made[-overlap:] + x[:overlap] / initial * sigmas[0]
+        for sigma, after in itertools.pairwise(sigmas):
+            given = torch.cat([x / (sigma**2 + 1) ** 0.5, told[start:end]], dim=1)
+            time = torch.full((end - start,), 0.25 * torch.tensor(sigma).log().item())
+            count = end - start
+            out = network(given, time, context=seen[start:end], y=y.expand(count, -1), num_video_frames=count)
+            x0 = -sigma / (sigma**2 + 1) ** 0.5 * out + x / (sigma**2 + 1)
+            x = x + (x - x0) / sigma * (after - sigma)
+        if made is None:
+            made = x
+        else:
+            for i in range(overlap):
+                share = i / (overlap - 1)
+                made[len(made) - overlap + i] = share * x[i] + (1 - share) * made[len(made) - overlap + i]
+            made = torch.cat([made, x[overlap:]])
+        start += window - overlap
+    pixels = torch.cat([vae.decode(part / scale) for part in made.split(8)])
+    return pixels.mean(-1).unsqueeze(1)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 6, 12])
+def test_it_is_the_published_pipeline(pack: Any, monkeypatch: pytest.MonkeyPatch, frames: int):
+    module = pack("nodes.depth.depthcrafter")
+    monkeypatch.setattr(module, "WINDOW", 5)
+    monkeypatch.setattr(module, "OVERLAP", 2)
+    model, vae, video = families.load("svd"), load_vae("picture"), clip(frames)
+    with torch.inference_mode():
+        ours = torch.cat(list(module.DepthCrafterModel(model, vae, Vision()).clip(video, [0], 0, 1)))
+        expected = literal(model, vae, video, 5, 2)
+    assert expected.std() > 0.01
+    torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)
+
+
+def test_its_settings_are_the_published_ones(pack: Any):
+    module = pack("nodes.depth.depthcrafter")
+    assert (module.WINDOW, module.OVERLAP, module.STEPS) == (110, 25, 5)
+    sizes = {
+        (1080, 1920, 0): (576, 1024),
+        (480, 640, 0): (512, 640),
+        (20, 20, 0): (64, 64),
+        (1080, 1920, 640): (384, 640),
+    }
+    assert {given: module.network_size(*given) for given in sizes} == sizes
+
+
+def test_every_level_of_the_published_file_has_its_place(pack: Any):
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    pairs = {
+        "down_blocks.0.resnets.1.spatial_res_block.norm1.weight": "input_blocks.2.0.in_layers.0.weight",
+        "down_blocks.1.resnets.0.spatial_res_block.conv_shortcut.weight": "input_blocks.4.0.skip_connection.weight",
+        "down_blocks.2.attentions.1.time_mixer.mix_factor": "input_blocks.8.1.time_mixer.mix_factor",
+        "down_blocks.2.downsamplers.0.conv.weight": "input_blocks.9.0.op.weight",
+        "down_blocks.3.resnets.1.temporal_res_block.conv2.weight": "input_blocks.11.0.time_stack.out_layers.3.weight",
+        "mid_block.resnets.1.time_mixer.mix_factor": "middle_block.2.time_mixer.mix_factor",
+        "mid_block.attentions.0.temporal_transformer_blocks.0.norm_in.bias": "middle_block.1.time_stack.0.norm_in.bias",
+        "up_blocks.0.resnets.2.spatial_res_block.conv1.bias": "output_blocks.2.0.in_layers.2.bias",
+        "up_blocks.0.upsamplers.0.conv.weight": "output_blocks.2.1.conv.weight",
+        "up_blocks.1.attentions.2.time_pos_embed.linear_2.bias": "output_blocks.5.1.time_pos_embed.2.bias",
+        "up_blocks.1.upsamplers.0.conv.bias": "output_blocks.5.2.conv.bias",
+        "up_blocks.2.attentions.0.proj_in.weight": "output_blocks.6.1.proj_in.weight",
+        "up_blocks.3.resnets.2.spatial_res_block.time_emb_proj.bias": "output_blocks.11.0.emb_layers.1.bias",
+        "add_embedding.linear_2.weight": "label_emb.0.2.weight",
+        "conv_norm_out.weight": "out.0.weight",
+    }
+    assert list(pack("nodes.depth.depthcrafter_weights").host_weights(dict.fromkeys(pairs))) == list(pairs.values())
+    shape = {**SHAPES["svd"], "image_size": 32, "model_channels": 320, "out_channels": 4, "num_head_channels": 64}
+    depths = {"transformer_depth": [1] * 6 + [0] * 2, "transformer_depth_output": [1] * 9 + [0] * 3}
+    levels = {"num_res_blocks": [2] * 4, "channel_mult": [1, 2, 4, 4], "transformer_depth_middle": 1}
+    given = {"use_spatial_transformer": True, "legacy": False, "use_checkpoint": False}
+    network = UNetModel(**shape, **depths, **levels, **given, device="meta")
+    assert pairs.keys() and not set(pairs.values()) - network.state_dict().keys()
+
+
+def diffusers_names() -> dict[str, Tensor]:
+    """The tiny SVD under the names that diffusers gives its tensors."""
+    ends = {
+        "input_blocks.0.0": "conv_in", "out.0": "conv_norm_out", "out.2": "conv_out",
+        "time_embed.0": "time_embedding.linear_1", "time_embed.2": "time_embedding.linear_2",
+        "label_emb.0.0": "add_embedding.linear_1", "label_emb.0.2": "add_embedding.linear_2",
+    }  # fmt: skip
+    layers = {
+        "in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj",
+        "out_layers.0": "norm2", "out_layers.3": "conv2", "skip_connection": "conv_shortcut",
+    }  # fmt: skip
+    named = {}
+    for name, tensor in unet("svd", 14).items():
+        end = next((end for end in ends if name.startswith(f"{end}.")), None)
+        if end:
+            named[ends[end] + name[len(end) :]] = tensor
+            continue
+        side, row, part, rest = re.fullmatch(r"(input|output)_blocks\.(\d+)\.(\d)\.(.+)", name).groups()
+        index = int(row) - (side == "input")
+        if part == "1":
+            rest = rest.replace("time_stack", "temporal_transformer_blocks")
+            rest = rest.replace("time_pos_embed.0", "time_pos_embed.linear_1")
+            rest = rest.replace("time_pos_embed.2", "time_pos_embed.linear_2")
+            kind = "attentions"
+        else:
+            kind, prefix = "resnets", "temporal_res_block." if rest.startswith("time_stack.") else "spatial_res_block."
+            rest = rest.removeprefix("time_stack.")
+            for old, new in layers.items():
+                rest = rest.replace(old, new)
+            rest = rest if rest.startswith("time_mixer") else prefix + rest
+        named[f"{'down' if side == 'input' else 'up'}_blocks.0.{kind}.{index}.{rest}"] = tensor
+    return named
+
+
+@pytest.fixture
+def file(host: dict[str, type]) -> Any:  # noqa: ARG001  # it loads the host
+    import folder_paths
+
+    admit_narrow()
+    path = Path(folder_paths.get_folder_paths("geometry_estimation")[0]) / "DepthCrafter" / "unet.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(diffusers_names(), path)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.usefixtures("file")
+def test_a_file_becomes_depth(host: dict[str, type]):
+    vae, video = load_vae("picture"), clip(2, 60, 80).movedim(1, -1)
+    with torch.inference_mode():
+        load = host["Stereo_LoadDepthModel"]
+        assert load.validate_inputs("DepthCrafter/unet.safetensors") is True
+        model = load.execute("DepthCrafter/unet.safetensors", "fp32", vae, Vision()).args[0]
+        weights = model.model.model.diffusion_model.state_dict()
+        assert all(torch.equal(weights[name], tensor) for name, tensor in unet("svd", 14).items())
+        depth = host["Stereo_DepthEstimate"].execute(video, model, "clip", True, 0, 4, 0.0).args[0]
+    assert depth.shape == video.shape
+    assert (depth.min(), depth.max()) == (0, 1)
+
+
+def test_what_is_missing_is_told(host: dict[str, type], file: Path):
+    load, name = host["Stereo_LoadDepthModel"], "DepthCrafter/unet.safetensors"
+    with pytest.raises(ValueError, match="also needs clip_vision. Connect Image Only"):
+        load.execute(name, "fp32", load_vae("picture"))
+    weights = diffusers_names()
+    del weights["up_blocks.0.resnets.1.spatial_res_block.conv1.weight"]
+    save(weights, file)
+    with pytest.raises(ValueError, match="unet.safetensors: the weights could not be loaded .* Fetch the file again"):
+        load.execute(name, "fp32", load_vae("picture"), Vision())
