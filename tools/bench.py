@@ -23,6 +23,7 @@ TABLES = (
     "video",
     "composition",
     "depth",
+    "steadying",
     "memory",
 )
 UNLISTED = ("toy",)  # refuses until weights are there
