@@ -39,8 +39,9 @@ def host_path() -> Path:
 
 @pytest.fixture(scope="session")
 def host(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, type]:
-    """Node classes by id, the host's and this pack's, in this process, on the CPU."""
-    return load_host(host_path, tmp_path_factory.mktemp("in_process"))
+    """Node classes by id, the host's and this pack's, in this process, on the CPU or as HOST_ARGUMENTS says."""
+    named = os.environ.get("HOST_ARGUMENTS")
+    return load_host(host_path, tmp_path_factory.mktemp("in_process"), cpu=named is None, more=(named or "").split())
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def family(name: str) -> Tiny:
 
 def softmax_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     """(heads, tokens, width) each."""
-    return ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5 + bias).softmax(-1) @ v
+    return ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5 + bias.to(q)).softmax(-1) @ v
 
 
 def by_hand(mode: str, q: Tensor, k: Tensor, v: Tensor, chunks: int, picture: int, bias: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class Watched:
         """The prompt's level; a little of x; of the width that is seen, of the extra channels, and of ControlNets."""
         self.given.append({"x": x.clone(), "c_concat": c_concat, "options": transformer_options, **conds})
         level = c_crossattn.float().mean((1, 2)).view(-1, *[1] * (x.ndim - 1))
-        answer = level + 0.01 * x + 0.001 * x.shape[-1]
+        answer = level.to(x) + 0.01 * x + 0.001 * x.shape[-1]
         if c_concat is not None:
             answer = answer + 0.1 * c_concat.mean(1, keepdim=True)
         if control is not None:
