@@ -8,10 +8,12 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stereo_core.dissolving import STEPS, DissolveForm
+from .depth.depthcrafter import dissolve_with
 from .depth.dissolver import DepthDissolver
 from .depth.low_pass import DissolveMethod, LowPass, amounts_to_show, caption, dissolve_clip, draw_strip
-from .host import core_to_image, depth_to_core, describe_size, expect_memory, show_text
+from .host import core_to_image, depth_to_core, describe_size, expect_memory, image_to_core, show_text
 from .sampling.prompts import expect_prompt
+from .widgets.sockets import DEPTH_MODEL
 
 
 class DissolveDepth(io.ComfyNode):
@@ -117,6 +119,13 @@ class DissolveDepth(io.ComfyNode):
                     optional=True,
                     tooltip="For dissolve: an empty prompt for text models, the clip's conditioning for SVD.",
                 ),
+                DEPTH_MODEL.Input(
+                    "depth_model",
+                    optional=True,
+                    tooltip="For dissolve: DepthCrafter from Load Depth Model, instead of model, vae and positive, as "
+                    "StereoCrafter-Zero does it. Needs image.",
+                ),
+                io.Image.Input("image", optional=True, tooltip="For depth_model: the clip that depth was made from."),
             ],
             outputs=[
                 io.Image.Output(
@@ -147,6 +156,8 @@ class DissolveDepth(io.ComfyNode):
         model: Any = None,
         vae: Any = None,
         positive: Any = None,
+        depth_model: Any = None,
+        image: Tensor | None = None,
     ) -> io.NodeOutput:
         maps = depth_to_core(depth)
         expect_memory("Simplify Depth", describe_size(maps), 4 * maps.nbytes)  # the result, also as an IMAGE
@@ -158,8 +169,11 @@ class DissolveDepth(io.ComfyNode):
             worker = LowPass(kind)
             if kind is DissolveMethod.DISSOLVE:
                 given = {"model": model, "vae": vae, "positive": positive}
-                _expect_all(given)
-                expect_prompt("positive", positive, model)
+                if depth_model is None:
+                    _expect_all(given)
+                    expect_prompt("positive", positive, model)
+                else:
+                    given = dissolve_with(depth_model, None if image is None else image_to_core(image, "image"), maps)
                 worker = DepthDissolver(**given, form=DissolveForm(form), window=window, overlap=overlap)
             clip, frames = dissolve_clip(worker, maps, amount, others)
             shown += frames

@@ -127,6 +127,36 @@ class DepthCrafterModel:
         return guider.sample(noise, known, sampler, sigmas, disable_pbar=True, seed=_SEED).float().cpu()
 
 
+def dissolve_with(depth_model: object, image: Tensor | None, depth: Tensor) -> dict[str, Any]:
+    """Return the model, VAE and conditioning with which ``DepthDissolver`` dissolves the depth of a clip.
+
+    Args:
+        depth_model: what the socket STEREO_DEPTH_MODEL carries.
+        image: (T, 3, H, W) in [0, 1], the clip that it is the depth of.
+        depth: (T, 1, h, w).
+
+    Raises:
+        ValueError: another depth model, or not the frames of this depth.
+    """
+    if not isinstance(depth_model, DepthCrafterModel):
+        raise ValueError(
+            "depth_model: only DepthCrafter is a diffusion model that can dissolve. Choose it in Load Depth Model, or "
+            "connect model, vae and positive instead."
+        )
+    frames = 0 if image is None else len(image)
+    if frames != len(depth):
+        raise ValueError(
+            f"image: DepthCrafter needs the clip that depth was made from, {len(depth)} frames, and got {frames}. "
+            "Connect the same frames."
+        )
+    height, width = depth.shape[-2:]
+    cell = 2 * depth_model.vae.spacial_compression_encode()  # as the depth itself is padded
+    parts = [_resized(frame, (height, width)) for frame in image.split(1)]
+    padded = nn.functional.pad(torch.cat(parts), (0, -width % cell, 0, -height % cell), mode="replicate")
+    positive = depth_model.conditioning(padded, torch.Generator().manual_seed(_SEED))
+    return {"model": depth_model.model, "vae": depth_model.vae, "positive": positive}
+
+
 def network_size(height: int, width: int, resolution: int) -> tuple[int, int]:
     """Return the (H, W) at which a clip of this size runs: multiples of 64, the longest side at most ``LONGEST``."""
     most = resolution or LONGEST

@@ -196,3 +196,31 @@ def test_what_is_missing_is_told(host: dict[str, type], file: Path):
     save(weights, file)
     with pytest.raises(ValueError, match="unet.safetensors: the weights could not be loaded .* Fetch the file again"):
         load.execute(name, "fp32", load_vae("picture"), Vision())
+
+
+@pytest.mark.parametrize("strength", [1, 20, 45])
+def test_dissolving_is_equation_5_conditioned_on_the_clip(host: dict[str, type], pack: Any, strength: int):
+    model, vae, video, depth = families.load("svd"), load_vae("picture"), clip(3), clip(3)[:, :1].flip(0)
+    crafter = pack("nodes.depth.depthcrafter").DepthCrafterModel(model, vae, Vision())
+    widgets = {"radius": 1.0, "scale": 0.25, "window": 0, "overlap": 0, "strip": False, "form": "paper"}
+    maps, pictures = depth.movedim(1, -1).expand(-1, -1, -1, 3), video.movedim(1, -1)
+    node, given = host["Stereo_DissolveDepth"], {"method": "dissolve", "strength": strength, **widgets}
+    with torch.inference_mode():
+        ours = node.execute(maps, **given, depth_model=crafter, image=pictures).result[0]
+        stream = torch.Generator().manual_seed(42)
+        told = vae.encode(pictures + 0.01 * torch.randn(video.shape, generator=stream).movedim(1, -1))
+        seen = Vision().encode_image(pictures, crop=False).image_embeds.unsqueeze(1)
+        embed = model.model.embedder
+        y = torch.cat([embed(torch.tensor([value])) for value in (7.0, 127.0, 0.02)]).flatten().expand(3, -1)
+        level = model.get_model_object("model_sampling").sigmas[20 * strength - 1]
+        x, abar = 0.18215 * vae.encode(maps), 1 / (1 + level**2)
+        time = (level.log() / 4).expand(3)
+        out = model.model.diffusion_model(torch.cat([x, told], 1), time, context=seen, y=y, num_video_frames=3)
+        noise = abar.sqrt() * out + (1 - abar).sqrt() * x
+        expected = vae.decode(((1 / abar).sqrt() * x - (1 / abar - 1).sqrt() * noise) / 0.18215)
+    torch.testing.assert_close(ours[..., :1], expected.mean(-1, keepdim=True), atol=1e-3, rtol=0)
+    for wrong, named in (({"image": pictures[:2]}, "image: .* 3 frames, and got 2"), ({}, "image: .* got 0")):
+        with pytest.raises(ValueError, match=named):
+            node.execute(maps, **given, depth_model=crafter, **wrong)
+    with pytest.raises(ValueError, match="depth_model: only DepthCrafter"):
+        node.execute(maps, **given, depth_model=object(), image=pictures)
