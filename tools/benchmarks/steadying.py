@@ -10,6 +10,8 @@ from skimage import data
 from torch import Tensor
 from torch.nn import functional
 
+from stereo_core.optical_flow import optical_flow
+from stereo_core.propagation import Averaging, PairFlow, propagate
 from stereo_core.stabilization import stabilize
 
 from .table import machine, print_table
@@ -39,7 +41,8 @@ def main() -> None:
         raw = _noisy(scene.truth)
         for kind, depth in (
             ("as estimated", raw),
-            ("steadied", stabilize(raw, scene.image)),
+            ("steadied", steady := stabilize(raw, scene.image)),
+            ("steadied, then propagated", propagate(steady, _flows(scene.image), Averaging.CONSISTENT)),
             ("smooth errors alone", _noisy(scene.truth, 0)),
         ):
             fitted = _fitted(depth, scene.truth)
@@ -81,6 +84,11 @@ def _noisy(truth: Tensor, jitter: float = 1) -> Tensor:
         torch.randn(FRAMES, 1, 4, 6, generator=generator), (HEIGHT, WIDTH), mode="bicubic", align_corners=True
     )
     return truth * (1 + scale) + shift + SMOOTH * smooth
+
+
+def _flows(image: Tensor) -> list[PairFlow]:
+    pairs = zip(image[:-1].split(1), image[1:].split(1), strict=True)
+    return [PairFlow(optical_flow(one, two)[0], optical_flow(two, one)[0]) for one, two in pairs]
 
 
 def _fitted(depth: Tensor, truth: Tensor) -> Tensor:
