@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,9 @@ class Bench:
         guided = {**geometry, **_EVERYTHING}
         stereo = self._sample(kinds, latent, depth, _GUIDANCE, guided, known)
         made[f"everything, guidance {_GUIDANCE}, replay"] = self._decoded(stereo)[len(image) :]
-        stereo = self._null_text(kinds, noise, known, sigmas, depth, guided)
-        made[f"everything, guidance {_GUIDANCE}, null-text"] = self._decoded(stereo)[len(image) :]
+        if self.inner_steps:
+            stereo = self._null_text(kinds, noise, known, sigmas, depth, guided)
+            made[f"everything, guidance {_GUIDANCE}, null-text"] = self._decoded(stereo)[len(image) :]
         composite = self.host["Stereo_StereoComposite"].execute
         blend = {"feather": 2.0, "color_match": "local", "quality": "best"}
         made["everything, composited"] = _core(
@@ -177,9 +179,13 @@ def measure_generated(bench: Bench) -> dict[str, dict[str, float]]:
     return {name: _means(parts) for name, parts in found.items()}
 
 
-def main(folder: Path | None = None) -> int:
+def main(options: Sequence[str] = (), folder: Path = weights.FOLDER) -> int:
     """Print the tables; returns the exit code."""
-    folder = folder or weights.FOLDER
+    parser = argparse.ArgumentParser(prog="python tools/bench.py toy", description=__doc__)
+    parser.add_argument("--scenes", type=int, default=_SCENES, help=f"default {_SCENES}; on a CPU each takes minutes")
+    parser.add_argument("--steps", type=int, default=_STEPS, help=f"of sampling; default {_STEPS}")
+    parser.add_argument("--inner-steps", type=int, default=Bench.inner_steps, help="of null-text; 0 leaves it out")
+    given = parser.parse_args(options)
     try:
         weights.expect(folder)
     except FileNotFoundError as error:
@@ -188,7 +194,8 @@ def main(folder: Path | None = None) -> int:
     cuda = torch.cuda.is_available()
     with tempfile.TemporaryDirectory() as base, torch.inference_mode():
         host = load_host(find_host(), Path(base), cpu=not cuda)
-        bench = Bench(host, weights.load(folder), device="cuda" if cuda else "cpu")
+        device = "cuda" if cuda else "cpu"
+        bench = Bench(host, weights.load(folder), device=device, **vars(given))
         print(f"## The small model: {bench.scenes} held-out scenes, {bench.size}x{bench.size}, {bench.steps} steps\n")
         print(f"{machine(bench.device)}. Image to stereo: DDIM inversion, replay without guidance, true disparity.\n")
         _print(measure_right_views(bench))

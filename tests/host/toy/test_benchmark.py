@@ -45,5 +45,5 @@ def test_generated_pairs_are_measured(bench: toy.Bench):
 
 
 def test_without_weights_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert toy.main(tmp_path) == 1
+    assert toy.main(folder=tmp_path) == 1
     assert "tools/toy/train.py" in capsys.readouterr().out
