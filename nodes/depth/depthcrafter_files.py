@@ -17,6 +17,8 @@ from .depthcrafter_weights import MARK, host_weights
 from .folders import MODEL_FOLDER, folders_below
 from .networks import WEIGHT_DTYPES, told_by_name
 
+EMBEDDING = 1024  # of the vision encoder of SVD, ViT-H
+
 
 def list_depthcrafters() -> list[str]:
     """Name the files of DepthCrafter below the host's ``geometry_estimation`` paths."""
@@ -44,7 +46,8 @@ def load_depthcrafter(name: str, weight_dtype: str, vae: Any, clip_vision: Any) 
         clip_vision: of the same.
 
     Raises:
-        ValueError: the autoencoder or the vision encoder is not connected, or the file is not such a network.
+        ValueError: the autoencoder or the vision encoder is not connected or of another kind, or the file is not such
+            a network.
     """
     missing = [key for key, value in {"vae": vae, "clip_vision": clip_vision}.items() if value is None]
     if missing:
@@ -52,6 +55,7 @@ def load_depthcrafter(name: str, weight_dtype: str, vae: Any, clip_vision: Any) 
             f"model_name: DepthCrafter also needs {' and '.join(missing)}. Connect Image Only Checkpoint Loader "
             "(img2vid model) with a checkpoint of Stable Video Diffusion."
         )
+    _expect_of_svd(vae, clip_vision)
     options = {"dtype": WEIGHT_DTYPES[weight_dtype]} if weight_dtype in WEIGHT_DTYPES else {}
     path = folder_paths.get_full_path(MODEL_FOLDER, name)
     with told_by_name(name, "the weights could not be loaded", "the file again"):
@@ -64,6 +68,18 @@ def load_depthcrafter(name: str, weight_dtype: str, vae: Any, clip_vision: Any) 
         if absent:
             raise ValueError(f"{len(absent)} tensors are missing or left over, {min(absent)} among them")
     return DepthCrafterModel(model, vae, clip_vision)
+
+
+def _expect_of_svd(vae: Any, clip_vision: Any) -> None:
+    """Refuse an autoencoder or a vision encoder that this network was not trained with, before anything is computed."""
+    source = "Connect that of Image Only Checkpoint Loader (img2vid model) with a checkpoint of Stable Video Diffusion."
+    channels = getattr(vae, "latent_channels", 4)
+    if channels != 4:
+        raise ValueError(f"vae: its latents have {channels} channels, DepthCrafter's have 4. {source}")
+    projection = getattr(getattr(clip_vision, "model", None), "visual_projection", None)
+    width = getattr(projection, "out_features", EMBEDDING)
+    if width != EMBEDDING:
+        raise ValueError(f"clip_vision: its embeddings are {width} wide, DepthCrafter's {EMBEDDING}. {source}")
 
 
 def _is_of_svd(path: Path) -> bool:

@@ -14,17 +14,9 @@ from torch import Tensor
 
 from tests.host.tiny import families
 from tests.host.tiny.autoencoders import load_vae
+from tests.host.tiny.guides import Vision
 from tests.host.tiny.unets import SHAPES, admit_narrow, unet
 from tests.host.tiny.weights import save
-
-
-class Vision:
-    """Stands for CLIP: of each picture a vector of its own."""
-
-    def encode_image(self, image: Tensor, crop: bool) -> Any:
-        assert not crop
-        places = torch.linspace(1, 9, 1024)
-        return SimpleNamespace(image_embeds=torch.sin(places * image.mean(dim=(1, 2, 3)).unsqueeze(1) * 9))
 
 
 def clip(frames: int, height: int = 64, width: int = 64) -> Tensor:
@@ -185,6 +177,16 @@ def test_a_file_becomes_depth(host: dict[str, type]):
         depth = host["Stereo_DepthEstimate"].execute(video, model, "clip", True, 0, 4, 0.0).args[0]
     assert depth.shape == video.shape
     assert (depth.min(), depth.max()) == (0, 1)
+
+
+def test_encoders_of_another_model_are_refused(host: dict[str, type], file: Path):
+    load, name = host["Stereo_LoadDepthModel"], "DepthCrafter/unet.safetensors"
+    save(diffusers_names(), file)
+    with pytest.raises(ValueError, match="vae: its latents have 16 channels, DepthCrafter's have 4. Connect that of"):
+        load.execute(name, "fp32", SimpleNamespace(latent_channels=16), Vision())
+    clip_l = SimpleNamespace(model=SimpleNamespace(visual_projection=torch.nn.Linear(8, 768)))
+    with pytest.raises(ValueError, match="clip_vision: its embeddings are 768 wide, DepthCrafter's 1024. Connect that"):
+        load.execute(name, "fp32", load_vae("picture"), clip_l)
 
 
 def test_what_is_missing_is_told(host: dict[str, type], file: Path):

@@ -14,8 +14,9 @@ from tests.host.matrix.runs import words
 from tests.host.tiny import inversion
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import load
-from tests.host.tiny.guides import clip_vision
+from tests.host.tiny.guides import Vision, clip_vision
 from tests.host.tiny.sampling import conditioning, depth_step, empty, inner, schedule
+from tools.host.in_process import pack_module
 
 Host = dict[str, type]
 Inputs = dict[str, Any]
@@ -68,6 +69,12 @@ def ksampler(_: Host) -> Inputs:
 def dissolve(_: Host) -> Inputs:
     models = {"model": load("sd15"), "vae": load_vae("picture"), "positive": conditioning("sd15", 1)}
     return {"depth": depth_step(), "method": "dissolve", **models}
+
+
+def depthcrafter(_: Host) -> Inputs:
+    crafter = pack_module("nodes.depth.depthcrafter").DepthCrafterModel
+    model = crafter(load("svd"), load_vae("picture"), Vision())
+    return {"depth": depth_step(), "method": "dissolve", "depth_model": model, "image": pictures()}
 
 
 def strips(_: Host) -> Inputs:
@@ -125,6 +132,7 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "DisparityPropagate": lambda _: {"depth": depth_step(2), "image": pictures(2)},
     "DissolveDepth": dissolve,
     "DissolveDepth gaussian": lambda _: {"depth": depth_step(), "method": "gaussian"},
+    "DissolveDepth depthcrafter": depthcrafter,
     "DissolveDepth nothing": lambda _: {"depth": depth_step(), "method": "gaussian", "radius": 0.0},
     "ImageStereoShift": lambda _: {"image": pictures(), "depth": depth_step()},
     "StereoComposite": lambda _: {"image": pictures(), "depth": depth_step(), "diffusion": pictures(2)},
