@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -36,6 +37,22 @@ class _Correction(NamedTuple):
         return raw + (raw * self.gain + self.offset)
 
 
+@dataclass(frozen=True)
+class SteadyState:
+    """What the frame before leaves for the next: to be kept, saved and taken up again, of one size for any clip.
+
+    Attributes:
+        gain, offset: of its correction, corrected = raw + gain * raw + offset.
+        points: (1, 1, h, w) its corrected depth on the grid of the fits, at most 160x160.
+        colours: (1, C, h, w) its picture on the same grid.
+    """
+
+    gain: float
+    offset: float
+    points: Tensor
+    colours: Tensor
+
+
 def stabilize(raw: Tensor, images: Tensor, scene_starts: Tensor | None = None) -> Tensor:
     """Remove from a clip the changes of scale and shift that a frame-by-frame depth model makes between frames.
 
@@ -62,32 +79,48 @@ def stabilize(raw: Tensor, images: Tensor, scene_starts: Tensor | None = None) -
         ValueError: a shape does not fit, or values are not finite.
     """
     expect_shape("raw", raw, "B 1 H W")
-    frames, _, height, width = raw.shape
+    frames = len(raw)
     expect_shape("images", images, "B C H W", B=frames)
     starts = [False] * frames
     if scene_starts is not None:
         expect_shape("scene_starts", scene_starts, "B", B=frames)
         starts = scene_starts.tolist()
 
-    grid = (min(height, _GRID), min(width, _GRID))
     stable = torch.empty_like(raw)
-    correction = _Correction()
-    points_before = colours_before = raw.new_empty(0)
+    state = None
     for index in range(frames):
-        frame = raw[index : index + 1]
-        expect_finite("raw", frame)
-        depth = frame if frame.dtype == torch.float64 else frame.float()
-        points = functional.interpolate(depth, size=grid, mode="nearest-exact")
-        colours = functional.adaptive_avg_pool2d(images[index : index + 1].float(), grid).to(raw.device)
-        if index == 0 or starts[index]:
-            correction = _Correction()
-        else:
-            still = _still_points(colours_before, colours)
-            if still is not None:
-                correction = _follow(points_before[still], points[still], correction)
-        points_before, colours_before = correction.apply(points), colours
-        stable[index] = correction.apply(depth)[0]
+        one = slice(index, index + 1)
+        stable[one], state = steady_frame(raw[one], images[one], None if starts[index] else state)
     return stable
+
+
+def steady_frame(raw: Tensor, image: Tensor, state: SteadyState | None) -> tuple[Tensor, SteadyState]:
+    """Steady the next frame of a clip, as :func:`stabilize` does for all of them, to the bit.
+
+    Args:
+        raw: (1, 1, h, w) relative inverse depth, any floating dtype.
+        image: (1, C, H, W) in [0, 1], the frame that it was made from.
+        state: that of the frame before; ``None`` where a scene starts.
+
+    Returns:
+        The steadied frame, of the dtype of ``raw``, and the state for the next.
+
+    Raises:
+        ValueError: values are not finite.
+    """
+    expect_finite("raw", raw)
+    depth = raw if raw.dtype == torch.float64 else raw.float()
+    grid = (min(raw.shape[2], _GRID), min(raw.shape[3], _GRID))
+    points = functional.interpolate(depth, size=grid, mode="nearest-exact")
+    colours = functional.adaptive_avg_pool2d(image.float(), grid).to(raw.device)
+    correction = _Correction()
+    if state is not None:
+        correction = _Correction(state.gain, state.offset)
+        still = _still_points(state.colours, colours)
+        if still is not None:
+            correction = _follow(state.points[still], points[still], correction)
+    after = SteadyState(*correction, correction.apply(points), colours)
+    return correction.apply(depth).to(raw.dtype), after
 
 
 def _still_points(before: Tensor, now: Tensor) -> Tensor | None:

@@ -8,7 +8,7 @@ from skimage import data
 from torch.nn import functional
 
 from stereo_core.metrics import flicker
-from stereo_core.stabilization import stabilize
+from stereo_core.stabilization import SteadyState, stabilize, steady_frame
 
 FRAMES = 16
 
@@ -130,6 +130,20 @@ def test_a_cut_starts_over(still):
     starts = torch.tensor([True, False, False, True, False, False])
     assert torch.equal(stabilize(raw, images[:6], starts), raw)
     assert not torch.equal(stabilize(raw, images[:6]), raw)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_frame_by_frame_with_a_saved_state_it_is_the_whole_clip_to_the_bit(still, tmp_path, dtype):
+    images, near = still
+    scale, shift = jitter()
+    raw, starts = (near * scale + shift).to(dtype), [index in (0, 6) for index in range(FRAMES)]
+    state, found = None, []
+    for index in range(FRAMES):
+        frame, state = steady_frame(raw[[index]], images[[index]], None if starts[index] else state)
+        found.append(frame)
+        torch.save(vars(state), tmp_path / "state")
+        state = SteadyState(**torch.load(tmp_path / "state", weights_only=True))
+    assert torch.equal(torch.cat(found), stabilize(raw, images, torch.tensor(starts)))
 
 
 def test_images_of_another_size_serve(still):
