@@ -25,7 +25,7 @@ def border_columns(filled: Tensor, one_clip: bool = False) -> Tensor:
         ValueError: another shape.
 
     Source:
-        The border mask of StereoCrafter-Zero (Shi et al.), Eq. 3, which the paper calls a heuristic. The published
+        The border mask of StereoCrafter-Zero (Shi et al.), Eq. 3, a heuristic by its own account. The published
         code looks at one side, by the sign of the shift, and takes a column where each row is empty in some frame.
     """
     expect_shape("filled", filled, "B 1 T H W" if filled.ndim == 5 else "B 1 H W")

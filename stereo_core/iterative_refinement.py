@@ -35,8 +35,9 @@ class RefineSettings:
         most_repeats: how often the step at the first warp is taken.
         fewest_repeats: how often that at the last is; between them the count falls evenly.
         form: that of the paper, StereoCrafter-Zero, or of its published code.
-        preset: unless it is custom, the last warp lies at the noise that the paper's lies at, whatever ``last_warp``,
-            and the repeats are those of 50 steps: in proportion fewer in shorter schedules, at least 2 at the first.
+        preset: unless it is custom, the last warp lies at the noise that StereoCrafter-Zero's lies at, whatever
+            ``last_warp``, and the repeats are those of 50 steps: in proportion fewer in shorter schedules, at least 2
+            at the first.
         restart_until: fraction of the whole schedule that is restarted by another run, 0 for none; see ``restart_end``.
         restart_preset: of that restart; ``None`` for ``preset``.
 

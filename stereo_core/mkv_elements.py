@@ -57,8 +57,8 @@ def halve_display(path: Path, side: Side) -> None:
 def add_projection(path: Path, bounds: Bounds) -> None:
     """Say that each view is an equirectangular picture, in place: the file's index keeps its distance to the pictures.
 
-    libavformat leaves room before the index for what it might find out later; the index begins so much earlier as it
-    grows, and where it begins is told anew.
+    libavformat leaves room before the index for what it might find out later. The index begins as much earlier as it
+    grows, and the pointers to where it begins follow.
 
     Args:
         path: a finished file of libavformat's; its first track of pictures is meant.
@@ -169,7 +169,7 @@ def _appended(file: BinaryIO, element: _Element, way: Sequence[int], content: by
 
 
 def _move_earlier(file: BinaryIO, segment: _Element, moved: tuple[int, int], by: int) -> None:
-    """Tell anew where the elements begin that begin between two places."""
+    """Correct the pointers to the elements that begin between two places, all of which moved."""
     seek_head = _find(file, segment.content, segment.end, _SEEK_HEAD)
     for seek in _elements(file, seek_head.content, seek_head.end):
         if seek.id == _SEEK:
@@ -187,7 +187,7 @@ def _renew_checksum(file: BinaryIO, element: _Element) -> None:
 
 
 def _checked(body: bytes) -> bytes:
-    """Compute the checksum of an element anew, which is the first in it if there is one (CRC-32, little-endian)."""
+    """Return an element's body with the checksum that may come first in it up to date (CRC-32, little-endian)."""
     first = _element(BytesIO(body), 0, len(body))
     if first.id != _CHECKSUM:
         return body

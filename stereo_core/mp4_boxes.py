@@ -187,7 +187,7 @@ def _with_boxes(moov: bytes, boxes: bytes, name: str) -> bytes:
 
 
 def _rebuilt(moov: bytes, edits: dict[bytes, Callable[[bytes, _Box], bytes]]) -> bytes:
-    """Return the index with the boxes of some types written anew, and the lengths of those around them."""
+    """Return the index with the boxes of some types replaced, and the lengths of those around them corrected."""
 
     def written(box: _Box) -> bytes:
         if box.kind in edits:

@@ -29,12 +29,12 @@ class RestartSettings:
 
     Attributes:
         iterations: L, how often, at least 1.
-        until: fraction of the whole schedule that is restarted, 0 to 1; the paper's K = 5 of 50 steps. At least one
-            step is restarted, unless it is 0.
-        form: the paper's or its published code's.
-        preset: unless it is custom, the restart ends at the noise that the paper's ends at, whatever ``until`` (but for
-            0), and takes its steps ``iterations`` times in schedules of 50 steps, in proportion less often in shorter
-            ones.
+        until: fraction of the whole schedule that is restarted, 0 to 1; StereoCrafter-Zero has K = 5 of 50 steps. At
+            least one step is restarted, unless it is 0.
+        form: that of StereoCrafter-Zero's paper or of its published code.
+        preset: unless it is custom, the restart ends at the noise that StereoCrafter-Zero's ends at, whatever ``until``
+            (but for 0), and takes its steps ``iterations`` times in schedules of 50 steps, in proportion less often in
+            shorter ones.
 
     Raises:
         ValueError: a value out of its range, or an unknown form.
@@ -154,7 +154,7 @@ def filling_latent(
         sigmas: (N + 1,) noise levels, descending.
         step: i, 0 to N - 1.
         form: of x.
-        published: the paper's form or its code's.
+        published: the form of StereoCrafter-Zero's paper or of its code.
 
     Returns:
         (B, ...), x at the noise level before the step.

@@ -53,7 +53,7 @@ def propagate(
 
     .. math:: D^s_{t+1}(x) = D^s_t(x + F_{t+1 \to t}(x))
 
-    and backward in time likewise with :math:`F_{t \to t+1}`. Both flows are measured; the paper has
+    and backward in time likewise with :math:`F_{t \to t+1}`. Both flows are measured; StereoCrafter-Zero has
     :math:`F_{t \to t+1}` in the forward step and takes one flow for the negative of the other, which holds only where
     the flow is uniform. What comes from outside the frame does not count. ``consistent`` (ours) also weighs what is
     carried, at every step, by how well the two flows agree: what was hidden on the way does not count, nor does what

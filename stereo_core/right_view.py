@@ -151,7 +151,7 @@ class RightView:
         for iteration in range(settings.iterations):
             if iteration:
                 self._run.count_repeats(steps)
-            # Each step's noise is the same in every iteration: drawn anew, not kept, for clips are large.
+            # Each step's noise is the same in every iteration: drawn again, not kept, for clips are large.
             generator = make_generator(self._seed, Stream.RESTART)
             for step in range(steps):
                 held, fillings[step] = fillings[step], None

@@ -179,8 +179,9 @@ class BothShifted:
         return renew_right(pair, self.disparity, shift_both=True)
 
     def follow(self, pair: Tensor, left: Tensor) -> Tensor:
-        """See ``Pairing``; a left view that moves is not known beforehand."""
-        raise NotImplementedError
+        """See ``Pairing``."""
+        del pair, left
+        raise RuntimeError("A left view that moves is not known beforehand.")
 
     def copies(self, values: Tensor, holes: Tensor) -> Tensor:
         """See ``Pairing``."""

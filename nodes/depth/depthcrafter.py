@@ -98,6 +98,8 @@ class DepthCrafterModel:
         noise = torch.randn(window, 4, size[0] // 8, size[1] // 8, generator=stream)
         sampling = self.model.get_model_object("model_sampling")
         low, high = float(sampling.sigma_min), float(sampling.sigma_max)
+        # As SVD's own scheduler: Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models,
+        # Eq. 5.
         sigmas = comfy.k_diffusion.sampling.get_sigmas_karras(STEPS, low, high)
         share = torch.linspace(0, 1, overlap).view(-1, 1, 1, 1)
         done = None

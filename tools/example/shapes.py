@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -139,16 +140,16 @@ class Tube:
         return np.where(on_disc, disc, side)
 
 
-class Traced:
+class Traced(ABC):
     """A shape known by its distance function, met by sphere tracing (Hart, 1996)."""
 
     centre: np.ndarray
     radius: float
     STEPS = 72
 
+    @abstractmethod
     def distance(self, point: np.ndarray) -> np.ndarray:
         """Distance (N,) of points (3, N) to the surface, negative inside."""
-        raise NotImplementedError
 
     def hit(self, origin: np.ndarray, direction: np.ndarray) -> np.ndarray:
         middle = dot(self.centre[:, None] - origin, direction)
