@@ -3,10 +3,12 @@
 Where things are; every package imports only from those below it:
 
     *.py         one node each, the file named as the class: its inputs, and the unpacking of them
+    film/        stereo films of any length, from file to file, in constant memory
+    splat/       moving Gaussians from a matrix of views and frames, seen by two eyes (Diffusion², second stage)
     options/     nodes that hold what the methods let one set
     delivery/    nodes that pack, save and show finished views, and what they are made of
     widgets/     inputs that several nodes share, and the sockets between nodes
-    matrix/      score composition: two models over one matrix of views and frames (Diffusion²)
+    matrix/      nodes of score composition: two models over one matrix of views and frames (Diffusion²)
     depth/       depth networks and their folders, dissolving, optical flow
     sampling/    runs of the host's samplers in steps; both stereo samplers (StereoDiffusion, StereoCrafter-Zero)
     attention/   cross-view attention on the host's models
@@ -35,14 +37,17 @@ from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .example_scene import ExampleScene
-from .image_matrix_conditioning import ImageMatrixConditioning
-from .image_matrix_sheet import ImageMatrixSheet
-from .image_matrix_view import ImageMatrixView
 from .image_stereo_shift import ImageStereoShift
 from .iterative_refine_sampler import IterativeRefineSampler
 from .latent_stereo_shift import LatentStereoShift
 from .left_trajectory import LeftTrajectory
 from .load_depth_model import LoadDepthModel
+from .matrix.image_matrix_conditioning import ImageMatrixConditioning
+from .matrix.image_matrix_sheet import ImageMatrixSheet
+from .matrix.image_matrix_view import ImageMatrixView
+from .matrix.orbit_conditioning import OrbitConditioning
+from .matrix.score_composition_sampler import ScoreCompositionSampler
+from .matrix.shift_coupled_view_expert import ShiftCoupledViewExpert
 from .noisy_restart_sampler import NoisyRestartSampler
 from .null_text_optimization import NullTextOptimization
 from .options.score_composition_options import ScoreCompositionOptions
@@ -50,9 +55,6 @@ from .options.second_model import SecondModel
 from .options.stereo_picture_options import StereoPictureOptions
 from .options.stereo_refine_options import StereoRefineOptions
 from .options.stereo_video_options import StereoVideoOptions
-from .orbit_conditioning import OrbitConditioning
-from .score_composition_sampler import ScoreCompositionSampler
-from .shift_coupled_view_expert import ShiftCoupledViewExpert
 from .stereo_clip_conditioning import StereoClipConditioning
 from .stereo_composite import StereoComposite
 from .stereo_ksampler import StereoKSampler

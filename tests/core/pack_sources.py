@@ -31,12 +31,13 @@ def node_classes(path: Path) -> list[str]:
     ]
 
 
-# In delivery/ nodes lie beside what they are made of.
+# Here nodes lie beside what they are made of.
+_WITH_NODES = {ROOT / "nodes" / package for package in ("delivery", "film", "matrix", "splat")}
 NODE_FILES = [
     path
     for path in NODES
     if (path.parent in {ROOT / "nodes", ROOT / "nodes" / "options"} and path.stem not in {"__init__", "host"})
-    or (path.parent == ROOT / "nodes" / "delivery" and node_classes(path))
+    or (path.parent in _WITH_NODES and node_classes(path))
 ]
 
 

@@ -33,10 +33,12 @@ BELOW = {
     "attention": {"host"},
     "sampling": {"attention", "host"},
     "depth": {"sampling", "host"},
-    "matrix": {"sampling", "attention", "host"},
+    "matrix": {"sampling", "attention", "widgets", "host"},
     "widgets": {"host"},
     "options": {"widgets", "sampling"},
     "delivery": {"widgets", "host"},
+    "film": {"delivery", "depth", "widgets", "host"},
+    "splat": {"delivery", "matrix", "widgets", "host"},
 }
 MOST_ROOMS, MOST_ARROWS = 36, 100
 
@@ -48,7 +50,11 @@ def room(path: Path) -> str:
 def may_import(path: Path) -> set[str]:
     if path == ROOT / "nodes" / "__init__.py":
         return {room(file) for file in NODE_FILES}
-    return set(BELOW) - {"options", "delivery"} if path.parent == ROOT / "nodes" else BELOW.get(room(path), set())
+    return (
+        set(BELOW) - {"options", "delivery", "film", "splat"}
+        if path.parent == ROOT / "nodes"
+        else BELOW.get(room(path), set())
+    )
 
 
 def within(folder: str, path: Path) -> set[Path]:

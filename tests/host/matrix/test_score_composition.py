@@ -254,7 +254,7 @@ def test_presets_stand_in_for_the_settings(host, pack, models, monkeypatch):
         taken.append(args[4])
         return noise()
 
-    monkeypatch.setattr(pack("nodes.score_composition_sampler"), "sample_matrix", take)
+    monkeypatch.setattr(pack("nodes.matrix.score_composition_sampler"), "sample_matrix", take)
     run(host, models, weight=0.1, repeat_until=0.3)
     run(host, models, preset="paper", weight=0.1)
     run(host, models, preset="code", weight=0.1)

@@ -6,12 +6,12 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.attention import AttentionMode
-from ..stereo_core.stereo_depth import StereoDepth
-from .attention.model_patch import couple_views
-from .matrix.view_expert import make_expert
-from .widgets.attention import attention_input, chosen_mode
-from .widgets.geometry import depth_input, read_depth, show_disparity
+from ...stereo_core.attention import AttentionMode
+from ...stereo_core.stereo_depth import StereoDepth
+from ..attention.model_patch import couple_views
+from ..widgets.attention import attention_input, chosen_mode
+from ..widgets.geometry import depth_input, read_depth, show_disparity
+from .view_expert import make_expert
 
 # Those in which the left view does not read the right one: the others would alter the clip that the depth belongs to.
 _MODES = (AttentionMode.LEFT_KV, AttentionMode.RIGHT_JOINT, AttentionMode.LEFT_QUERY)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from ..stereo_core.image_matrix import (
+from ...stereo_core.image_matrix import (
     Cell,
     as_matrix,
     frame_orbit,
@@ -17,10 +17,10 @@ from ..stereo_core.image_matrix import (
     stereo_pair,
     view_clip,
 )
-from .host import each_frame
-from .matrix.decoding import decode_clip
-from .matrix.latents import expect_decodable, read_matrix_size
-from .widgets.matrix import matrix_inputs, views_input
+from ..host import each_frame
+from ..widgets.matrix import matrix_inputs, views_input
+from .decoding import decode_clip
+from .latents import expect_decodable, read_matrix_size
 
 
 class Show(str, Enum):

@@ -8,12 +8,12 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from .host import describe_size, expect_memory, show_text
-from .matrix.conditioning import Conditioning, MatrixConditioning, Strip
-from .matrix.strip_encoding import encode_pictures, encoding_bytes, expect_picture_vae
-from .matrix.strip_pictures import common_size, expect_one_latent_space, read_pictures, with_reference
-from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings, read_motion, read_orbit
-from .widgets.sockets import MATRIX_CONDITIONING
+from ..host import describe_size, expect_memory, show_text
+from ..widgets.sockets import MATRIX_CONDITIONING
+from .conditioning import Conditioning, MatrixConditioning, Strip
+from .strip_encoding import encode_pictures, encoding_bytes, expect_picture_vae
+from .strip_pictures import common_size, expect_one_latent_space, read_pictures, with_reference
+from .strip_settings import ORBIT_AUGMENTATION, orbit_settings, read_motion, read_orbit
 
 
 class ImageMatrixConditioning(io.ComfyNode):

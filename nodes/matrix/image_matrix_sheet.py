@@ -7,11 +7,11 @@ from typing import Any
 import comfy.utils
 from comfy_api.latest import io
 
-from ..stereo_core.image_matrix import as_matrix, contact_sheet, sheet_cells
-from .host import core_to_image, each_frame
-from .matrix.decoding import decode_clip
-from .matrix.latents import expect_decodable, read_matrix_size
-from .widgets.matrix import matrix_inputs, views_input
+from ...stereo_core.image_matrix import as_matrix, contact_sheet, sheet_cells
+from ..host import core_to_image, each_frame
+from ..widgets.matrix import matrix_inputs, views_input
+from .decoding import decode_clip
+from .latents import expect_decodable, read_matrix_size
 
 _GAP = 4
 

@@ -6,11 +6,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.composition_weights import PAPER, CompositionSettings
-from .matrix.conditioning import MatrixConditioning
-from .matrix.latents import make_matrix_latent
-from .matrix.sampling import sample_matrix
-from .widgets.sockets import COMPOSITION_OPTIONS, MATRIX_CONDITIONING
+from ...stereo_core.composition_weights import PAPER, CompositionSettings
+from ..widgets.sockets import COMPOSITION_OPTIONS, MATRIX_CONDITIONING
+from .conditioning import MatrixConditioning
+from .latents import make_matrix_latent
+from .sampling import sample_matrix
 
 
 class ScoreCompositionSampler(io.ComfyNode):

@@ -8,12 +8,12 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.image_matrix import parse_azimuths, spaced_azimuths
-from .host import expect_memory
-from .matrix.conditioning import refuse_fixed_orbit
-from .matrix.strip_encoding import encode_pictures, expect_picture_vae
-from .matrix.strip_pictures import read_pictures
-from .matrix.strip_settings import ORBIT_AUGMENTATION, orbit_settings
+from ...stereo_core.image_matrix import parse_azimuths, spaced_azimuths
+from ..host import expect_memory
+from .conditioning import refuse_fixed_orbit
+from .strip_encoding import encode_pictures, expect_picture_vae
+from .strip_pictures import read_pictures
+from .strip_settings import ORBIT_AUGMENTATION, orbit_settings
 
 
 class OrbitConditioning(io.ComfyNode):
