@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import comfy.model_management
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.clip_filling import ClipSettings, FillFrom, stream_clip, window_bytes
+from ..stereo_core.clip_filling import ClipSettings, FillFrom, window_bytes
 from ..stereo_core.depth_edges import DepthEdges
-from ..stereo_core.rendering import Quality, RenderedView, View, render_view, working_bytes
+from ..stereo_core.rendering import Quality, View, working_bytes
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stereo_depth import StereoDepth
 from ..stereo_core.view_borders import (
@@ -32,7 +29,7 @@ from .host import (
     image_to_core,
 )
 from .widgets.geometry import depth_input, read_depth, show_disparity
-from .widgets.rendering import borders_input, depth_edges_input, disparity_of, quality_input
+from .widgets.rendering import borders_input, depth_edges_input, disparity_of, quality_input, stream_views
 
 
 class ImageStereoShift(io.ComfyNode):
@@ -173,17 +170,10 @@ def _render_views(
     images = {view: torch.empty_like(source) if fraction else source for view, fraction in fractions.items()}
     holes = {view: torch.zeros(frames, 1, height, width) for view in fractions}
 
-    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
-        for one in range(frames):
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            yield source[one : one + 1].to(compute_device()), disparity[one : one + 1].to(compute_device())
-
-    def render(picture: Tensor, shift: Tensor, view: View) -> RenderedView:
-        return render_view(picture, shift, quality, view, edge_growth)
-
-    made = {view: fraction for view, fraction in fractions.items() if fraction}
-    for frame, views in zip(each_frame(frames), stream_clip(pairs(), made, render, settings), strict=True):
-        for view, rendered in views.items():
-            images[view][frame] = rendered.image[0]
-            holes[view][frame] = rendered.hole[0]
+    pairs = ((source[one : one + 1], disparity[one : one + 1]) for one in range(frames))
+    rendered = stream_views(pairs, fractions, quality, edge_growth, settings)
+    for frame, views in zip(each_frame(frames), rendered, strict=True):
+        for view, made in views.items():
+            images[view][frame] = made.image[0]
+            holes[view][frame] = made.hole[0]
     return images, holes

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+
 import comfy.model_management
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...stereo_core.clip_filling import ClipSettings, stream_clip
 from ...stereo_core.depth_edges import DepthEdges, sharpen_edges
 from ...stereo_core.rasterizing import TEAR
-from ...stereo_core.rendering import Quality
+from ...stereo_core.rendering import Quality, RenderedView, View, render_view
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.view_borders import Borders
 from ..host import compute_device
@@ -47,6 +50,37 @@ def disparity_of(depth: StereoDepth, pictures: Tensor, edges: DepthEdges) -> Ten
             one, device = slice(frame, frame + 1), compute_device()
             disparity[one] = sharpen_edges(disparity[one].to(device), pictures[one].to(device), TEAR)
     return disparity
+
+
+def stream_views(
+    frames: Iterable[tuple[Tensor, Tensor]],
+    fractions: Mapping[View, float],
+    quality: Quality,
+    edge_growth: int,
+    settings: ClipSettings,
+) -> Iterator[dict[View, RenderedView]]:
+    """Render a clip frame by frame, on the device where the host wants work done; ends when the user interrupts.
+
+    Args:
+        frames: pictures (1, 3, H, W) in [0, 1] and their disparity (1, 1, H, W) in columns.
+        fractions: for each view, how much of the disparity it is shifted by, 0 to 1; at 0 it is not rendered.
+        quality: of the rendering.
+        edge_growth: pixels by which near objects grow before the shift.
+        settings: which frames a fill is taken from.
+
+    Yields:
+        For each frame its rendered views, as ``stream_clip`` has them.
+    """
+
+    def moved() -> Iterator[tuple[Tensor, Tensor]]:
+        for picture, disparity in frames:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            yield picture.to(compute_device()), disparity.to(compute_device())
+
+    def render(picture: Tensor, shift: Tensor, view: View) -> RenderedView:
+        return render_view(picture, shift, quality, view, edge_growth)
+
+    return stream_clip(moved(), {view: part for view, part in fractions.items() if part}, render, settings)
 
 
 def borders_input() -> io.Combo.Input:
