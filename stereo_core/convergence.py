@@ -40,21 +40,27 @@ def find_convergence(inverse_depth: Tensor, geometry: StereoGeometry, pictures: 
     expect_shape("inverse_depth", inverse_depth, "N 1 H W")
     if geometry.screen is Screen.VALUE:
         return None
-    found = torch.stack([_of_map(each[None], geometry) for each in inverse_depth])
+    found = torch.stack([map_convergence(each[None], geometry) for each in inverse_depth])
     scenes = inverse_depth if pictures is None or len(pictures) != len(inverse_depth) else pictures
     number = find_scene_starts(scenes).cumsum(0).to(found.device)
     for scene in range(1, int(number.max()) + 1):
-        found[number == scene] = found[number == scene].median()
+        found[number == scene] = scene_convergence(found[number == scene])
     return found.view(-1, 1, 1, 1)
 
 
-def _of_map(inverse_depth: Tensor, geometry: StereoGeometry) -> Tensor:
+def map_convergence(inverse_depth: Tensor, geometry: StereoGeometry) -> Tensor:
+    """Find the convergence of one map (1, 1, H, W) by itself, as ``find_convergence`` has it: a float32 scalar."""
     height, width = inverse_depth.shape[-2:]
     size = min(height, _THUMBNAIL), min(width, _THUMBNAIL)
     depths = functional.interpolate(inverse_depth.float(), size=size, mode="nearest-exact").flatten()
     if geometry.screen is Screen.PERCENTILE:
         return depths.quantile(geometry.convergence) ** geometry.exponent
     return _subject(depths, _gaze(size).to(depths.device)) ** geometry.exponent
+
+
+def scene_convergence(found: Tensor) -> Tensor:
+    """Return what all frames of a scene get, from the convergence (T,) of each of its maps."""
+    return found.median()
 
 
 def _gaze(size: tuple[int, int]) -> Tensor:
