@@ -100,12 +100,16 @@ def results() -> dict[str, Image.Image]:
     packed = to_picture(combine(left, right, StereoFormat.FULL_SBS))
     folder += [_photo_and_pair(to_picture(left), packed)]
     strip = film(lambda size, time: _pan(packed, size, time))((SIZE, SIZE // 4))
+    near = (disparity / disparity.amax()).clamp(0, 1).expand_as(left)
+    shown = beside(to_picture(left), to_picture(near))
+    frames, depths = (film(lambda size, time, eye=eye: _view(shown, size, time, eye))((SIZE, SIZE // 4)) for eye in (0, 1))
     return {
         "image_depth_to_stereo": example,
         "look_at_it": seen,
         "image_to_stereo": stack(to_picture(left), ImageOps.scale(packed, 0.5)),
         "folder_to_stereo": stack(*folder, *folder),
         "video_to_stereo": stack(strip, packed.resize((SIZE, SIZE // 3), Image.Resampling.LANCZOS), strip),
+        "video_depth_to_stereo_video": stack(frames, depths, packed.resize((SIZE, SIZE // 3), Image.Resampling.LANCZOS)),
     }
 
 
@@ -118,16 +122,15 @@ def _photo_and_pair(photo: Image.Image, both: Image.Image) -> Image.Image:
 
 def _pan(sbs: Image.Image, size: tuple[int, int], time: float) -> Image.Image:
     """A frame of a camera that moves over a picture, in side by side."""
-    views = []
-    for number in range(2):
-        width = sbs.width // 2
-        side = round(width * 0.8)
-        left = number * width + round((width - side) * time)
-        views.append(sbs.crop((left, 0, left + side, sbs.height)).resize((size[0] // 2, size[1])))
-    frame = Image.new("RGB", size)
-    frame.paste(views[0], (0, 0))
-    frame.paste(views[1], (size[0] // 2, 0))
-    return frame
+    return beside(*(_view(sbs, (size[0] // 2, size[1]), time, eye) for eye in (0, 1)))
+
+
+def _view(sbs: Image.Image, size: tuple[int, int], time: float, eye: int) -> Image.Image:
+    """One half of that frame."""
+    width = sbs.width // 2
+    side = round(width * 0.8)
+    left = eye * width + round((width - side) * time)
+    return sbs.crop((left, 0, left + side, sbs.height)).resize(size)
 
 
 def clip(eye: float = 0) -> Cell:

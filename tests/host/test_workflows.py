@@ -15,6 +15,7 @@ import pytest
 from tests.host.tiny.depth_networks import make_da3
 from tests.host.tiny.files import make_clip_checkpoint, make_lora, make_sd2_depth, make_sd15, make_video_models
 from tests.host.tiny.guides import make_control_net
+from tests.host.tiny.video_depth import make_video_depth
 from tools.frontend.browser import browse
 from tools.host.server import Server
 from tools.host.workflow_file import file_of, frozen, load, load_prompt, names
@@ -37,6 +38,7 @@ PICTURES = {  # and clips: saved ones, and those shown on nodes
     "split_experts": 10,
     "text_to_stereo": 5,
     "text_to_stereo_video": 4,
+    "video_depth_to_stereo_video": 3,
     "video_to_4d": 2,
     "video_to_stereo": 3,
 }
@@ -75,6 +77,7 @@ def furnished(server: Server, host: dict[str, type], host_path: Path) -> Server:
     assert "KSampler" in host  # the stand-ins are made of the host's own network classes
     models = server.base / "models"
     make_da3(models / "geometry_estimation" / "depth_anything_3_mono_large.safetensors")
+    make_video_depth(models / "geometry_estimation" / "video_depth_anything_vits.safetensors")
     make_sd15(models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors", host_path)
     make_sd2_depth(models / "checkpoints" / "512-depth-ema.safetensors", host_path)
     make_control_net(models / "controlnet" / "control_v11f1p_sd15_depth_fp16.safetensors")
@@ -180,8 +183,9 @@ def test_runs_to_its_end(furnished: Server, name: str):
     assert all(file.path.stat().st_size > 0 for file in files)
 
 
-def test_the_clip_keeps_its_sound_and_frame_rate(furnished: Server):
-    files = furnished.run(load_prompt("video_to_stereo"))
+@pytest.mark.parametrize("name", ["video_to_stereo", "video_depth_to_stereo_video"])
+def test_the_clip_keeps_its_sound_and_frame_rate(furnished: Server, name: str):
+    files = furnished.run(load_prompt(name))
     (clip,) = [file.path for file in files if file.path.suffix == ".mp4"]
     with av.open(str(clip)) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]

@@ -13,6 +13,7 @@ from tools.host.workflow_file import TITLES, load, load_prompt, names
 
 LOADERS = ("LoadImage", "LoadVideo", "LoadDA3Model", "CheckpointLoaderSimple", "ImageOnlyCheckpointLoader")
 MORE_LOADERS = ("UNETLoader", "CLIPLoader", "VAELoader", "LoraLoaderModelOnly", "ControlNetLoader")
+OUR_LOADERS = ("Stereo_LoadDepthModel",)
 # Widgets that two nodes of a workflow must agree on, and the names that some nodes have for them.
 SHARED = {"seed", "steps", "cfg", "min_cfg", "sampler_name", "scheduler", "max_disparity", "fps", "width", "height"}
 ALIASES = {
@@ -82,7 +83,7 @@ def test_steps_are_numbered_from_left_to_right(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_loaders_say_what_they_load(name: str) -> None:
     for node in steps_of(load(name)):
-        if node["type"] in LOADERS + MORE_LOADERS:
+        if node["type"] in LOADERS + MORE_LOADERS + OUR_LOADERS:
             assert node.get("title"), node["type"]
 
 

@@ -27,6 +27,7 @@ TITLES = {
     "image_depth_to_stereo": "01 Photo and depth map to 3D (SBS, anaglyph)",
     "image_to_stereo": "02 Photo to 3D (SBS, VR, anaglyph, wiggle)",
     "video_to_stereo": "03 Video to 3D with sound (SBS, VR)",
+    "video_depth_to_stereo_video": "03b Video to 3D with sound, steadiest depth (SBS, VR)",
     "text_to_stereo": "04 Text to 3D stereo picture (SBS, anaglyph)",
     "image_to_stereo_diffusion": "05 Photo to 3D, edges painted by diffusion (SBS)",
     "depth_to_stereo": "06 Same shapes, new 3D picture (SBS, anaglyph)",
