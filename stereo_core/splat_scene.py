@@ -100,6 +100,11 @@ class SplatScene:
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
+def still_scene(positions: Tensor, rotations: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor) -> SplatScene:
+    """Return a scene of one time, seen by the usual cameras, on white: positions (N, 3) and rotations (N, 4)."""
+    return SplatScene(positions[None], rotations[None], scales, opacities, colors)
+
+
 def slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:
     """Turn unit quaternions (..., 4) from ``start`` to ``end`` the shorter way, by ``fraction`` in [0, 1]."""
     cosine = (start * end).sum(dim=-1, keepdim=True)
