@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -102,14 +103,15 @@ def results() -> dict[str, Image.Image]:
     strip = film(lambda size, time: _pan(packed, size, time))((SIZE, SIZE // 4))
     near = (disparity / disparity.amax()).clamp(0, 1).expand_as(left)
     shown = beside(to_picture(left), to_picture(near))
-    frames, depths = (film(lambda size, time, eye=eye: _view(shown, size, time, eye))((SIZE, SIZE // 4)) for eye in (0, 1))
+    frames, depths = (film(partial(_view, shown, eye))((SIZE, SIZE // 4)) for eye in (0, 1))
+    small = packed.resize((SIZE, SIZE // 3), Image.Resampling.LANCZOS)
     return {
         "image_depth_to_stereo": example,
         "look_at_it": seen,
         "image_to_stereo": stack(to_picture(left), ImageOps.scale(packed, 0.5)),
         "folder_to_stereo": stack(*folder, *folder),
-        "video_to_stereo": stack(strip, packed.resize((SIZE, SIZE // 3), Image.Resampling.LANCZOS), strip),
-        "video_depth_to_stereo_video": stack(frames, depths, packed.resize((SIZE, SIZE // 3), Image.Resampling.LANCZOS)),
+        "video_to_stereo": stack(strip, small, strip),
+        "video_depth_to_stereo_video": stack(frames, depths, small),
     }
 
 
@@ -122,10 +124,10 @@ def _photo_and_pair(photo: Image.Image, both: Image.Image) -> Image.Image:
 
 def _pan(sbs: Image.Image, size: tuple[int, int], time: float) -> Image.Image:
     """A frame of a camera that moves over a picture, in side by side."""
-    return beside(*(_view(sbs, (size[0] // 2, size[1]), time, eye) for eye in (0, 1)))
+    return beside(*(_view(sbs, eye, (size[0] // 2, size[1]), time) for eye in (0, 1)))
 
 
-def _view(sbs: Image.Image, size: tuple[int, int], time: float, eye: int) -> Image.Image:
+def _view(sbs: Image.Image, eye: int, size: tuple[int, int], time: float) -> Image.Image:
     """One half of that frame."""
     width = sbs.width // 2
     side = round(width * 0.8)
