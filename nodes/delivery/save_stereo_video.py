@@ -8,7 +8,6 @@ from comfy_api.latest import Input, InputImpl, io, ui
 from torch import Tensor
 
 from ...stereo_core.file_names import NameStyle
-from ...stereo_core.formats import StereoFormat
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.video_formats import VIDEO_FORMATS, Tags, name_suffix, video_format
 from ..host import each_frame, show_text
@@ -19,6 +18,7 @@ from .kept_workflow import workflow_texts
 from .output_files import OutputFiles, written
 from .video_codecs import Codec, Quality
 from .video_file import Container
+from .video_inputs import codec_input, container_input, format_input, quality_input, tags_input
 from .video_plan import FileOptions, VideoPlan
 from .video_views import VideoViews
 
@@ -47,50 +47,14 @@ class SaveStereoVideo(io.ComfyNode):
                     step=0.01,
                     tooltip="Frames per second. With a `source` of as many frames, its own times are kept instead.",
                 ),
-                io.Combo.Input(
-                    "format",
-                    options=[form.value for form in VIDEO_FORMATS],
-                    default=StereoFormat.FULL_SBS.value,
-                    tooltip="full_sbs, full_tb: for headsets and players. half_*: squeezed, for 3D televisions.\n"
-                    "cross_eyed: for free viewing. anaglyph_*: for coloured glasses.\n"
-                    "interlaced_*, checkerboard: for passive and DLP screens; never let a player scale those.\n"
-                    "rgb_depth: picture and depth map. vr180: from Flat Pair to VR180 or Panorama to VR180.",
-                ),
+                format_input(list(VIDEO_FORMATS)),
                 # the file
-                io.Combo.Input(
-                    "codec",
-                    options=Codec,
-                    default=Codec.H264.value,
-                    tooltip="h264: played everywhere, up to 4096 pixels wide. hevc: half the size, for headsets and "
-                    "wide pictures.\nav1: smallest, for new devices. *_10bit: skies and fog without bands; "
-                    "h264_10bit is played by computers only.",
-                ),
-                io.Combo.Input(
-                    "quality",
-                    options=Quality,
-                    default=Quality.HIGH.value,
-                    tooltip="best: to be worked on further, large. high: no difference to be seen.\n"
-                    "medium: half the size of high. small: to send to someone.",
-                ),
+                codec_input(),
+                quality_input(),
                 prefix_input("%year%, %month%, %day%, %width% and %height%"),
                 name_input(),
-                io.Combo.Input(
-                    "container",
-                    options=Container,
-                    default=Container.AUTO.value,
-                    advanced=True,
-                    tooltip="auto: mp4, or mkv where the source has sound or subtitles that mp4 cannot hold. The "
-                    "editor opens workflows from mp4 only.",
-                ),
-                io.Combo.Input(
-                    "tags",
-                    options=Tags,
-                    default=Tags.CONTAINER.value,
-                    advanced=True,
-                    tooltip="container: the file says within how its views are packed, besides by its name.\n"
-                    "container_and_stream: the pictures' stream, too, for 3D televisions; h264 only.\n"
-                    "none: for programs that show but one view of a tagged file, such as Windows Photos.",
-                ),
+                container_input(),
+                tags_input(),
                 # what else to save
                 right_input(),
                 depth_input("left view, for rgb_depth", "One map for each frame, or one for all.", optional=True),

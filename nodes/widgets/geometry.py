@@ -9,11 +9,13 @@ from torch import Tensor
 from ...stereo_core.convergence import find_convergence
 from ...stereo_core.depth_doubts import Doubt, doubt_depth
 from ...stereo_core.disparity_preview import disparity_preview
-from ...stereo_core.geometry import DisparityRange, StereoGeometry, describe
+from ...stereo_core.geometry import DisparityRange, Screen, StereoGeometry, describe
 from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.viewing import VIEWINGS, Display
 from ..host import core_to_image, depth_to_core, image_to_core, show_text
 from .sockets import STEREO_DEPTH
+
+_GEOMETRY = StereoGeometry()
 
 # So few levels of disparity are told as layers; a photograph's depth has hundreds.
 _FEW_LAYERS = 16
@@ -41,6 +43,48 @@ def depth_input(what: str, number: str, optional: bool = False) -> io.MultiType.
         tooltip=f"Depth of the {what}: Stereo Strength, which says how deep the stereo is, or a plain depth map, white "
         f"is near, for its defaults.\n{number}",
     )
+
+
+def geometry_inputs() -> list[io.WidgetInput]:
+    """``max_disparity``, ``screen``, ``convergence`` and ``exponent``, of a ``StereoGeometry``."""
+    return [
+        io.Float.Input(
+            "max_disparity",
+            default=_GEOMETRY.max_disparity,
+            min=0.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Strength: how far the nearest point moves relative to the farthest, in percent of the "
+            "width.\n1 to 3 is comfortable on most screens; the node shows it in per mille and pixels.",
+        ),
+        io.Combo.Input(
+            "screen",
+            options=Screen,
+            default=_GEOMETRY.screen.value,
+            tooltip="What lies on the screen; nearer things stand out of it, farther ones lie behind.\n"
+            "value: the depth that convergence gives.\npercentile: that share of the picture lies behind.\n"
+            "subject: what stands out in the middle of the picture; steady over each scene of a clip.",
+        ),
+        io.Float.Input(
+            "convergence",
+            default=_GEOMETRY.convergence,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="For value: the depth on the screen, 0 (far) to 1 (near); 0 puts everything in front.\n"
+            "For percentile: the share of the picture behind the screen. Not used for subject.",
+        ),
+        io.Float.Input(
+            "exponent",
+            default=_GEOMETRY.exponent,
+            min=0.1,
+            max=5.0,
+            step=0.05,
+            advanced=True,
+            tooltip="Depth is raised to this power first, 0.1 to 5.\nAbove 1 flattens the background and "
+            "brings out the foreground, below 1 the reverse. 1 is linear.",
+        ),
+    ]
 
 
 def read_depth(depth: StereoDepth | Tensor, picture: Tensor | None = None) -> StereoDepth:
