@@ -11,6 +11,7 @@ from. The numbers are arbitrary, and part of what a seed means: changing one cha
     PIECE          what a sampler draws by itself in a part of a run     the step that the part begins with
     COMPOSITION    the repeated steps of score composition               the run
     SHIFT          a shift by parts of a column, beside the moved noise  a step of the schedule
+    SPLATS         where Gaussians start, and the order of pictures      the fit
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Stream(Enum):
     PIECE = _Offsets(0, step=0x9E3779B1)
     COMPOSITION = _Offsets(0x2545F491)
     SHIFT = _Offsets(0x4F1BBCDCB, step=1)
+    SPLATS = _Offsets(0x6A09E667F)
 
 
 def derive_seed(seed: int, stream: Stream, step: int = 0, repeat: int = 0) -> int:

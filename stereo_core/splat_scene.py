@@ -75,7 +75,8 @@ class SplatScene:
         """Return the still scene (F = 1) of one time.
 
         Positions follow the cubic through the knots whose velocity at a knot is that between its neighbors
-        (Catmull and Rom, 1974), rotations the great circle between two knots (Shoemake, 1985).
+        (Catmull and Rom, 1974), at the ends that of the parabola through the outer three; rotations the great circle
+        between two knots (Shoemake, 1985).
 
         Args:
             time: 0 to 1; a still scene is the same at all of them.
@@ -119,13 +120,21 @@ def slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:
 
 
 def _cubic(knots: Tensor, knot: int, fraction: float) -> Tensor:
-    """Cubic Hermite between ``knots[knot]`` and the next; at the ends the velocity is that of the end's own piece."""
-    last = knots.shape[0] - 1
+    """Cubic Hermite between ``knots[knot]`` and the next, with velocities of second order also at the ends."""
     start, end = knots[knot], knots[knot + 1]
-    before, after = knots[max(knot - 1, 0)], knots[min(knot + 2, last)]
-    leaving = (end - before) / (2 if knot > 0 else 1)
-    arriving = (after - start) / (2 if knot + 2 <= last else 1)
+    leaving, arriving = _velocity(knots, knot), _velocity(knots, knot + 1)
     t, tt, ttt = fraction, fraction**2, fraction**3
     return (
         (2 * ttt - 3 * tt + 1) * start + (ttt - 2 * tt + t) * leaving + (3 * tt - 2 * ttt) * end + (ttt - tt) * arriving
     )
+
+
+def _velocity(knots: Tensor, knot: int) -> Tensor:
+    last = knots.shape[0] - 1
+    if last == 1:
+        return knots[1] - knots[0]
+    if knot == 0:
+        return (4 * knots[1] - 3 * knots[0] - knots[2]) / 2
+    if knot == last:
+        return (3 * knots[last] - 4 * knots[last - 1] + knots[last - 2]) / 2
+    return (knots[knot + 1] - knots[knot - 1]) / 2

@@ -1,0 +1,191 @@
+"""The second stage of Diffusion²: moving Gaussians that look like the pictures of an image matrix.
+
+Source:
+    Yang, Pan, Gu, Zhang, "Diffusion²: Dynamic 3D content generation via score composition of video and multi-view
+    diffusion models", ICLR 2025, section 3.4. First the Gaussians alone on the views of the reference frame, then their
+    motion on the whole matrix. What the paper leaves open (the loss, the start, the weights) is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .cameras import Orbit
+from .image_matrix import Cell
+from .seeds import Stream, make_generator
+from .splat_losses import neighbors, photometric_loss, rigidity_loss
+from .splat_matrix import TargetMatrix, target_matrix
+from .splat_model import SplatModel
+from .splat_options import FitOptions
+from .splat_scene import WHITE, SplatScene
+from .splatting import rasterize
+from .visual_hull import hull_points, seen_half
+
+_LAST_RELOCATION = 0.8  # of a stage: what was moved needs time to settle
+
+
+class Progress(NamedTuple):
+    """How far a fit is, after each of its iterations.
+
+    Attributes:
+        step: from 1 to ``steps``.
+        steps: of the whole fit.
+        psnr: in dB, of the picture that was just fitted.
+        picture: draws the reference cell, (3, H, W) in [0, 1] on the fit's device; takes time.
+    """
+
+    step: int
+    steps: int
+    psnr: float
+    picture: Callable[[], Tensor]
+
+
+def fit(
+    images: Tensor,
+    orbit: Orbit,
+    options: FitOptions,
+    background: Sequence[float] = WHITE,
+    masks: Tensor | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+    device: torch.device | str = "cpu",
+) -> SplatScene:
+    """Fit Gaussians to an image matrix; with one frame, to its views.
+
+    Args:
+        images: (V, F, 3, H, W), uint8 or floating in [0, 1], of an object on one color.
+        orbit: the cameras, with V azimuths.
+        options: of the fit.
+        background: three values in [0, 1], the color around the object.
+        masks: (V, F, H, W) in [0, 1], 1 where the object is; ``None`` takes what is not background.
+        on_step: called after each iteration; what it raises ends the fit.
+        device: that computes; the pictures stay where they are.
+
+    Returns:
+        The scene, on the CPU, whose ``quality`` says how well it fits.
+
+    Raises:
+        ValueError: pictures that cannot be those of one object seen by these cameras, or of no object at all.
+    """
+    # The host calls nodes in inference mode, whose tensors have no gradients.
+    with torch.inference_mode(False), torch.enable_grad():
+        fitting = _Fitting(target_matrix(images, orbit, options, background, masks), options, torch.device(device))
+        for step, psnr in fitting.steps():
+            if on_step is not None:
+                on_step(Progress(step, options.iterations, psnr, fitting.picture))
+        return fitting.scene()
+
+
+class _Fitting:
+    """A fit under way."""
+
+    def __init__(self, target: TargetMatrix, options: FitOptions, device: torch.device) -> None:
+        self._target, self._options, self._device = target, options, device
+        self._generator = make_generator(options.seed, Stream.SPLATS)
+        self._held_out = target.held_out(options.held_out)
+        frame = target.reference[1]
+        start = [(view, frame) for view in range(target.images.shape[0])]
+        half = seen_half(target.orbit)
+        points, colors, volume = hull_points(
+            torch.stack([target.masks[cell] for cell in start]),
+            torch.stack([target.image(cell) for cell in start]),
+            [target.camera(cell) for cell in start],
+            options.gaussians,
+            half,
+            self._generator,
+        )
+        spacing = (volume / options.gaussians) ** (1 / 3)
+        harmonics = min(options.harmonics, target.frames - 1)
+        self._model = SplatModel(
+            points.to(device), colors.to(device), spacing, half, options, harmonics, target.time(target.reference)
+        )
+
+    def steps(self) -> Iterator[tuple[int, float]]:
+        """Take all steps; after each, its number and the PSNR of its picture."""
+        options, frame = self._options, self._target.reference[1]
+        known = [cell for cell in self._target.cells if cell not in self._held_out]
+        still = [cell for cell in known if cell[1] == frame]
+        warm_up = options.iterations if self._target.frames == 1 else options.warm_up
+        for step, cell in enumerate(self._drawn(still, warm_up)):
+            rate = options.rates.end ** (step / warm_up)
+            yield step + 1, self._step(cell, None, rate, 0.0)
+            self._relocate(step, warm_up)
+        near = neighbors(self._model.positions)
+        moving = options.iterations - warm_up
+        for step, cell in enumerate(self._drawn(known, moving)):
+            rate = options.rates.end ** (step / moving)
+            yield warm_up + step + 1, self._step(cell, near, rate * options.rates.tuned, rate)
+            if self._relocate(step, moving):
+                near = neighbors(self._model.positions)
+
+    def picture(self) -> Tensor:
+        """(3, H, W) the reference cell as it is now."""
+        with torch.no_grad():
+            return self._draw(self._target.reference).clamp(0, 1)
+
+    def scene(self) -> SplatScene:
+        """Return what is fitted, and how well."""
+        with torch.no_grad():
+            knots = list(self._model.knots(self._target.frames))
+            still = self._model.at(None)
+            return SplatScene(
+                torch.stack([positions for positions, _ in knots]).cpu(),
+                torch.stack([rotations for _, rotations in knots]).cpu(),
+                still.scales.cpu(),
+                still.opacities.cpu(),
+                still.colors.cpu(),
+                self._target.orbit,
+                self._target.background,
+                self._quality(),
+            )
+
+    def _drawn(self, cells: list[Cell], count: int) -> Iterator[Cell]:
+        """All cells in a new order each time, until there are so many."""
+        for _ in range(-(-count // len(cells))):
+            order = torch.randperm(len(cells), generator=self._generator).tolist()
+            yield from (cells[index] for index in order[:count])
+            count -= len(cells)
+
+    def _step(self, cell: Cell, near: Tensor | None, still: float, moving: float) -> float:
+        target, losses = self._target, self._options.losses
+        picture = target.image(cell).to(self._device)
+        gaussians = self._model.at(
+            None if near is None else target.time(cell), target.share(cell, self._options.emphasis)
+        )
+        seen = rasterize(gaussians, target.camera(cell), target.background)
+        loss = photometric_loss(seen.color, picture, losses)
+        loss = loss + losses.shell * (seen.alpha * ~target.masks[cell].to(self._device)).mean()
+        loss = loss + losses.opacity * gaussians.opacities.mean()
+        if near is not None and losses.rigidity > 0 and near.shape[1] > 0:
+            loss = loss + losses.rigidity * rigidity_loss(self._model.positions, gaussians.positions, near)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._model.step(still, moving)
+        return _psnr(seen.color.detach(), picture)
+
+    def _relocate(self, step: int, steps: int) -> bool:
+        due = (step + 1) % self._options.relocate == 0 and step < _LAST_RELOCATION * steps
+        return due and self._model.relocate(self._generator) > 0
+
+    def _draw(self, cell: Cell) -> Tensor:
+        target = self._target
+        return rasterize(self._model.at(target.time(cell)), target.camera(cell), target.background).color
+
+    def _mean_psnr(self, cells: Sequence[Cell]) -> float:
+        with torch.no_grad():
+            found = [_psnr(self._draw(cell), self._target.image(cell).to(self._device)) for cell in cells]
+        return sum(found) / len(found)
+
+    def _quality(self) -> str:
+        known = [cell for cell in self._target.cells if cell not in self._held_out]
+        fitted = f"{self._mean_psnr(known):.1f} dB on the {len(known)} pictures that were fitted"
+        if not self._held_out:
+            return f"{fitted}; there are too few views to hold any out, so nothing is known of the views between."
+        held = self._mean_psnr(sorted(self._held_out))
+        return f"{fitted}, {held:.1f} dB on the {len(self._held_out)} that were held out."
+
+
+def _psnr(made: Tensor, true: Tensor) -> float:
+    return float(-10 * (made.clamp(0, 1) - true).square().mean().clamp(min=1e-10).log10())

@@ -1,0 +1,137 @@
+"""The pictures of an image matrix as what Gaussians are fitted to, and which of them are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .cameras import Camera, Orbit
+from .checks import expect_shape
+from .image_matrix import Cell, position
+from .splat_losses import emphasis
+from .splat_options import Emphasis, FitOptions
+from .visual_hull import silhouettes
+
+_FEWEST_VIEWS = 5  # of one frame, of which one can be held out
+_SMALLEST = 16  # pixels of a side
+_MARGIN = 0.5  # of the pictures' edge must be background
+
+
+@dataclass(frozen=True)
+class TargetMatrix:
+    """Views by frames, with their cameras.
+
+    Attributes:
+        images: (V, F, 3, H, W), uint8 or in [0, 1].
+        masks: (V, F, H, W) bool, the object.
+        orbit: their cameras; V azimuths.
+        background: three values in [0, 1].
+        reference: (view, frame).
+    """
+
+    images: Tensor
+    masks: Tensor
+    orbit: Orbit
+    background: tuple[float, float, float]
+    reference: Cell
+
+    @property
+    def frames(self) -> int:
+        """F."""
+        return self.images.shape[1]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All, view by view."""
+        return [(view, frame) for view in range(self.images.shape[0]) for frame in range(self.frames)]
+
+    def image(self, cell: Cell) -> Tensor:
+        """(3, H, W) float32 in [0, 1]."""
+        return _as_float(self.images[cell])
+
+    def camera(self, cell: Cell) -> Camera:
+        """Return the camera of a cell."""
+        height, width = self.images.shape[-2:]
+        return self.orbit.camera(self.orbit.azimuths[cell[0]], width, height)
+
+    def time(self, cell: Cell) -> float:
+        """From 0, the first frame, to 1, the last."""
+        return cell[1] / max(self.frames - 1, 1)
+
+    def share(self, cell: Cell, weights: Emphasis) -> float:
+        """Return how much a cell teaches colors and opacities."""
+        if weights is Emphasis.EVEN:
+            return 1.0
+        view, frame = self.reference
+        azimuth = self.orbit.azimuths[cell[0]] - self.orbit.azimuths[view]
+        return emphasis(azimuth, cell[1] - frame, self.frames)
+
+    def held_out(self, every: int) -> set[Cell]:
+        """Return the cells that are not fitted: every so many-th of each view and frame, never the reference."""
+        views = self.images.shape[0]
+        if every == 0 or (self.frames == 1 and views < _FEWEST_VIEWS):
+            return set()
+        view, frame = self.reference
+        step = 2 if every > 2 else 1
+        return {cell for cell in self.cells if (cell[0] - view + step * (cell[1] - frame)) % every == every // 2}
+
+
+def target_matrix(
+    images: Tensor, orbit: Orbit, options: FitOptions, background: Sequence[float], masks: Tensor | None
+) -> TargetMatrix:
+    """Check what is to be fitted.
+
+    Args:
+        images: (V, F, 3, H, W), uint8 or floating in [0, 1]; a copy is made of floating ones.
+        orbit: their cameras.
+        options: whose reference is meant.
+        background: three values in [0, 1], the color that surrounds the object.
+        masks: (V, F, H, W) in [0, 1], 1 where the object is, which is then put on the background; ``None`` takes what
+            is not background.
+
+    Raises:
+        ValueError: a shape that does not fit, one view, or pictures that do not have this background.
+    """
+    expect_shape("images", images, "V F 3 H W")
+    views, frames, _, height, width = images.shape
+    if views == 1:
+        raise ValueError("A scene cannot be made from one view: it has no depth. Give pictures from several azimuths.")
+    if len(orbit.azimuths) != views:
+        raise ValueError(f"{views} views need {views} azimuths; got {len(orbit.azimuths)}.")
+    if len({azimuth % 360 for azimuth in orbit.azimuths}) == 1:
+        raise ValueError("All azimuths are the same: one view alone has no depth. Give pictures from several azimuths.")
+    if min(height, width) < _SMALLEST:
+        raise ValueError(f"The pictures are {width}x{height}; a fit needs at least {_SMALLEST} pixels a side.")
+    color = (float(background[0]), float(background[1]), float(background[2]))
+    reference = (position("view", options.reference[0], views), position("frame", options.reference[1], frames))
+    if masks is None:
+        found = torch.stack([silhouettes(_as_float(row), color) for row in images])
+        _expect_background(found, color)
+        return TargetMatrix(images.clone(), found, orbit, color, reference)
+    expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
+    surround = images.new_tensor(color)[:, None, None] if images.is_floating_point() else None
+    composed = torch.empty_like(images)
+    for view in range(views):
+        share = masks[view].float()[:, None]
+        behind = torch.tensor(color, device=images.device)[:, None, None]
+        mixed = _as_float(images[view]) * share + behind * (1 - share)
+        composed[view] = mixed if surround is not None else (mixed * 255).round()
+    return TargetMatrix(composed, masks > 0.5, orbit, color, reference)
+
+
+def _expect_background(masks: Tensor, color: tuple[float, float, float]) -> None:
+    edge = torch.cat([masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]], dim=-1)
+    if (~edge).float().mean() < _MARGIN:
+        raise ValueError(
+            f"The pictures' edges do not have the background color ({', '.join(f'{part:.2g}' for part in color)}). "
+            "Remove the background, give masks of the object, or name the color that surrounds it."
+        )
+    if not masks.flatten(2).any(dim=-1).all():
+        raise ValueError("A picture of the matrix shows nothing but its background. Leave it out, or check the masks.")
+
+
+def _as_float(images: Tensor) -> Tensor:
+    return images.float() / 255 if images.dtype == torch.uint8 else images.float()

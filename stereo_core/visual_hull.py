@@ -1,0 +1,85 @@
+"""Points where an object can be: inside its outline in every picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .cameras import Camera, Orbit
+
+_DRAWN = 2**15  # points at a time
+_ROUNDS = 60
+_DISAGREE = 0.1  # of the views may see background at a point, where else nothing would be left
+_FEWEST = 32  # points that make a start
+
+
+def silhouettes(images: Tensor, background: Sequence[float], tolerance: float = 0.03) -> Tensor:
+    """Return (..., H, W) bool, true where pictures (..., 3, H, W) in [0, 1] are not their background."""
+    color = images.new_tensor(tuple(background))[:, None, None]
+    return ((images - color).abs() > tolerance).any(dim=-3)
+
+
+def seen_half(orbit: Orbit) -> float:
+    """Return how far to each side of the origin the smaller side of a picture shows, in the world's unit."""
+    camera = orbit.camera(0, 2, 2)
+    return orbit.radius / camera.focal
+
+
+def hull_points(
+    masks: Tensor, images: Tensor, cameras: Sequence[Camera], count: int, half: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, float]:
+    """Draw points in the visual hull (Laurentini, 1994), colored by the mean of what all views show there.
+
+    Args:
+        masks: (V, H, W) bool, the object.
+        images: (V, 3, H, W) in [0, 1].
+        cameras: V of them.
+        count: N.
+        half: points are drawn in a cube that reaches so far from the origin along each axis.
+        generator: on the CPU.
+
+    Returns:
+        (N, 3) points and (N, 3) colors on the pictures' device, and the hull's volume.
+
+    Raises:
+        ValueError: no place is inside the outlines of nearly all views.
+    """
+    views = len(cameras)
+    found: list[Tensor] = []
+    doubtful: list[Tensor] = []
+    drawn = kept = 0
+    for _ in range(_ROUNDS):
+        points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(images.device) * half
+        votes = sum(_look(mask[None], camera, points)[:, 0] for mask, camera in zip(masks, cameras, strict=True))
+        found.append(points[votes == views])
+        doubtful.append(points[votes >= (1 - _DISAGREE) * views])
+        drawn, kept = drawn + _DRAWN, kept + len(found[-1])
+        if kept >= count:
+            break
+    chosen = torch.cat(found)
+    if len(chosen) < _FEWEST:
+        chosen = torch.cat(doubtful)
+    if len(chosen) < _FEWEST:
+        raise ValueError(
+            "The views do not agree with these azimuths: no place lies inside the object's outline in all of them. "
+            "Check the azimuths, their order and sense (positive ones move the camera to the right), and the elevation."
+        )
+    volume = len(chosen) / drawn * (2 * half) ** 3
+    chosen = (
+        chosen[torch.randint(len(chosen), (count,), generator=generator).to(chosen.device)]
+        if len(chosen) < count
+        else chosen[:count]
+    )
+    shown = [_look(image, camera, chosen) for image, camera in zip(images, cameras, strict=True)]
+    return chosen, torch.stack(shown).mean(dim=0), volume
+
+
+def _look(picture: Tensor, camera: Camera, points: Tensor) -> Tensor:
+    """(N, C) values of a picture (C, H, W) at the pixels of points (N, 3); 0 outside."""
+    places = camera.project(points).floor().long()
+    column, row = places.unbind(-1)
+    inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    values = picture[:, row.clamp(0, camera.height - 1), column.clamp(0, camera.width - 1)].T
+    return values * inside[:, None]
