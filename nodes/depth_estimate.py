@@ -11,11 +11,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..stereo_core.depth_edges import DepthEdges, sharpen_edges
-from ..stereo_core.depth_range import DepthRange, normalize_inverse_depth
+from ..stereo_core.depth_range import DepthRange, apply_ranges, inverse_depth_ranges
 from ..stereo_core.letterbox import find_picture
 from ..stereo_core.scenes import find_scene_starts
 from ..stereo_core.stabilization import stabilize as stabilize_depth
 from .depth.depthcrafter import DepthCrafterModel
+from .depth.distances import distances_of
 from .depth.networks import DepthModel, resize_depth
 from .depth.sources import Source, is_steady, memory_needed, raw_inverse_depth
 from .host import compute_device, describe_size, expect_memory, image_to_core, show_text
@@ -98,7 +99,13 @@ class DepthEstimate(io.ComfyNode):
                     display_name="depth",
                     tooltip="Relative inverse depth in [0, 1] as grey pictures, white is near, as many and as large as "
                     "those of image.",
-                )
+                ),
+                io.Float.Output(
+                    display_name="nearest",
+                    tooltip="For Stereo Comfort: the distance of what is white, in metres; 0 where the source gives no "
+                    "distances, or scenes differ in their range.",
+                ),
+                io.Float.Output(display_name="farthest", tooltip="The same of what is black."),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -120,12 +127,14 @@ class DepthEstimate(io.ComfyNode):
         cuts = find_scene_starts(frames)
         raw = raw_inverse_depth(frames, source, resolution, batch_size, cuts)
         stabilize = stabilize and len(raw) > 1 and not is_steady(source)
-        show_text(cls, _describe(source, stabilize))
         if stabilize:
             raw = _steadied(raw, frames, cuts, source)
         alone = torch.ones_like(cuts) if range == DepthRange.IMAGE else cuts
-        depth = normalize_inverse_depth(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw, alone))
-        return io.NodeOutput(_to_image(depth, frames, DepthEdges(depth_edges)))
+        ranges = inverse_depth_ranges(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw, alone))
+        reach = distances_of(source, ranges)
+        show_text(cls, "\n".join([_describe(source, stabilize), *reach.words]))
+        depth = apply_ranges(raw, ranges)
+        return io.NodeOutput(_to_image(depth, frames, DepthEdges(depth_edges)), reach.nearest, reach.farthest)
 
 
 def _describe(source: Source, stabilize: bool) -> str:

@@ -13,6 +13,8 @@ from .checks import expect_finite, expect_shape
 
 # Percentiles are taken over about this many pixels of a frame.
 _SAMPLES = 1 << 16
+FARTHEST = 10_000.0
+"""Metres beyond which eyes and cameras cannot tell distances from infinity, where the sky is."""
 # What a map without any depth becomes: the middle, which the default convergence places on the screen.
 _FLAT = 0.5
 
@@ -76,6 +78,24 @@ def normalize_inverse_depth(
     Raises:
         ValueError: a shape does not fit, values are not finite, or an option is out of its range.
     """
+    return apply_ranges(raw, inverse_depth_ranges(raw, range, scene_starts, percentile, areas))
+
+
+def inverse_depth_ranges(
+    raw: Tensor,
+    range: DepthRange = DepthRange.SCENE,
+    scene_starts: Tensor | None = None,
+    percentile: float = 0.5,
+    areas: Sequence[tuple[slice, slice]] | None = None,
+) -> Tensor:
+    """Find the range of each frame that :func:`normalize_inverse_depth` stretches, with the same arguments.
+
+    Returns:
+        (B, 2) float32: what becomes 0, and what becomes 1.
+
+    Raises:
+        ValueError: a shape does not fit, values are not finite, or an option is out of its range.
+    """
     range = DepthRange(range)
     expect_shape("raw", raw, "B 1 H W")
     if not 0 <= percentile < 50:
@@ -89,17 +109,36 @@ def normalize_inverse_depth(
         raw if areas is None else [frame[:, rows, columns] for frame, (rows, columns) in zip(raw, areas, strict=True)]
     )
     bounds = torch.stack([_frame_bounds(frame, percentile) for frame in within])  # (B, 2)
-
-    normalized = torch.empty_like(raw)
     for first, last in _spans(range, frames, scene_starts):
-        low, high = _scene_bounds(bounds[first:last])
-        flat = high - low <= 4 * torch.finfo(raw.dtype).eps * max(abs(low), abs(high))
-        for source, target in zip(raw[first:last], normalized[first:last], strict=True):
-            if flat:
-                target.fill_(_FLAT)
-            else:
-                target.copy_(source.float().sub(low).div_(high - low).clamp_(0, 1))
+        bounds[first:last] = torch.tensor(_scene_bounds(bounds[first:last]))
+    return bounds
+
+
+def apply_ranges(raw: Tensor, ranges: Tensor) -> Tensor:
+    """Stretch each frame of (B, 1, H, W) from its range (B, 2) to [0, 1], in the dtype of ``raw``; flat ones to 0.5."""
+    normalized = torch.empty_like(raw)
+    for source, target, (low, high) in zip(raw, normalized, ranges.tolist(), strict=True):
+        if high - low <= 4 * torch.finfo(raw.dtype).eps * max(abs(low), abs(high)):
+            target.fill_(_FLAT)
+        else:
+            target.copy_(source.float().sub(low).div_(high - low).clamp_(0, 1))
     return normalized
+
+
+def metric_distances(ranges: Tensor) -> tuple[float, float] | None:
+    """Tell how far away is what becomes 1 and what becomes 0, in metres.
+
+    Args:
+        ranges: (B, 2), of inverse depth in 1 / metre, as :func:`inverse_depth_ranges` gives them.
+
+    Returns:
+        The nearest and the farthest distance, at most ``FARTHEST``; ``None`` where frames differ in their range, so
+        that no distance belongs to a value, or where nothing is deep.
+    """
+    far, near = max(ranges[0, 0].item(), 1 / FARTHEST), ranges[0, 1].item()
+    if (ranges != ranges[0]).any() or not near > far:
+        return None
+    return 1 / near, 1 / far
 
 
 def _frame_bounds(frame: Tensor, percentile: float) -> Tensor:

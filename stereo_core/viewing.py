@@ -39,6 +39,15 @@ class Viewing:
             if not (length > 0 and math.isfinite(length)):
                 raise ValueError(f"{name}: got {length}. Give metres, above 0.")
 
+    def seen(self, share: float) -> float:
+        """Return the distance in metres at which the eyes meet, Zv; infinity where they do not."""
+        meeting = self.eyes + share * self.width
+        return self.eyes * self.distance / meeting if meeting > 0 else math.inf
+
+    def share_at(self, distance: float) -> float:
+        """Return the disparity, a share of the width, for which the eyes meet at this distance in metres."""
+        return self.eyes * (self.distance / distance - 1) / self.width
+
     def degrees(self, share: float) -> float:
         """Return by how much more than for the screen the eyes turn inwards, in degrees; behind it less than 0."""
         return math.degrees(2 * math.atan((self.eyes + share * self.width) / (2 * self.distance))) - self._screen
@@ -53,6 +62,11 @@ class Viewing:
         return (2 * self.distance * turned - self.eyes) / self.width
 
     @property
+    def angle(self) -> float:
+        """How wide the screen is for the eyes, in degrees."""
+        return math.degrees(2 * math.atan(self.width / (2 * self.distance)))
+
+    @property
     def infinity(self) -> float:
         """The disparity, a negative share of the width, beyond which the eyes would have to diverge."""
         return -self.eyes / self.width
@@ -60,6 +74,37 @@ class Viewing:
     @property
     def _screen(self) -> float:
         return math.degrees(2 * math.atan(self.eyes / (2 * self.distance)))
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """How far away things were from the camera.
+
+    Attributes:
+        nearest, farthest: in metres, of inverse depth 1 and 0.
+
+    Raises:
+        ValueError: distances that are not above 0, or not in this order.
+    """
+
+    nearest: float
+    farthest: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.nearest < self.farthest:
+            raise ValueError(
+                f"nearest and farthest: got {self.nearest:g} and {self.farthest:g} m. Give both, above 0, the smaller "
+                "one to nearest; or 0 to both where distances are not known."
+            )
+
+    def life_size(self, viewing: Viewing) -> tuple[float, float]:
+        """Return the strength, a share of the width, and the convergence with which things are seen where they were.
+
+        The disparity that does so is linear in inverse depth, whatever the lens, for 1/Zv - 1/Z is linear in
+        disparity. The convergence is outside [0, 1] where the screen is nearer or farther than all of the scene.
+        """
+        front, behind = viewing.share_at(self.nearest), viewing.share_at(self.farthest)
+        return front - behind, -behind / (front - behind)
 
 
 class Display(str, Enum):

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 
 from ...stereo_core.comfort import Advice, DisparityReport, EdgeCut, Spread
-from ...stereo_core.viewing import Display, Limit, Viewing, limits
+from ...stereo_core.depth_range import FARTHEST
+from ...stereo_core.geometry import StereoGeometry
+from ...stereo_core.viewing import Display, Distances, Limit, Viewing, comfortable, limits
 from .comfort_measures import PairFacts
 
 # A jump at a cut that the eyes notice, in degrees: the field's convention, as for what they can bear at all.
@@ -36,6 +38,8 @@ def describe_comfort(
     cuts: Mapping[int, int],
     pair: PairFacts | None,
     advice: Advice | None,
+    distances: Distances | None = None,
+    geometry: StereoGeometry | None = None,
 ) -> str:
     """Return the report, a line for each thing that was found.
 
@@ -46,6 +50,8 @@ def describe_comfort(
         cuts: the places in ``report.frames`` at which a scene begins that follows another, and their frames.
         pair: what finished views say of each other, where they were measured.
         advice: how deep the stereo may be, where there is a depth map to change.
+        distances: how far away things were, where that is known.
+        geometry: how deep the stereo is, where it is made from a depth map.
     """
     where = f"On {_NAMES[display]}, {viewing.width:g} m wide, at {viewing.distance:g} m:"
     lines = [*_doubts(pair), where] if pair is not None else [where]
@@ -60,6 +66,11 @@ def describe_comfort(
             f"The comfortable range is filled by max_disparity {advice.max_disparity:.1f} and convergence "
             f"{advice.convergence:.2f} (the outputs of this node)."
         )
+    if distances is not None:
+        seen = " to ".join(_metres(viewing.seen(share)) for share in (report.clip.high, report.clip.low))
+        lines.append(f"Real distances: {_metres(distances.nearest)} to {_metres(distances.farthest)}; seen at {seen}.")
+        if advice is not None:
+            lines += _life(distances, viewing, display, geometry)
     return "\n".join(lines)
 
 
@@ -70,6 +81,37 @@ def _extent(spread: Spread, viewing: Viewing) -> Iterable[str]:
             f"{name}: {1000 * share:+.1f} ‰ of the width, {abs(viewing.degrees(share)):.2f}° {side}, "
             f"{viewing.dioptres(share):+.2f} dioptres"
         )
+
+
+def _life(distances: Distances, viewing: Viewing, display: Display, geometry: StereoGeometry | None) -> Iterable[str]:
+    if geometry is not None and geometry.exponent != 1:
+        yield "Life-size depth needs exponent 1 in Stereo Strength."
+        return
+    strength, convergence = distances.life_size(viewing)
+    if geometry is not None:
+        times = geometry.max_disparity / 100 / strength
+        yield (
+            f"Depth is {times:.2g} times life-size: that of cameras {1000 * viewing.eyes * times:.0f} mm apart, where "
+            f"eyes are {1000 * viewing.eyes:.0f} mm apart."
+        )
+    if not 0 <= convergence <= 1:
+        yield (
+            f"The screen is {'nearer' if convergence > 1 else 'farther'} than all of the scene, so nothing can be seen "
+            f"at its real distance; that takes a screen {_metres(distances.nearest)} to "
+            f"{_metres(distances.farthest)} away."
+        )
+        return
+    behind, front = comfortable(viewing, display)
+    strain = viewing.share_at(distances.nearest) > front or viewing.share_at(distances.farthest) < behind
+    yield (
+        f"Everything is seen at its real distance with max_disparity {100 * strength:.1f} and convergence "
+        f"{convergence:.2f}{', which is beyond the comfortable range' if strain else ''}; it has its real size, too, "
+        f"if the lens saw {viewing.angle:.0f}° across, as wide as this screen looks."
+    )
+
+
+def _metres(distance: float) -> str:
+    return f"{distance:.3g} m" if distance < FARTHEST else "infinity"
 
 
 def _limits(spread: Spread, viewing: Viewing, display: Display) -> Iterable[str]:

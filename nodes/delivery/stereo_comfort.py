@@ -6,8 +6,9 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...stereo_core.comfort import Advice, DisparityReport, advise
+from ...stereo_core.depth_range import FARTHEST
 from ...stereo_core.stereo_depth import StereoDepth
-from ...stereo_core.viewing import VIEWINGS, Display, Viewing, comfortable
+from ...stereo_core.viewing import VIEWINGS, Display, Distances, Viewing, comfortable
 from ..host import core_to_image, show_text
 from ..widgets.geometry import read_depth
 from ..widgets.sockets import STEREO_DEPTH
@@ -69,6 +70,27 @@ class StereoComfort(io.ComfyNode):
                     "left pictures first. With a depth map alone: the clip it is of, to find its cuts.",
                 ),
                 right_input(),
+                io.Float.Input(
+                    "nearest",
+                    optional=True,
+                    default=0.0,
+                    min=0.0,
+                    max=FARTHEST,
+                    step=0.01,
+                    tooltip="Distance of what is white in the depth map, in metres: from Depth Estimate with a model "
+                    "that gives distances, or as you know it. 0: not known.\nWith both, the report tells what is seen "
+                    "at its real distance, and how to make all of it life-size.",
+                ),
+                io.Float.Input(
+                    "farthest",
+                    optional=True,
+                    default=0.0,
+                    min=0.0,
+                    max=FARTHEST,
+                    step=0.01,
+                    tooltip=f"Distance of what is black in the depth map, in metres; {FARTHEST:.0f} for the sky. 0: "
+                    "not known.",
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -98,25 +120,25 @@ class StereoComfort(io.ComfyNode):
         depth: StereoDepth | Tensor | None = None,
         left: Tensor | None = None,
         right: Tensor | None = None,
+        nearest: float = 0.0,
+        farthest: float = 0.0,
     ) -> io.NodeOutput:
+        distances = Distances(nearest, farthest) if nearest or farthest else None
         kind = Display(display)
         viewing = Viewing(screen_width, distance) if kind is Display.CUSTOM else VIEWINGS[kind]
         bounds = comfortable(viewing, kind)
         measured = measure(depth, left, right)
-        advice = _advise(depth, bounds)
-        text = describe_comfort(measured.report, viewing, kind, measured.cuts, measured.pair, advice)
+        stereo = None if depth is None else read_depth(depth)
+        advice = None if stereo is None else advise(stereo.inverse_depth**stereo.geometry.exponent, *bounds)
+        geometry = None if stereo is None or measured.pair else stereo.geometry
+        text = describe_comfort(
+            measured.report, viewing, kind, measured.cuts, measured.pair, advice, distances, geometry
+        )
         show_text(cls, text)
         worst = max(range(len(measured.disparity)), key=lambda frame: _reach(measured.report, frame))
         chart = core_to_image(draw_comfort(measured.disparity[worst : worst + 1], measured.report, viewing, bounds))
         shown = advice or Advice(100 * (bounds[1] - bounds[0]), -bounds[0] / (bounds[1] - bounds[0]))
         return io.NodeOutput(text, chart, *shown, ui=ui.PreviewImage(chart, cls=cls))
-
-
-def _advise(depth: StereoDepth | Tensor | None, bounds: tuple[float, float]) -> Advice | None:
-    if depth is None:
-        return None
-    stereo = read_depth(depth)
-    return advise(stereo.inverse_depth**stereo.geometry.exponent, *bounds)
 
 
 def _reach(report: DisparityReport, frame: int) -> float:

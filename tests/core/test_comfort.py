@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stereo_core.comfort import advise, agreement, match_views, measure_disparity
-from stereo_core.viewing import VIEWINGS, Display, Viewing, comfortable, limits
+from stereo_core.viewing import VIEWINGS, Display, Distances, Viewing, comfortable, limits
 from tools.benchmarks.scenes import load_scenes
 
 TELEVISION = VIEWINGS[Display.TELEVISION]
@@ -44,13 +44,30 @@ def test_eyes_meet_where_the_lines_of_sight_cross():
     for share in (-0.05, -0.01, 0.0, 0.02, 0.2):
         parallax = -share * viewing.width
         crossing = viewing.eyes * viewing.distance / (viewing.eyes - parallax)
+        assert viewing.seen(share) == pytest.approx(crossing)
+        assert viewing.share_at(crossing) == pytest.approx(share)
         assert viewing.dioptres(share) == pytest.approx(1 / crossing - 1 / viewing.distance)
         turned = 2 * math.atan(viewing.eyes / 2 / crossing) - 2 * math.atan(viewing.eyes / 2 / viewing.distance)
         assert math.radians(viewing.degrees(share)) == pytest.approx(turned, abs=1e-4)
         assert viewing.share(viewing.degrees(share)) == pytest.approx(share, abs=1e-12)
     assert viewing.dioptres(viewing.infinity) == pytest.approx(-1 / viewing.distance), "parallel: they meet nowhere"
+    assert viewing.seen(2 * viewing.infinity) == math.inf
     with pytest.raises(ValueError, match="distance: got 0"):
         Viewing(1.0, 0.0)
+
+
+@pytest.mark.parametrize("display", [Display.TELEVISION, Display.HEADSET, Display.CINEMA])
+def test_life_size_depth_is_seen_where_it_was(display: Display):
+    """A wall in slices from 1.2 to 15 m, as inverse depth in [0, 1]: every slice, not the ends alone."""
+    viewing, distances = VIEWINGS[display], Distances(1.2, 15.0)
+    strength, convergence = distances.life_size(viewing)
+    assert 0 < convergence < 1
+    for metres in (1.2, 1.5, 2.0, 4.0, 15.0):
+        depth = (1 / metres - 1 / 15) / (1 / 1.2 - 1 / 15)
+        assert viewing.seen(strength * (depth - convergence)) == pytest.approx(metres)
+    assert Distances(0.3, 0.6).life_size(viewing)[1] < 0, "the screen is farther than all of it"
+    with pytest.raises(ValueError, match="nearest and farthest: got 3 and 2 m. Give both"):
+        Distances(3.0, 2.0)
 
 
 def test_a_televisions_limits_are_the_broadcasters_and_a_headsets_is_one_degree():

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stereo_core.depth_range import DepthRange, inverse_depth_from_metric, normalize_inverse_depth
+from stereo_core.depth_range import (
+    FARTHEST,
+    DepthRange,
+    apply_ranges,
+    inverse_depth_from_metric,
+    inverse_depth_ranges,
+    metric_distances,
+    normalize_inverse_depth,
+)
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -127,6 +135,23 @@ def test_a_flat_map_is_the_middle(dtype, value):
 def test_a_large_map_is_sampled_evenly():
     raw = clip(1.0, height=1200, width=900)
     torch.testing.assert_close(normalize_inverse_depth(raw), ((raw - 0.005) / 0.99).clamp(0, 1), rtol=0, atol=2e-3)
+
+
+def test_a_frame_by_itself_is_stretched_as_in_the_clip():
+    raw, starts = clip(1.0, 3.0, 3.0, 5.0, 4.0), torch.tensor([True, False, False, True, False])
+    ranges = inverse_depth_ranges(raw, scene_starts=starts)
+    assert torch.equal(ranges[0], ranges[2]) and not torch.equal(ranges[2], ranges[3])
+    alone = torch.cat([apply_ranges(raw[t : t + 1], ranges[t : t + 1]) for t in range(5)])
+    assert torch.equal(alone, normalize_inverse_depth(raw, scene_starts=starts))
+
+
+def test_the_distances_of_white_and_black():
+    raw = inverse_depth_from_metric(torch.tensor([2.0, 4.0, 8.0, 2.0]).view(1, 1, 2, 2).expand(2, -1, -1, -1))
+    assert metric_distances(inverse_depth_ranges(raw, percentile=0)) == pytest.approx((2.0, 8.0))
+    sky = torch.cat([raw, torch.zeros_like(raw)])
+    assert metric_distances(inverse_depth_ranges(sky, DepthRange.CLIP, percentile=0)) == pytest.approx((2.0, FARTHEST))
+    assert metric_distances(inverse_depth_ranges(sky, DepthRange.IMAGE, percentile=0)) is None, "two ranges"
+    assert metric_distances(inverse_depth_ranges(raw[:, :, :1, :1], percentile=0)) is None, "nothing is deep"
 
 
 def test_the_input_is_left_alone():

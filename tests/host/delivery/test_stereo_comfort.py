@@ -47,6 +47,25 @@ def test_the_screen_decides(comfort: Any):
     assert "All limits are kept." in custom, "broadcasters' limits are for televisions that are known"
 
 
+def test_life_size_settings_show_everything_where_it_was(host: dict[str, type], comfort: Any):
+    """What the report advises is taken; then it says that things are seen at their real distances."""
+    real = {"nearest": 1.5, "farthest": 6.0}
+    report, *_ = comfort(depth=strength(host, depth(), 1.3, 0.5), **real)
+    assert "Real distances: 1.5 m to 6 m; seen at 2.22 m to " in report
+    assert "Depth is 0.2 times life-size: that of cameras 13 mm apart, where eyes are 63 mm apart." in report
+    advised = "with max_disparity 6.5 and convergence 0.47, which is beyond the comfortable range; it has its real"
+    assert advised in report and "if the lens saw 27° across" in report
+    life, *_ = comfort(depth=strength(host, depth(), 6.454, 0.4667), **real)
+    assert "seen at 1.51 m to 5.91 m" in life and "Depth is 1 times life-size: that of cameras 63 mm apart" in life
+    assert "that takes a screen 4 m to infinity away" in comfort(depth=depth(), nearest=4.0, farthest=1e4)[0]
+    curved = host["Stereo_StereoStrength"].execute(depth(), 2.0, "value", 0.5, 2.0, False).args[0]
+    assert "needs exponent 1" in comfort(depth=curved, **real)[0]
+    assert "eal distances" not in comfort(depth=depth())[0]
+    for wrong in ({"nearest": 2.0}, {"nearest": 3.0, "farthest": 2.0}):
+        with pytest.raises(ValueError, match="^nearest and farthest: got"):
+            comfort(depth=depth(), **wrong)
+
+
 def test_finished_views_are_measured(comfort: Any):
     generator = torch.Generator().manual_seed(1)
     scene = torch.nn.functional.interpolate(torch.rand(1, 3, 24, 40, generator=generator), (96, 160), mode="bicubic")

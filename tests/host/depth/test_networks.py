@@ -55,6 +55,15 @@ def correlation(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.parametrize("family", depth_networks.FAMILIES)
+def test_distances_come_out_of_models_that_give_them(family: str, load, host) -> None:
+    model, image = load(family), clip(1)
+    _, *reach = host["Stereo_DepthEstimate"].execute(image, model, **OPTIONS).args
+    raw = model.infer(image.movedim(-1, 1), 0)
+    ends = [1 / raw.max().item(), min(1 / max(raw.min().item(), 1e-9), 1e4)]
+    assert reach == (pytest.approx(ends, rel=1e-4) if family in DISTANCES else [0, 0])
+
+
+@pytest.mark.parametrize("family", depth_networks.FAMILIES)
 def test_raw_values_are_those_of_transformers(family: str, load, folders: Path) -> None:
     image, model = clip(2), load(family)
     ours = model.infer(image.movedim(-1, 1), 0)[:, 0]
