@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from stereo_core.warping import forward_warp
 from tools.host.in_process import load_host
 from tools.host.server import find_host
 
+from .kept_figures import describe_file, keep_settings, number, write_json
 from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
 from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
@@ -38,7 +38,7 @@ Figures = dict[str, dict[str, float | None]]
 class Settings:
     """What the figures depend on; all of it stands in the JSON beside them."""
 
-    checkpoint: str
+    checkpoint: str | None
     data: str
     kind: str | None
     depth_model: str | None
@@ -68,7 +68,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     _expect_files(options)
     kind, pairs = find_pairs(options.data, options.kind)
     settings = Settings(
-        checkpoint=f"{options.checkpoint.name}, {options.checkpoint.stat().st_size} bytes",
+        checkpoint=describe_file(options.checkpoint),
         data=options.data.resolve().name,
         kind=kind,
         depth_model=options.depth_model and options.depth_model.name,
@@ -79,7 +79,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
         size=options.size,
         lpips=find_spec("lpips") is not None,
     )
-    _keep_settings(options.out, settings)
+    keep_settings(options.out, asdict(settings))
     pairs = pairs[: options.limit]
     figures, methods, estimate = [], None, None
     for number, files in enumerate(pairs, 1):
@@ -97,7 +97,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
             except ValueError as error:  # such as a disparity that moves no whole column
                 print(f"{files.name} is left out: {error}")
                 continue
-            _write(kept, found)
+            write_json(kept, found)
         figures.append(json.loads(kept.read_text(encoding="utf-8")))
     if not figures:
         return 1
@@ -138,7 +138,7 @@ def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, w
             figures["LPIPS"] = lpips(view, true)
         for where, mask in (("visible", visible), ("holes", ~visible)) if not of_left else ():
             figures |= {f"PSNR {where}": psnr(view, true, mask), f"SSIM {where}": ssim(view, true, mask)}
-        found[name] = {measure: _number(value) for measure, value in figures.items()}
+        found[name] = {measure: number(value) for measure, value in figures.items()}
         shown[name] = view
     draw_sheet(shown, sheets / f"{scene.name}.png")
     return found
@@ -192,11 +192,6 @@ def _spread(values: list[float | None], measure: str) -> str:
     return " ".join([f"{mean:.{digits}f}", *(f"{value:+.{digits}f}" for value in spread)])
 
 
-def _number(value: Tensor) -> float | None:
-    """A figure that JSON can hold; equal views have no PSNR."""
-    return float(value) if bool(value.isfinite()) else None
-
-
 def _expect_files(options: argparse.Namespace) -> None:
     if not options.checkpoint.is_file():
         raise FileNotFoundError(
@@ -209,27 +204,6 @@ def _expect_files(options: argparse.Namespace) -> None:
             "Intel/dpt-hybrid-midas or Intel/dpt-large (config.json and model.safetensors) and name it here."
         )
     find_pairs(options.data, options.kind)
-
-
-def _keep_settings(out: Path, settings: Settings) -> None:
-    """Write the settings where there are none, and refuse to mix figures of different ones."""
-    file, wanted = out / "settings.json", asdict(settings)
-    if file.is_file():
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        differing = sorted(name for name in wanted if kept.get(name) != wanted[name])
-        if differing:
-            raise ValueError(
-                f"--out: {out} holds figures with another {', '.join(differing)}. Name another folder, or delete it."
-            )
-    _write(file, wanted)
-
-
-def _write(file: Path, content: Any) -> None:
-    """Write JSON whole or not at all, so that a run that is stopped can go on."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".part")
-    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(unfinished, file)
 
 
 def _parser() -> argparse.ArgumentParser:

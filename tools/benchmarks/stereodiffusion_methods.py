@@ -115,6 +115,22 @@ class Methods:
         yield AUTOENCODER, self._decoded(latent)
         yield REFERENCE, left
 
+    def view(self, image: Tensor, depth: Tensor, geometry: dict[str, float], row: str) -> Tensor:
+        """Make one sampled row alone.
+
+        Args:
+            image: the left view, an IMAGE of one picture.
+            depth: its depth, an IMAGE.
+            geometry: widgets of Stereo Strength.
+            row: of ``SAMPLED``.
+
+        Returns:
+            The right view (1, 3, H, W) in [0, 1], on the CPU.
+        """
+        latent = self.host["VAEEncode"]().encode(self.network.vae, image)[0]
+        known = self._inverted(latent)[1]
+        return self._decoded(self._sample(latent, depth, 1.0, {**geometry, **SAMPLED[row]}, known))[1:]
+
     def _sample(self, latent: Any, depth: Tensor, cfg: float, widgets: dict[str, Any], known: Any) -> dict[str, Any]:
         rest = {"seed": 0, "steps": self.steps, "cfg": cfg, "sampler_name": "euler", "scheduler": "normal"}
         rest |= {"denoise": 1.0, "preset": "custom", "trajectory": known}

@@ -19,18 +19,6 @@ from tools.benchmarks.stereodiffusion_methods import OF_LEFT, SAMPLED, estimate_
 HEIGHT, WIDTH, SHIFT = 64, 96, 12
 
 
-@pytest.fixture
-def own_folders(host: dict[str, type], monkeypatch: pytest.MonkeyPatch) -> dict[str, type]:
-    """The host, whose list of folders is afterwards what it was."""
-    import folder_paths
-
-    known = folder_paths.folder_names_and_paths
-    for kind in ("checkpoints", "geometry_estimation"):
-        folders, suffixes = known[kind]
-        monkeypatch.setitem(known, kind, (list(folders), suffixes))
-    return host
-
-
 def write_pfm(file: Path, values: np.ndarray) -> None:
     height, width = values.shape
     file.write_bytes(b"Pf\n%d %d\n-1.0\n" % (width, height) + values[::-1].astype("<f4").tobytes())
