@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from io import BytesIO
@@ -45,6 +45,7 @@ class _Encoder:
         options: besides.
         tag: what the pictures' description is called in an MP4 file, where that is not its default.
         full_color: it can keep the colour of every pixel (4:4:4).
+        threads: options by which it takes a number of threads.
     """
 
     name: str
@@ -52,12 +53,19 @@ class _Encoder:
     options: dict[str, str]
     tag: str | None = None
     full_color: bool = True
+    threads: dict[str, str] = field(default_factory=lambda: {"threads": "{}"})
 
 
 _H264 = _Encoder("libx264", (12, 18, 23, 28), {"preset": "medium"})
 # QuickTime plays HEVC as hvc1 only.
-_HEVC = _Encoder("libx265", (12, 18, 24, 29), {"preset": "medium", "x265-params": "log-level=error"}, tag="hvc1")
-_AV1 = _Encoder("libsvtav1", (12, 22, 32, 42), {"preset": "8"}, full_color=False)
+_HEVC = _Encoder(
+    "libx265",
+    (12, 18, 24, 29),
+    {"preset": "medium", "x265-params": "log-level=error"},
+    tag="hvc1",
+    threads={"x265-params": "pools={0}:frame-threads=3"},
+)
+_AV1 = _Encoder("libsvtav1", (12, 22, 32, 42), {"preset": "8"}, full_color=False, threads={"svtav1-params": "lp={}"})
 _ENCODERS = {
     Codec.H264: _H264,
     Codec.H264_10BIT: _H264,
@@ -76,6 +84,7 @@ class Encoding:
         full_color: each pixel has its own colour (4:4:4), where the codec can.
         pixel_aspect: width of a pixel by its height.
         signal: what the stream itself tells televisions (``VideoFormat.signal``); H.264 only.
+        threads: of the encoder; 0 leaves it to the encoder, whose files then differ from machine to machine.
     """
 
     codec: Codec
@@ -83,6 +92,7 @@ class Encoding:
     full_color: bool = False
     pixel_aspect: Fraction = Fraction(1)
     signal: int | None = None
+    threads: int = 0
 
     @property
     def bits(self) -> int:
@@ -130,6 +140,9 @@ class Encoding:
         options = {**encoder.options, "crf": str(encoder.crf[list(Quality).index(self.quality)])}
         if self.signal is not None:
             options["x264-params"] = f"frame-packing={self.signal}"
+        if self.threads:
+            for name, text in encoder.threads.items():
+                options[name] = ":".join(filter(None, (options.get(name), text.format(self.threads))))
         stream = container.add_stream(encoder.name, rate=rate, options=options)
         stream.height, stream.width = size
         stream.pix_fmt = self.pixels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -38,6 +38,7 @@ class Container(str, Enum):
     MKV = "mkv"
 
 
+Pictures = Callable[[av.container.OutputContainer], tuple[av.VideoStream, Iterator[av.Packet]]]
 _MUXERS = {Container.MP4: "mp4", Container.MKV: "matroska"}
 
 
@@ -83,13 +84,31 @@ class VideoFile:
         Raises:
             OSError: the file cannot be written.
         """
+
+        def encoding(output: av.container.OutputContainer) -> tuple[av.VideoStream, Iterator[av.Packet]]:
+            stream = self.encoding.add_stream(output, size, self.timing.rate, self.timing.time_base)
+            return stream, self._encoded(stream, pictures)
+
+        self.write_packets(path, encoding)
+
+    def write_packets(self, path: Path, pictures: Pictures) -> None:
+        """Write it from pictures that are encoded.
+
+        Args:
+            path: of the file; nobody sees it before it is whole.
+            pictures: adds their stream to a file, and returns it with its packets: as many as there are times, which
+                they have, and in the order in which they are decoded.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         raw = path.with_name(f"{path.name}.raw") if self.container is Container.MP4 else path
         try:
             with ExitStack() as stack:
                 output = av.open(str(raw), "w", format=_MUXERS[self.container], options=self._options())
                 stack.enter_context(output)
                 output.metadata.update(self.metadata)
-                for packet in self._packets(output, stack, pictures, size):
+                for packet in self._packets(output, stack, pictures):
                     output.mux(packet)
             self._tag(raw, path)
         finally:
@@ -121,14 +140,13 @@ class VideoFile:
         self,
         output: av.container.OutputContainer,
         stack: ExitStack,
-        pictures: Iterable[Tensor],
-        size: tuple[int, int],
+        pictures: Pictures,
     ) -> Iterator[av.Packet]:
         """Add all streams, and give their packets in the order in which players read them."""
-        stream = self.encoding.add_stream(output, size, self.timing.rate, self.timing.time_base)
+        stream, packets = pictures(output)
         if self.tags is not None and self.tags.matroska and self.container is Container.MKV:
             stream.metadata["stereo_mode"] = self.tags.matroska
-        sources = [self._encoded(stream, pictures)]
+        sources = [packets]
         if self.sound is not None:
             sources.append(self.sound.encoding(output, self.timing.end))
         if self.source is not None and self.source.file is not None:

@@ -1,0 +1,110 @@
+"""Pieces of a film: pictures encoded by themselves, and joined without touching them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+
+import av
+from torch import Tensor
+
+from ..delivery.timing import Timing
+from ..delivery.video_codecs import Encoding
+from ..delivery.video_file import Pictures
+
+
+def write_segment(
+    path: Path, encoding: Encoding, rate: Fraction, size: tuple[int, int], pictures: Iterable[Tensor]
+) -> int:
+    """Encode pictures into a file of their own, which is there once it is whole.
+
+    Times are numbers of frames: when each is really shown, the whole film tells.
+
+    Args:
+        path: of the file.
+        encoding: with a number of threads, without which two machines make different files.
+        rate: frames a second, by which encoders share out their bits.
+        size: (H, W) of the pictures.
+        pictures: (3, H, W) each in [0, 1]; one is held at a time.
+
+    Returns:
+        How many pictures it holds.
+    """
+    partial = path.with_name(f"{path.name}.part")
+    count = 0
+    try:
+        with av.open(str(partial), "w", format="mp4") as output:
+            stream = encoding.add_stream(output, size, rate, 1 / rate)
+            for count, picture in enumerate(pictures, 1):
+                frame = encoding.frame(picture)
+                frame.pts, frame.time_base = count - 1, 1 / rate
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def count_pictures(path: Path) -> int:
+    """Return how many pictures a piece holds; 0 if it is damaged."""
+    try:
+        with av.open(str(path)) as container:
+            return container.streams.video[0].frames
+    except (av.FFmpegError, IndexError):
+        return 0
+
+
+def joined(paths: Sequence[Path], timing: Timing) -> Pictures:
+    """Return what adds the pictures of pieces to a file, packet by packet, for ``VideoFile.write_packets``.
+
+    Args:
+        paths: of the pieces, in the order of the film.
+        timing: of all pictures.
+    """
+
+    def adding(output: av.container.OutputContainer) -> tuple[av.VideoStream, Iterator[av.Packet]]:
+        with av.open(str(paths[0])) as container:
+            stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
+            if output.format.name == "mp4":  # libavformat's own for HEVC is one that QuickTime does not play
+                stream.codec_context.codec_tag = container.streams.video[0].codec_context.codec_tag
+        stream.time_base = timing.time_base
+        return stream, _packets(paths, timing, stream)
+
+    return adding
+
+
+def _packets(paths: Sequence[Path], timing: Timing, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Give the packets in the order in which they are decoded.
+
+    A picture may be decoded so many frames before it is shown; times of decoding are counted back from the times at
+    which pictures are shown, so that they rise across the seams, too.
+    """
+    counts, early = zip(*map(_count_and_lead, paths), strict=True)
+    lead, starts = max(early), timing.starts
+    step = max(1, (starts[-1] - starts[0]) // max(1, len(starts) - 1))
+    durations = timing.durations
+    decoded = 0
+    for path, first in zip(paths, accumulate(counts[:-1], initial=0), strict=True):
+        with av.open(str(path)) as container:
+            unit = 1 / container.streams.video[0].average_rate
+            for packet in container.demux(video=0):
+                if packet.dts is None:  # marks the end
+                    continue
+                shown = first + round(packet.pts * packet.time_base / unit)
+                before = lead - decoded
+                packet.dts = starts[0] - before * step if before > 0 else starts[decoded - lead]
+                packet.pts = starts[shown]
+                packet.duration, packet.time_base, packet.stream = durations[packet.pts], timing.time_base, stream
+                decoded += 1
+                yield packet
+
+
+def _count_and_lead(path: Path) -> tuple[int, int]:
+    """Return how many pictures a piece holds, and by how many frames the first one is decoded before it is shown."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        first = next(container.demux(stream))
+        return stream.frames, round((first.pts - first.dts) * first.time_base * stream.average_rate)

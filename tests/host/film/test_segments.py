@@ -1,0 +1,112 @@
+"""Pieces of a film, joined: every picture at its time, whoever made which piece."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import av
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.delivery.clips import planes, smooth, times
+
+Pack = Callable[[str], ModuleType]
+FRAMES, HEIGHT, WIDTH = 24, 32, 64
+UNEVEN = tuple(500 * index + 37 * (index * index % 11) for index in range(FRAMES))
+
+
+def encoding(pack: Pack, codec: str, threads: int = 2) -> Any:
+    codecs = pack("nodes.delivery.video_codecs")
+    return codecs.Encoding(codecs.Codec(codec), codecs.Quality("high"), threads=threads)
+
+
+def uneven(pack: Pack, frames: int = FRAMES) -> Any:
+    timing = pack("nodes.delivery.timing").Timing
+    return timing(Fraction(1, 12800), UNEVEN[:frames], 512, Fraction(25))
+
+
+def write(pack: Pack, folder: Path, codec: str, pictures: Tensor, edges: list[int], threads: int = 2) -> list[Path]:
+    made = []
+    for first, last in zip(edges, edges[1:], strict=False):
+        made.append(folder / f"{first:06}.mp4")
+        count = pack("nodes.film.segments").write_segment(
+            made[-1], encoding(pack, codec, threads), Fraction(25), (HEIGHT, WIDTH), iter(pictures[first:last])
+        )
+        assert count == last - first == pack("nodes.film.segments").count_pictures(made[-1])
+    return made
+
+
+def join(pack: Pack, path: Path, parts: list[Path], codec: str = "h264") -> Path:
+    files, timing = pack("nodes.delivery.video_file"), uneven(pack)
+    file = files.VideoFile(files.Container(path.suffix[1:]), encoding(pack, codec), None, timing, {})
+    file.write_packets(path, pack("nodes.film.segments").joined(parts, timing))
+    return path
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    return smooth(FRAMES, HEIGHT, WIDTH).movedim(-1, 1)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "hevc_10bit"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_every_picture_comes_at_its_time(pack: Pack, tmp_path: Path, pictures: Tensor, codec: str, suffix: str):
+    parts = write(pack, tmp_path, codec, pictures, [0, 9, 12, FRAMES])
+    whole = join(pack, tmp_path / f"whole{suffix}", parts, codec)
+    expected = [plane for part in parts for plane in planes(part)]
+    found = planes(whole)
+    assert len(found) == FRAMES
+    for one, other in zip(found, expected, strict=True):
+        assert all((a == b).all() for a, b in zip(one, other, strict=True))
+    told = [Fraction(start, 12800) for start in UNEVEN]
+    if suffix == ".mp4":
+        assert times(whole) == told
+    else:  # whole thousandths of a second
+        assert all(abs(time - start) <= Fraction(1, 2000) for time, start in zip(times(whole), told, strict=True))
+    with av.open(str(whole)) as container:
+        decoded = [packet.dts for packet in container.demux(video=0) if packet.dts is not None]
+        assert decoded == sorted(set(decoded))
+        if suffix == ".mp4" and codec.startswith("hevc"):
+            assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_pieces_made_elsewhere_are_the_same_bytes(pack: Pack, tmp_path: Path, pictures: Tensor):
+    def digest(folder: str, order: list[tuple[int, int]]) -> str:
+        (tmp_path / folder).mkdir()
+        for first, last in order:
+            write(pack, tmp_path / folder, "h264", pictures, [first, last], threads=3)
+        parts = sorted((tmp_path / folder).iterdir())
+        return hashlib.sha256(join(pack, tmp_path / f"{folder}.mp4", parts).read_bytes()).hexdigest()
+
+    assert digest("one", [(0, 9), (9, 15), (15, FRAMES)]) == digest("two", [(15, FRAMES), (0, 9), (9, 15)])
+
+
+def test_what_is_interrupted_leaves_nothing(pack: Pack, tmp_path: Path, pictures: Tensor):
+    def broken():
+        yield from pictures[:10]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack("nodes.film.segments").write_segment(
+            tmp_path / "a.mp4", encoding(pack, "h264"), Fraction(25), (HEIGHT, WIDTH), broken()
+        )
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "b.mp4").write_bytes(b"no film")
+    assert pack("nodes.film.segments").count_pictures(tmp_path / "b.mp4") == 0
+
+
+def test_pieces_end_at_cuts_that_are_near(pack: Pack):
+    timing = pack("nodes.delivery.timing").Timing.constant(100, 10)
+    parts = pack("nodes.film.film_plan").segments
+    assert [(part.start, part.stop) for part in parts(timing, 3.0)] == [(0, 30), (30, 60), (60, 90), (90, 100)]
+    cut = parts(timing, 3.0, cuts=[0, 26, 39, 98])
+    assert [(part.start, part.stop) for part in cut] == [(0, 26), (26, 56), (56, 86), (86, 100)]
+    assert torch.tensor([len(part) for part in parts(timing, 0.1)]).min() >= 3
+    assert [len(part) for part in parts(pack("nodes.delivery.timing").Timing.constant(2, 10), 1.0)] == [2]
+    assert sum(map(len, parts(uneven(pack), 0.1))) == FRAMES
