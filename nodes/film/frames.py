@@ -2,73 +2,171 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, dropwhile
+from typing import Any
 
 import av
 import numpy as np
 import torch
 from torch import Tensor
 
-# Formats that the host turns into 8-bit colours first (comfy_api, VideoFromFile.get_components_internal).
-_EIGHT_BIT = {"yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8"}
-_ALIGNED = 32  # pixels to which the host pads, since libswscale reads past the edges of other widths
+# What the host turns into eight bits a colour first (comfy_api, VideoFromFile.get_components_internal).
+_EIGHT_BITS = {"yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8"}
+_ALIGNED = 32  # to as many pixels the host pads what it does not: libswscale reads beyond the edge of other widths
+_FURTHER_BACK = (0, 10, 100)  # seconds before a frame where a whole key frame is looked for, and then from the start
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFrame:
+class DecodedFrame:
     """A frame.
 
     Attributes:
-        index: its number in the film.
-        picture: (3, H, W) in [0, 1]; not to be written to, for neighbours may share it.
-        lost: the file holds no picture of it that can be decoded: this is that of the frame before.
+        picture: (1, 3, H, W) in [0, 1]; not to be written to, for frames may share it.
+        decoded: what it was made from, before it is turned.
+        lost: it cannot be decoded, and this is another.
     """
 
-    index: int
     picture: Tensor
-    lost: bool
+    decoded: av.VideoFrame
+    lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReader:
-    """The frames of a film.
+def read_frames(
+    file: str | io.BytesIO, times: Sequence[int], first: int = 0, last: int | None = None, name: str = "video"
+) -> Iterator[DecodedFrame]:
+    """Decode some frames of a film.
+
+    Every frame comes once, so a film keeps its length, and its sound stays in time, whatever is damaged: one that
+    cannot be decoded shows the frame before it, or where there is none, the next one.
+
+    Args:
+        file: a path, or the file itself in memory.
+        times: when each frame of the film comes, in the file's own unit for its pictures, rising.
+        first: the number of the first frame.
+        last: the number at which to stop; ``None`` for the film's end.
+        name: of the input, for messages.
+
+    Yields:
+        The frames in order, each made when it is asked for. Where nothing is damaged, its picture is the host's to the
+        bit.
+
+    Raises:
+        ValueError: none can be decoded, or their size changes.
+    """
+    end = len(times) if last is None else last
+    pictures, held, wanted = _Pictures(), None, first
+    for index, frame in chain(_numbered(file, times, first, name), [(len(times), None)]):
+        if held is not None and index <= held[0]:
+            continue
+        if held is not None and wanted < index:
+            picture = pictures.of(held[1])
+            if picture.shape[-2:] != pictures.size:
+                raise ValueError(
+                    f"{name}: its pictures change from {_spelled(pictures.size)} to {_spelled(picture.shape[-2:])} "
+                    f"pixels at frame {held[0]}. Convert it to one size first."
+                )
+            for number in range(wanted, min(index, end)):
+                yield DecodedFrame(picture, held[1], number != held[0])
+            wanted = index
+        if wanted >= end:
+            return
+        held = index, frame
+    raise ValueError(f"{name}: none of its pictures can be decoded from frame {first} on. Choose another file.")
+
+
+def _spelled(size: Sequence[int]) -> str:
+    return f"{size[1]}x{size[0]}"
+
+
+def _numbered(
+    file: str | io.BytesIO, times: Sequence[int], first: int, name: str
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Give frames and their numbers from a key frame on that is whole, at ``first`` or before it."""
+    for seconds in _FURTHER_BACK:
+        # What comes before the key frame refers to others, which were not decoded.
+        frames = dropwhile(lambda frame: not frame.key_frame, _decoded(file, times[first], seconds, name))
+        head = next(frames, None)
+        if head is not None and head.pts <= times[first]:
+            break
+    else:
+        frames, head = _decoded(file, None, 0, name), None
+    for frame in frames if head is None else chain([head], frames):
+        index = bisect_left(times, frame.pts)
+        if index < len(times) and times[index] == frame.pts:
+            yield index, frame
+
+
+def _decoded(file: str | io.BytesIO, start: int | None, earlier: int, name: str) -> Iterator[av.VideoFrame]:
+    """Give all frames from the key frame on that is so many seconds before a time; ``None`` for the file's start."""
+    if isinstance(file, io.BytesIO):
+        file.seek(0)
+    with av.open(file) as container:
+        stream = container.streams.video[0]
+        if start is not None:
+            with suppress(av.FFmpegError):  # nothing comes so early
+                container.seek(start - int(earlier / stream.time_base), stream=stream)
+        for packet in container.demux(stream):
+            try:
+                yield from (frame for frame in packet.decode() if frame.pts is not None)
+            except av.error.InvalidDataError:
+                logging.info("%s: a packet is damaged", name)
+
+
+class _Pictures:
+    """Turns frames into pictures with the host's arithmetic.
 
     Attributes:
-        path: of the file.
-        starts: when each frame comes, in units of the file's pictures, rising.
-        keys: when key frames come, before the first frame, too; rising.
+        size: (H, W) of the first picture.
     """
 
-    path: str
-    starts: tuple[int, ...]
-    keys: tuple[int, ...]
+    def __init__(self) -> None:
+        self.size: torch.Size | None = None
+        self._graph: tuple[Any, ...] | None = None
 
-    def read(self, first: int, last: int) -> Iterator[SourceFrame]:
-        """Decode some of them.
+    def of(self, frame: av.VideoFrame) -> Tensor:
+        """Return it as (1, 3, H, W) in [0, 1]."""
+        name = frame.format.name
+        alpha = name == "pal8" or any(component.is_alpha for component in frame.format.components)
+        if name in _EIGHT_BITS:
+            values = frame.to_ndarray(format="rgba" if alpha else "rgb24")
+        else:
+            values = self._aligned(frame).to_ndarray(format="gbrapf32le" if alpha else "gbrpf32le")
+            values = np.ascontiguousarray(values[: frame.height, : frame.width])
+        if frame.rotation:
+            values = np.rot90(values, k=round(frame.rotation // 90)).copy()
+        picture = torch.from_numpy(values)[..., :3].contiguous()
+        picture = picture.float() / 255.0 if name in _EIGHT_BITS else picture
+        self.size = self.size or picture.shape[:2]
+        return picture[None].movedim(-1, 1)
 
-        Each number comes once, whatever is damaged: a film keeps its length, and its sound stays in time with it. What
-        cannot be decoded shows the frame before it; at the start of the film, the first one that can.
+    def _aligned(self, frame: av.VideoFrame) -> av.VideoFrame:
+        if frame.width % _ALIGNED == 0:
+            return frame
+        kind = frame.width, frame.height, frame.format.name
+        if self._graph is None or self._graph[0] != kind:
+            self._graph = kind, *_padding(frame)
+        _, _, source, sink = self._graph
+        source.push(frame)
+        return sink.pull()
 
-        Args:
-            first: number of the first frame.
-            last: number of the last frame.
 
-        Yields:
-            Frames in order; one is held in memory.
-
-        Raises:
-            ValueError: none can be decoded, or they change their size.
-        """
-        pictures, shown, wanted = _Pictures(), None, first
-        for index, frame in self._decoded(first):
-            if shown is not None:
-                yield from self._repeated(*shown, wanted, min(index, last + 1))
-                wanted = max(wanted, index)
-            if wanted > last:
-                return
-            if index >= first or shown is None or self._next_is_late(index, first):
-                pass
-            shown = index, frame
+def _padding(frame: av.VideoFrame) -> tuple[Any, Any, Any]:
+    """Return a graph that repeats the last column and row of such frames until they are aligned, and its two ends."""
+    width, height = (-(-side // _ALIGNED) * _ALIGNED for side in (frame.width, frame.height))
+    graph = av.filter.Graph()
+    parts = [
+        graph.add_buffer(width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base),
+        graph.add("pad", f"{width}:{height}:0:0"),
+        graph.add("fillborders", f"left=0:right={width - frame.width}:top=0:bottom={height - frame.height}:mode=smear"),
+        graph.add("buffersink"),
+    ]
+    for one, following in zip(parts, parts[1:], strict=False):
+        one.link_to(following)
+    graph.configure()
+    return graph, parts[0], parts[-1]

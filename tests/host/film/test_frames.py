@@ -83,7 +83,8 @@ def test_a_damaged_frame_is_shown_as_the_one_before_and_the_others_keep_their_ti
     expected, found = hosts(whole), ours(pack, broken)
     assert len(hosts(broken)) == 11
     assert torch.equal(found[4], expected[3]) and torch.equal(found[5:], expected[5:])
-    assert torch.equal(ours(pack, broken, 4, 6)[0], expected[5])  # nothing came before
+    assert torch.equal(ours(pack, broken, 4, 6), expected[[3, 5]])  # the same, wherever one begins to read
+    assert torch.equal(ours(pack, damaged(whole, [0, 1]), 0, 3), expected[[2, 2, 2]])  # nothing came before
 
 
 def test_a_file_without_a_picture_that_can_be_decoded_is_told(pack: Pack, tmp_path: Path):
