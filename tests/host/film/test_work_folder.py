@@ -1,0 +1,79 @@
+"""A folder that several processes work in, some of which are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+Pack = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def folders(pack: Pack) -> Any:
+    return pack("nodes.film.work_folder").WorkFolder
+
+
+def lock(folder: Path, name: str, **owner: Any) -> Path:
+    path = folder / f"{name}.lock"
+    path.write_text(json.dumps({"machine": socket.gethostname(), "process": 1, "since": 0.0, **owner}))
+    return path
+
+
+def test_the_same_film_is_gone_on_with_and_another_one_is_not(folders: Any, tmp_path: Path):
+    path = tmp_path / "film.segments"
+    folder, thrown = folders.open(path, {"source": "a", "crf": 18})
+    assert not thrown
+    folder.write("000001.mp4", b"whole")
+    (path / "deep").mkdir()
+    again, thrown = folders.open(path, {"crf": 18, "source": "a"})
+    assert not thrown and again.file("000001.mp4").read_bytes() == b"whole"
+    other, thrown = folders.open(path, {"source": "a", "crf": 20})
+    assert thrown and [each.name for each in other.path.iterdir()] == ["manifest.json"]
+
+
+def test_work_is_taken_once(folders: Any, tmp_path: Path):
+    folder, _ = folders.open(tmp_path / "work", {})
+    with folder.claim("000001") as mine:
+        assert mine is not None
+        mine.touch()
+        with folder.claim("000001") as other:
+            assert other is None
+        with folder.claim("000002") as second:
+            assert second is not None
+        assert (folder.path / "000001.lock").exists()
+    with folder.claim("000001") as free:
+        assert free is not None
+    assert not list(folder.path.glob("*.lock"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "age", "free"),
+    [
+        ({"process": 2**22 + 1}, 0, True),  # no such process
+        ({"process": os.getpid(), "since": 1.0}, 0, True),  # another process had this number
+        ({"machine": "elsewhere"}, 60, False),
+        ({"machine": "elsewhere"}, 3700, True),
+    ],
+)
+def test_a_lock_of_nobody_is_taken_over(folders: Any, tmp_path: Path, owner: dict[str, Any], age: float, free: bool):
+    folder, _ = folders.open(tmp_path / "work", {})
+    path = lock(folder.path, "000001", **owner)
+    os.utime(path, (time.time() - age,) * 2)
+    with folder.claim("000001") as claim:
+        assert (claim is not None) == free
+
+
+def test_a_folder_in_which_someone_works_is_not_thrown_away(folders: Any, tmp_path: Path):
+    folder, _ = folders.open(tmp_path / "work", {"a": 1})
+    lock(folder.path, "000001", machine="elsewhere")
+    with pytest.raises(ValueError, match="work: another film or other settings are being worked on"):
+        folders.open(tmp_path / "work", {"a": 2})
+    assert folders.open(tmp_path / "work", {"a": 1})[1] is False
