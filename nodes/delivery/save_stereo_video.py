@@ -16,6 +16,7 @@ from ..widgets.views import left_input, right_input
 from .file_inputs import name_input, prefix_input
 from .kept_workflow import workflow_texts
 from .output_files import OutputFiles, written
+from .source_clip import SourceClip
 from .video_codecs import Codec, Quality
 from .video_file import Container
 from .video_inputs import codec_input, container_input, format_input, quality_input, tags_input
@@ -94,7 +95,8 @@ class SaveStereoVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         views = VideoViews.read(video_format(format), left, right, depth)
         options = FileOptions(Codec(codec), Quality(quality), Container(container), Tags(tags))
-        plan = VideoPlan.make(views, fps, options, workflow_texts(cls), source, audio)
+        clip = None if source is None else SourceClip.read(source)
+        plan = VideoPlan.make(views, fps, options, workflow_texts(cls), clip, audio)
         height, width = views.size
         files = OutputFiles(filename_prefix, width, height)
         files.expect_room(plan.most_bytes(views.size))

@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from comfy_api.latest import Input
-
 from ...stereo_core.video_formats import VIDEO_FORMATS, Tags, VideoFormat
 from .made_sound import MadeSound
 from .source_clip import SourceClip, SourceStream
 from .timing import Timing
 from .video_codecs import Codec, Encoding, Quality
 from .video_file import Container, VideoFile, misfits
-from .video_views import VideoViews
+from .video_views import Packed
 
 _WIDEST_H264 = 4096
 _BYTES = 0.1  # a pixel, at most, of what is written here as a rule
@@ -44,12 +42,12 @@ class VideoPlan:
     @classmethod
     def make(
         cls,
-        views: VideoViews,
+        views: Packed,
         fps: float,
         options: FileOptions,
         metadata: dict[str, str],
-        source: Input.Video | None,
-        audio: dict[str, Any] | None,
+        clip: SourceClip | None = None,
+        audio: dict[str, Any] | None = None,
     ) -> VideoPlan:
         """Settle everything.
 
@@ -58,7 +56,7 @@ class VideoPlan:
             fps: frames a second, where the source does not tell their times.
             options: of the file.
             metadata: texts by name, besides the source's.
-            source: whose times, sound and subtitles are kept.
+            clip: the source whose times, sound and subtitles are kept.
             audio: AUDIO that takes the place of the source's sound.
 
         Raises:
@@ -67,7 +65,6 @@ class VideoPlan:
         told = VIDEO_FORMATS[views.form]
         encoding = _encoding(told, views, options)
         encoding.expect_encoder(views.size)
-        clip = None if source is None else SourceClip.read(source)
         timing, until, remarks = _timing(len(views), fps, clip)
         made = audio if audio is not None or clip is None else clip.audio
         streams = () if clip is None else clip.streams
@@ -96,7 +93,7 @@ class VideoPlan:
         return copies * (pictures + self.file.most_sound)
 
 
-def _encoding(told: VideoFormat, views: VideoViews, options: FileOptions) -> Encoding:
+def _encoding(told: VideoFormat, views: Packed, options: FileOptions) -> Encoding:
     encoding = Encoding(options.codec, options.quality, told.full_color, told.pixel_aspect)
     if options.tags is not Tags.CONTAINER_AND_STREAM:
         return encoding
@@ -140,7 +137,7 @@ def _container(
     return kind, tuple(stream for stream in streams if stream not in lost[kind]), remarks
 
 
-def _about_players(file: VideoFile, views: VideoViews, told: VideoFormat) -> list[str]:
+def _about_players(file: VideoFile, views: Packed, told: VideoFormat) -> list[str]:
     remarks, (_, width) = [], views.size
     if file.encoding.codec in (Codec.H264, Codec.H264_10BIT) and width > _WIDEST_H264:
         remarks.append(

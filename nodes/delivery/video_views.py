@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
@@ -11,6 +12,23 @@ from ...stereo_core.stereo_depth import StereoDepth
 from ...stereo_core.video_formats import Sphere, packing
 from ..host import image_to_core
 from ..widgets.views import both_views, depth_beside, expect_opaque
+
+
+class Packed(Protocol):
+    """The packed pictures of a stereo video, before any is made.
+
+    Attributes:
+        form: in which both views share the picture.
+        size: (H, W) of the packed picture.
+    """
+
+    @property
+    def form(self) -> StereoFormat | Sphere: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +72,7 @@ class VideoViews:
         else:
             first, second = both_views(left, right)
         height, width = first.shape[-2:]
-        if width % 2 or height % 2:
-            raise ValueError(
-                f"left: the views are {width}x{height}, and video needs an even width and height. Scale them to "
-                f"{max(2, width - width % 2)}x{max(2, height - height % 2)} with Upscale Image."
-            )
+        expect_even("left: the views are", height, width, "with Upscale Image")
         if form is Sphere.VR180 and height != width:
             raise ValueError(
                 f"format: vr180 takes square views of half a sphere, and left is {width}x{height}. Make them with Flat "
@@ -72,11 +86,25 @@ class VideoViews:
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) of the packed picture."""
-        width, height = packed_size(packing(self.form), self.left.shape[-1], self.left.shape[-2])
-        return height, width
+        return size_of_packed(self.form, *self.left.shape[-2:])
 
     def frame(self, index: int) -> Tensor:
         """Return one packed picture (3, H, W)."""
         one = slice(index, index + 1)
         right, maps = (None if each is None else each[one].float() for each in (self.right, self.maps))
         return combine(self.left[one].float(), right, packing(self.form), maps)[0]
+
+
+def size_of_packed(form: StereoFormat | Sphere, height: int, width: int) -> tuple[int, int]:
+    """Return (H, W) of the picture that views of this size share."""
+    columns, rows = packed_size(packing(form), width, height)
+    return rows, columns
+
+
+def expect_even(what: str, height: int, width: int, how: str) -> None:
+    """Raise ``ValueError`` unless video can hold views of this size; ``what`` they are, and ``how`` to scale them."""
+    if width % 2 or height % 2:
+        raise ValueError(
+            f"{what} {width}x{height}, and video needs an even width and height. Scale them to "
+            f"{max(2, width - width % 2)}x{max(2, height - height % 2)} {how}."
+        )
