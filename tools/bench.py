@@ -26,7 +26,7 @@ TABLES = (
     "steadying",
     "memory",
 )
-ASKING = ("toy", "stereodiffusion")  # with options of their own; hours on a CPU, or on files that must be named
+ASKING = ("toy", "stereodiffusion", "clips")  # with options of their own; hours on a CPU, or on files that must be named
 
 
 def main() -> int:

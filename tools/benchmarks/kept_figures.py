@@ -35,7 +35,7 @@ def write_json(file: Path, content: Any) -> None:
     os.replace(unfinished, file)
 
 
-def number(value: Tensor) -> float | None:
+def as_number(value: Tensor) -> float | None:
     """A figure that JSON can hold; equal views have no PSNR."""
     return float(value) if bool(value.isfinite()) else None
 

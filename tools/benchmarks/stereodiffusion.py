@@ -20,7 +20,7 @@ from stereo_core.warping import forward_warp
 from tools.host.in_process import load_host
 from tools.host.server import find_host
 
-from .kept_figures import describe_file, keep_settings, number, write_json
+from .kept_figures import as_number, describe_file, keep_settings, write_json
 from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
 from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
@@ -138,7 +138,7 @@ def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, w
             figures["LPIPS"] = lpips(view, true)
         for where, mask in (("visible", visible), ("holes", ~visible)) if not of_left else ():
             figures |= {f"PSNR {where}": psnr(view, true, mask), f"SSIM {where}": ssim(view, true, mask)}
-        found[name] = {measure: number(value) for measure, value in figures.items()}
+        found[name] = {measure: as_number(value) for measure, value in figures.items()}
         shown[name] = view
     draw_sheet(shown, sheets / f"{scene.name}.png")
     return found

@@ -1,0 +1,209 @@
+"""The bench of StereoCrafter-Zero's tables, on a video model that was never trained and a made depth."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tests.host.tiny import autoencoders, transformers
+from tests.host.tiny.depth_networks import make_depth_anything
+from tests.host.tiny.weights import save
+from tools.benchmarks import clips as bench
+from tools.benchmarks import clips_measures as measures
+from tools.benchmarks.clips_depth import MissingDepthError, open_depth, read_maps
+from tools.benchmarks.clips_published import FRAMES, FULL, METHODS, RESTART, TABLE_4, row_name
+
+WIDTH, HEIGHT, FRAMES_OF_CLIP, TEXT = 64, 32, 5, 768
+STILL = torch.full((1, 1, 64, 64), 6.0)
+
+
+class Words:
+    """In place of a text encoder, whose smallest has 246 MB: noise that depends on the prompt."""
+
+    def load_clip(self, name: str, kind: str) -> tuple[Any]:
+        assert (name, kind) == ("words.safetensors", "wan")
+        return (self,)
+
+    def tokenize(self, text: str) -> str:
+        return text
+
+    def encode_from_tokens_scheduled(self, text: str) -> list[list[Any]]:
+        generator = torch.Generator().manual_seed(len(text))
+        return [[torch.randn(1, 7, TEXT, generator=generator), {}]]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> list[str]:
+    """The options of a run on files that are there."""
+    weights, metadata = transformers.wan(seed=31, text=TEXT)
+    save(weights, tmp_path / "wan.safetensors", metadata=metadata)
+    save(autoencoders.video(32), tmp_path / "vae.safetensors")
+    (tmp_path / "words.safetensors").touch()
+    (tmp_path / "prompts.txt").write_text("# ours\na red cube (turning)\n\n", encoding="utf-8")
+    named = {"model": "wan.safetensors", "text-encoder": "words.safetensors", "vae": "vae.safetensors"}
+    named |= {"prompts": "prompts.txt", "out": "out"}
+    size = {"width": WIDTH, "height": HEIGHT, "frames": FRAMES_OF_CLIP, "steps": 6, "max-disparity": 30}
+    files = [part for name, file in named.items() for part in (f"--{name}", str(tmp_path / file))]
+    return files + [part for name, value in size.items() for part in (f"--{name}", str(value))]
+
+
+def write_depth(folder: Path) -> None:
+    """A near block that moves to the right over a slope, in steps of a film of 16 bits."""
+    folder.mkdir(parents=True)
+    for frame in range(FRAMES_OF_CLIP):
+        maps = np.tile(np.linspace(0, 20000, WIDTH, dtype=np.uint16), (HEIGHT, 1))
+        maps[8:-8, 12 + 4 * frame : 36 + 4 * frame] = 60000
+        Image.fromarray(maps).save(folder / f"{frame:04d}.png")
+
+
+def test_the_tables_are_measured_once_and_row_by_row(
+    own_folders: dict[str, type], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    host = {**own_folders, "CLIPLoader": Words}
+    judges = measures.Judges(
+        lambda prompt: torch.full((1, 12), float(len(prompt))),
+        lambda pictures: torch.nn.functional.adaptive_avg_pool2d(pictures, 2).flatten(1) + 0.1,
+        lambda pictures: torch.nn.functional.adaptive_avg_pool2d(pictures, 8),
+        lambda left, right: float((left - right).abs().mean()),
+    )
+    run = bench.parser().parse_args([*command, "--tables", "1"])
+    assert bench.run(host, run, judges) == 1  # no depth yet, but a left view to make it of
+    ((clip, _),) = bench.read_prompts(run.prompts)
+    folder = tmp_path / "out" / "clips" / clip
+    said = capsys.readouterr().out
+    assert f"{clip}.npy" in said and str(folder / "left") in said and "--picture-model" in said
+    assert len(list((folder / "left").glob("*.png"))) == FRAMES_OF_CLIP
+    write_depth(tmp_path / "out" / "depth" / clip)
+
+    assert bench.run(host, run, judges) == 0
+    said = capsys.readouterr().out
+    found = {file.stem: json.loads(file.read_text()) for file in folder.glob("*.json")}
+    assert len(found) == len(METHODS)  # the left view in place of what needs a picture model
+    for name in METHODS:
+        assert (f"| {name} |" in said) == (name != FRAMES)
+    assert "| published | 28.72 | 91.09 | 6.09 |" in said
+    full, restart, once = (found[name.replace(" ", "_")] for name in (FULL, RESTART, "no repeats"))
+    assert set(full) == {*measures.MEASURES, "evaluations", "seconds"}
+    assert all(isinstance(value, float) for value in full.values())
+    assert found["left_view"]["evaluations"] == 12  # six steps with guidance
+    assert full["evaluations"] > once["evaluations"] > found["left_view"]["evaluations"]
+    assert restart["evaluations"] < full["evaluations"]
+    assert found["warp_and_fill"]["evaluations"] == 0
+    assert found["warp_and_fill"][measures.PSNR] > full[measures.PSNR]
+    with Image.open(folder / "sheet.png") as sheet:
+        assert sheet.size == (5 * WIDTH, 2 * (HEIGHT + 16))
+
+    full[measures.CLIP_T] = 12.34  # kept, so not measured again
+    (folder / "full_method.json").write_text(json.dumps(full))
+    (folder / "warp_and_fill.json").unlink()
+    assert bench.run(host, run, judges) == 0
+    assert "| full method | 12.34 |" in capsys.readouterr().out
+    assert (folder / "warp_and_fill.json").is_file()
+    with pytest.raises(ValueError, match="another steps"):
+        bench.run(host, bench.parser().parse_args([*command, "--steps", "5"]), judges)
+
+    four = bench.parser().parse_args([*command, "--tables", "4"])
+    assert bench.run(host, four, measures.Judges()) == 0
+    said = capsys.readouterr().out
+    assert f"| {row_name(20)} |" in said and TABLE_4[20][1].met3r in said
+    dissolved = json.loads((folder / "full_method_dissolved_40.json").read_text())
+    assert measures.CLIP_T not in dissolved and isinstance(dissolved[measures.PSNR], float)
+
+
+def test_what_is_missing_is_named(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert bench.main([*command, "--clip", str(tmp_path / "clip.safetensors")]) == 1
+    assert "--clip: there is no file" in (said := capsys.readouterr().out) and "openai/clip" in said
+    assert bench.main([*command, "--picture-model", "sd15.safetensors"]) == 1
+    assert "v1-5-pruned" in capsys.readouterr().out
+    assert bench.main([*command, "--depth", str(tmp_path / "maps")]) == 1
+    assert "--depth: there is no" in capsys.readouterr().out
+    (tmp_path / "prompts.txt").write_text("# nothing\n")
+    with pytest.raises(ValueError, match="--prompts: .* holds no prompt"):
+        bench.read_prompts(tmp_path / "prompts.txt")
+    assert [line.split(" ")[0] for line in measures.missing(None, None)] == ["CLIP-T", "features", "MEt3R"]
+    assert [line.split(" ")[0] for line in measures.missing([tmp_path], None)] == ["MEt3R"]
+
+
+def test_rows_are_those_of_the_tables():
+    rows = list(bench.rows_of(["3", "6"], ["crafter", "dpt"], False))
+    assert len({row.name for row in rows}) == len(rows) == 3 * 5 + 3
+    assert row_name(0, 0.5, "dpt") == "full method, depth by dpt, half size"
+    assert {row.source for row in rows if "dpt" in row.name} == {1}
+    assert len(list(bench.rows_of(["3"], ["crafter", "dpt"], False))) == 2
+
+
+def test_files_that_are_no_clip_are_named(own_folders: dict[str, type], tmp_path: Path):
+    save({"text_model.encoder.layers.0.mlp.fc1.weight": torch.zeros(1)}, tmp_path / "text.safetensors")
+    with pytest.raises(ValueError, match="--clip: .*text.safetensors has no text_projection"):
+        measures.load_judges(own_folders, [tmp_path / "text.safetensors"], None)
+    with pytest.raises(ValueError, match="--features: ComfyUI finds no vision encoder in"):
+        measures.load_judges(own_folders, None, tmp_path / "text.safetensors")
+
+
+def test_met3r_gets_pairs_of_its_own_size_and_range(monkeypatch: pytest.MonkeyPatch, own_folders: dict[str, type]):
+    class Metric(torch.nn.Module):
+        def __init__(self, img_size: int, feature_backbone: str) -> None:
+            super().__init__()
+            self.told = (img_size, feature_backbone)
+
+        def forward(self, images: Tensor) -> tuple[Tensor]:
+            assert self.told == (256, "dinov2") and images.shape == (1, 2, 3, 256, 256)
+            return ((images[:, 0] - images[:, 1]).mean(dim=(1, 2, 3)),)
+
+    stub = ModuleType("met3r")
+    stub.MEt3R, stub.__spec__ = Metric, SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "met3r", stub)
+    judges = measures.load_judges(own_folders, None, None)
+    assert judges.met3r(torch.ones(2, 3, 32, 64), torch.zeros(2, 3, 32, 64)) == pytest.approx(2)
+
+
+def test_features_are_compared_where_the_disparity_says():
+    generator = torch.Generator().manual_seed(3)
+    wide = torch.randn(1, 8, 16, 19, generator=generator)
+    left, right = wide[..., :16], wide[..., 3:]  # cells of four columns
+    assert measures.feature_distance(left, right, torch.full((1, 1, 64, 64), 12.0)) < 1e-5
+    assert measures.feature_distance(left, right, torch.full((1, 1, 64, 64), 8.0)) > 0.5
+    assert measures.feature_distance(left, left, torch.full((1, 1, 64, 64), 100.0)).isnan()  # none is seen
+    tokens = torch.arange(1 + 9.0).expand(2, 10)[..., None]
+    grid = measures.grid_of({"penultimate_hidden_states": tokens})
+    assert grid.shape == (2, 1, 3, 3) and grid[0, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_a_clip_that_only_moves_has_little_warping_error():
+    generator = torch.Generator().manual_seed(4)
+    rough = torch.rand(1, 3, 10, 20, generator=generator)
+    wide = torch.nn.functional.interpolate(rough, (64, 128), mode="bicubic").clamp(0, 1)
+    clip = torch.cat([wide[..., 2 * step : 2 * step + 96] for step in range(3)])
+    holes = torch.zeros(3, 1, 64, 96, dtype=torch.bool)
+    holes[..., 40:60] = True
+    moving, _ = measures.warping_errors(clip, holes)
+    flickering = clip.clone()
+    flickering[1, :, :, 40:60] *= 0.8
+    all_of_it, inside = measures.warping_errors(flickering, holes)
+    assert moving < 1 < all_of_it < inside
+    assert measures.warping_errors(clip[:1], holes[:1])[0].isnan()
+
+
+def test_maps_are_read_from_either_layout_or_made_by_a_network(own_folders: dict[str, type], tmp_path: Path):
+    left = torch.rand(2, 70, 70, 3, generator=torch.Generator().manual_seed(5))
+    maps = np.stack([np.full((4, 8), 3.0), np.full((4, 8), 7.0)])
+    np.save(tmp_path / "clip.npy", maps)
+    read = read_maps(tmp_path, "clip", left)
+    assert read.shape == (2, 4, 8, 3) and read[0].max() == 0 and read[1].min() == 1
+    with pytest.raises(ValueError, match="the clip has 3 frames"):
+        read_maps(tmp_path, "clip", torch.zeros(3, 4, 8, 3))
+    with pytest.raises(MissingDepthError, match="other"):
+        read_maps(tmp_path, "other", left)
+    make_depth_anything(tmp_path / "networks" / "for_clips")
+    source, crafter = open_depth(own_folders, tmp_path / "networks" / "for_clips", None)
+    made = source("clip", left)
+    assert crafter is None and made.shape == (2, 70, 70, 3) and made.max() > made.min()

@@ -1,0 +1,278 @@
+"""StereoCrafter-Zero's Tables 1, 3, 4 and 6 with a video model of one's own, through the real host and the nodes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tools.host.in_process import load_host
+from tools.host.server import find_host
+
+from .clips_depth import MissingDepthError, Source, depth_name, is_network, open_depth, simplified
+from .clips_measures import Judges, load_judges, measure, measure_left, missing
+from .clips_methods import ClipSettings, Left, Pictures, load_video, timed
+from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
+from .clips_tables import LEFT, Kept, print_tables
+from .kept_figures import describe_file, keep_settings, write_json
+from .stereodiffusion import draw_sheet
+
+PROMPTS = Path(__file__).with_name("clips_prompts.txt")
+TABLES = ("1", "3", "4", "6")
+
+
+class Row(NamedTuple):
+    """One right view: a method, and which depth it has."""
+
+    name: str
+    method: str
+    source: int = 0
+    dissolved: int = 0
+    scale: float = 1.0
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Measure what is not measured yet and print the tables; returns the exit code."""
+    options = parser().parse_args(arguments)
+    cuda = torch.cuda.is_available()
+    try:
+        _expect_files(options)
+        with tempfile.TemporaryDirectory() as base, torch.inference_mode():
+            return run(load_host(find_host(), Path(base), cpu=not cuda), options)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"{error}\n")
+        return 1
+
+
+def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None = None) -> int:
+    """Do what the command asks for, with a host that is already loaded, and with other judges if they are given."""
+    _expect_files(options)
+    settings = ClipSettings(**{name: getattr(options, name) for name in ClipSettings.__dataclass_fields__})
+    depths = options.depth or [options.out / "depth"]
+    keep_settings(options.out, _described(options, settings, depths[0]))
+    rows = list(rows_of(options.tables, [depth_name(path) for path in depths], options.picture_model is not None))
+    for line in missing(options.clip, options.features) if judges is None else ():
+        print(line)
+    if options.picture_model is None and "1" in options.tables:
+        print(f"{FRAMES} is left out: name an SD 1.5 checkpoint, such as v1-5-pruned-emaonly, with --picture-model.")
+    bench: Bench | None = None
+    clips = read_prompts(options.prompts)[: options.limit]
+    for index, (name, prompt) in enumerate(clips, 1):
+        folder = options.out / "clips" / name
+        wanted = [row for row in rows if not (folder / f"{_slug(row.name)}.json").is_file()]
+        if wanted:
+            bench = bench or Bench(host, options, settings, depths, judges)
+            print(f"{index} of {len(clips)}: {prompt}", flush=True)
+            try:
+                bench.measure(name, prompt, wanted, folder)
+                draw_middle_frames(folder, rows)
+            except MissingDepthError as error:
+                print(f"{error} Its left view lies in {folder / 'left'}: make its depth and run this again.")
+    kept = [_read(options.out / "clips" / name, rows) for name, _ in clips]
+    kept = [figures for figures in kept if len(figures) == len(rows) + 1]
+    if not kept:
+        return 1
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    title = f"{len(kept)} clips, {settings.frames} frames of {settings.width}x{settings.height}, {settings.steps} steps"
+    print_tables(kept, options.tables, [depth_name(path) for path in depths], title, device)
+    return 0
+
+
+def rows_of(tables: Sequence[str], depths: Sequence[str], with_pictures: bool) -> Iterator[Row]:
+    """Yield the rows that the tables need, each once; the first depth is that of all but the rows named by another."""
+    yield Row(FULL, FULL)
+    if "1" in tables:
+        yield from (Row(name, name) for name in METHODS[1:] if name != FRAMES or with_pictures)
+    scales = SCALES if "6" in tables else SCALES[:1] if "4" in tables else ()
+    for scale in scales:
+        yield from (Row(row_name(step, scale), FULL, 0, step, scale) for step in DISSOLVED if step or scale < 1)
+    if "3" in tables or "6" in tables:
+        for source, depth in enumerate(depths[1:], 1):
+            for scale in scales or SCALES[:1]:
+                yield Row(row_name(0, scale, depth), FULL, source, 0, scale)
+
+
+class Bench:
+    """Makes and measures the rows of one clip after another."""
+
+    def __init__(
+        self,
+        host: dict[str, Any],
+        options: argparse.Namespace,
+        settings: ClipSettings,
+        depths: Sequence[Path],
+        judges: Judges | None,
+    ) -> None:
+        files = (options.model, options.text_encoder, options.text_type, options.vae)
+        self._host, self._video = host, load_video(host, settings, *files)
+        self._judges = judges or load_judges(host, options.clip, options.features)
+        opened = [open_depth(host, path, options.svd) for path in depths]
+        self._sources: list[Source] = [source for source, _ in opened]
+        self._crafter = opened[0][1]
+        checkpoint = options.picture_model
+        self._pictures = None if checkpoint is None else Pictures(host, checkpoint, options.picture_steps)
+
+    def measure(self, clip: str, prompt: str, rows: Sequence[Row], folder: Path) -> None:
+        """Measure rows of a clip, each into a file of its own, and write the middle frame of each.
+
+        Raises:
+            MissingDepthError: there is no depth yet; the left view then lies in ``folder``.
+        """
+        left, cost = timed(self._video, lambda: self._video.left(prompt))
+        frames = _core(left.image)
+        draw_frames(left.image, folder / "left")
+        middle = slice(len(frames) // 2, len(frames) // 2 + 1)
+        draw_frames(left.image[middle], folder / "views", _slug(LEFT))
+        write_json(folder / f"{_slug(LEFT)}.json", {**measure_left(self._judges, prompt, frames), **cost})
+        estimated: dict[int, Tensor] = {}
+        for row in rows:
+            if row.source not in estimated:
+                estimated[row.source] = self._sources[row.source](clip, left.image)
+            depth = simplified(self._host, estimated[row.source], row.dissolved, row.scale, **self._dissolver(left))
+            maker = self._pictures if row.method == FRAMES and self._pictures else self._video
+            right, cost = timed(maker, self._made(row, left, depth))
+            view = _core(right)
+            found = measure(self._judges, prompt, frames, view, self._video.columns(depth))
+            draw_frames(right[middle], folder / "views", _slug(row.name))
+            write_json(folder / f"{_slug(row.name)}.json", {**found, **cost})
+
+    def _made(self, row: Row, left: Left, depth: Tensor) -> Callable[[], Tensor]:
+        return lambda: self._video.right(row.method, left, depth, self._pictures)
+
+    def _dissolver(self, left: Left) -> dict[str, Any]:
+        if self._crafter is not None:
+            return {"depth_model": self._crafter, "image": left.image}
+        return self._video.dissolver()
+
+
+def read_prompts(file: Path) -> list[tuple[str, str]]:
+    """Read a prompt a line, but for empty lines and those that begin with #; return (clip's name, prompt).
+
+    Raises:
+        ValueError: none.
+    """
+    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    prompts = [line for line in lines if line and not line.startswith("#")]
+    if not prompts:
+        raise ValueError(f"--prompts: {file} holds no prompt. Write one a line.")
+    # The same words are the same clip; the checksum keeps apart what begins alike.
+    return [(f"{_slug(prompt)[:32]}-{zlib.crc32(prompt.encode()):08x}", prompt) for prompt in dict.fromkeys(prompts)]
+
+
+def draw_frames(image: Tensor, folder: Path, name: str | None = None) -> None:
+    """Write an IMAGE as one PNG a frame; one frame alone may have a name."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, frame in enumerate((image * 255).round().byte().numpy()):
+        Image.fromarray(frame).save(folder / f"{name or f'{index:04d}'}.png")
+
+
+def draw_middle_frames(folder: Path, rows: Sequence[Row]) -> None:
+    """Put the middle frames of all rows that are made into ``sheet.png``."""
+    from PIL import Image
+
+    files = {name: folder / "views" / f"{_slug(name)}.png" for name in (LEFT, *(row.name for row in rows))}
+    views = {
+        name: torch.from_numpy(np.array(Image.open(file))).movedim(-1, 0)[None] / 255
+        for name, file in files.items()
+        if file.is_file()
+    }
+    draw_sheet(views, folder / "sheet.png")
+
+
+def _read(folder: Path, rows: Sequence[Row]) -> Kept:
+    files = {name: folder / f"{_slug(name)}.json" for name in (LEFT, *(row.name for row in rows))}
+    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def _core(image: Tensor) -> Tensor:
+    return image.movedim(-1, 1).contiguous()
+
+
+def _described(options: argparse.Namespace, settings: ClipSettings, depth: Path) -> dict[str, Any]:
+    """All that the figures depend on; more prompts, tables and depths may come later."""
+    files = {name: getattr(options, name) for name in ("model", "text_encoder", "vae", "features", "svd")}
+    return {
+        **{name: describe_file(file) for name, file in files.items()},
+        "clip": [describe_file(file) for file in options.clip or ()],
+        "text_type": options.text_type,
+        "depth": depth_name(depth),
+        **asdict(settings),
+    }
+
+
+def _expect_files(options: argparse.Namespace) -> None:
+    for option, said in _WANTED.items():
+        given = getattr(options, option.replace("-", "_"))
+        for file in given if isinstance(given, list) else [given]:
+            if file is not None and not file.is_file():
+                raise FileNotFoundError(f"--{option}: there is no file {file}. {said}")
+    for path in options.depth or ():
+        if not path.exists():
+            raise FileNotFoundError(
+                f"--depth: there is no {path}. Name a network as Load Depth Model takes it (a Hugging Face folder, or "
+                "a file of Video Depth Anything or DepthCrafter), or a folder of maps."
+            )
+    if options.svd is None:
+        return
+    if not any(is_network(path) and path.is_file() for path in options.depth or ()):
+        raise ValueError("--svd: is only for DepthCrafter. Name its file with --depth, or leave --svd out.")
+
+
+_WANTED = {
+    "model": "Give a text-to-video model that ComfyUI loads, such as wan2.1_t2v_1.3B_fp16.safetensors.",
+    "text-encoder": "Wan 2.1 takes umt5_xxl_fp8_e4m3fn_scaled.safetensors.",
+    "vae": "Wan 2.1 takes wan_2.1_vae.safetensors.",
+    "prompts": "Write one prompt a line.",
+    "clip": "Download model.safetensors of openai/clip-vit-large-patch14 from Hugging Face.",
+    "features": "Download model.safetensors of facebook/dinov2-large from Hugging Face.",
+    "picture-model": "The paper's StereoDiffusion has Stable Diffusion: download v1-5-pruned-emaonly.safetensors.",
+    "svd": "DepthCrafter shares the VAE and the vision encoder of svd_xt.safetensors.",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(prog="bench.py clips", description=__doc__)
+    add = made.add_argument
+    add("--model", type=Path, required=True, help="a whole checkpoint, or a diffusion model, of text to video")
+    add("--text-encoder", type=Path, help="of a diffusion model by itself")
+    add("--text-type", default="wan", help="its type, as Load CLIP has it; default: wan")
+    add("--vae", type=Path, help="of a diffusion model by itself")
+    add("--prompts", type=Path, default=PROMPTS, help="a prompt a line; default: five of our own")
+    add("--depth", type=Path, nargs="+", metavar="PATH", help="networks or folders of maps; default: OUT/depth")
+    add("--svd", type=Path, help="Stable Video Diffusion, for DepthCrafter")
+    add("--clip", type=Path, nargs="+", metavar="FILE", help="CLIP: one file with text and vision, or one of each")
+    add("--features", type=Path, help="another vision encoder for the distance of features")
+    add("--picture-model", type=Path, help="an SD 1.5 checkpoint, for StereoDiffusion frame by frame")
+    add("--picture-steps", type=int, default=50, help="its steps; default: 50")
+    add("--tables", nargs="+", choices=TABLES, default=["1", "4"], help="of the paper; default: 1 4")
+    add("--width", type=int, default=832)
+    add("--height", type=int, default=480)
+    add("--frames", type=int, default=33)
+    add("--steps", type=int, default=50)
+    add("--cfg", type=float, default=6.0)
+    add("--sampler", default="euler_ancestral")
+    add("--scheduler", default="simple")
+    add("--seed", type=int, default=0)
+    add("--negative", default="", help="what the clips should not show")
+    add("--max-disparity", type=float, default=6.0, help="percent of the width; default: 6")
+    add("--convergence", type=float, default=0.3)
+    add("--limit", type=int, metavar="N", help="only the first N clips")
+    add("--out", type=Path, default=Path("output/clips"), help="for figures and pictures")
+    return made

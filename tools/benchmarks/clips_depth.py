@@ -1,0 +1,118 @@
+"""The depth of a clip's left view for the clips' tables: by a network of Load Depth Model, or from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Source = Callable[[str, Tensor], Tensor]
+"""From a clip's name and its left view, an IMAGE (T, H, W, 3), to its depth, an IMAGE in [0, 1], white is near."""
+
+
+class MissingDepthError(FileNotFoundError):
+    """A folder of maps has none of a clip."""
+
+
+def depth_name(path: Path) -> str:
+    """Name a source in rows and files."""
+    return path.stem if path.is_file() else path.name
+
+
+def is_network(path: Path) -> bool:
+    """Tell a network from a folder of maps."""
+    return path.is_file() or (path / "config.json").is_file()
+
+
+def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Source, Any]:
+    """Open a network or a folder of maps.
+
+    Args:
+        host: node classes by id.
+        path: a Hugging Face folder or a file of Load Depth Model, or a folder with ``CLIP.npy`` or ``CLIP/*.png``.
+        svd: a checkpoint of Stable Video Diffusion, whose VAE and vision encoder DepthCrafter shares.
+
+    Returns:
+        The source, and DepthCrafter's DEPTH_MODEL, which Simplify Depth can dissolve with; ``None`` for others.
+    """
+    if not is_network(path):
+        return (lambda clip, left: read_maps(path, clip, left)), None
+    import folder_paths
+
+    folder_paths.add_model_folder_path("geometry_estimation", str(path.parent.resolve()))
+    shared: dict[str, Any] = {}
+    crafter = path.is_file() and _is_depthcrafter(path)
+    if crafter:
+        if svd is None:
+            raise ValueError(
+                f"--svd: DepthCrafter ({path.name}) needs the VAE and the vision encoder of Stable Video Diffusion. "
+                "Download svd_xt.safetensors to any folder and name it with --svd."
+            )
+        folder_paths.add_model_folder_path("checkpoints", str(svd.parent.resolve()))
+        _, shared["clip_vision"], shared["vae"] = host["ImageOnlyCheckpointLoader"]().load_checkpoint(svd.name)[:3]
+    network = host["Stereo_LoadDepthModel"].execute(path.name, "default", **shared).args[0]
+
+    def estimate(_: str, left: Tensor) -> Tensor:
+        maps = host["Stereo_DepthEstimate"].execute(left, network, "clip", True, 0, 4, 0.5).args[0]
+        if path.is_file():  # networks for clips are steady by themselves
+            return maps
+        return host["Stereo_DisparityPropagate"].execute(maps, left, "mean", 0, 480).args[0]  # the paper's D.1
+
+    return estimate, network if crafter else None
+
+
+def read_maps(folder: Path, clip: str, left: Tensor) -> Tensor:
+    """Read a clip's maps of relative inverse depth and stretch them to [0, 1], all frames alike.
+
+    Raises:
+        MissingDepthError: there are none.
+        ValueError: another number of maps, or all of one value.
+    """
+    stored, pictures = folder / f"{clip}.npy", sorted((folder / clip).glob("*.png"))
+    if stored.is_file():
+        maps = torch.from_numpy(np.load(stored).astype(np.float32))
+    elif pictures:
+        maps = torch.stack([_grey(file) for file in pictures])
+    else:
+        raise MissingDepthError(f"{clip}: there is neither {stored} nor a folder {folder / clip} with a PNG a frame.")
+    if maps.ndim != 3 or len(maps) != len(left):
+        raise ValueError(f"{clip}: the depth in {folder} is {tuple(maps.shape)}, the clip has {len(left)} frames.")
+    low, high = maps.min(), maps.max()
+    if low == high:
+        raise ValueError(f"{clip}: the depth in {folder} has one value everywhere. Make it anew.")
+    return ((maps - low) / (high - low))[..., None].expand(-1, -1, -1, 3).contiguous()
+
+
+def simplified(host: dict[str, Any], depth: Tensor, dissolved: int, scale: float, **by: Any) -> Tensor:
+    """Dissolve and then resample a depth IMAGE by Simplify Depth.
+
+    Args:
+        host: node classes by id.
+        depth: an IMAGE.
+        dissolved: the step of 50 that the map is taken for; 0 for not at all.
+        scale: size of the small map; 1 for not at all.
+        by: what dissolves: model, vae and positive, or depth_model and image.
+    """
+    node = host["Stereo_DissolveDepth"]
+    if dissolved:
+        depth = node.execute(depth, "dissolve", dissolved, 1.0, 1.0, 0, 8, False, "range_kept", **by).args[0]
+    if scale < 1:
+        depth = node.execute(depth, "resample", 0, 1.0, scale, 0, 8, False, "range_kept").args[0]
+    return depth
+
+
+def _is_depthcrafter(path: Path) -> bool:
+    from tools.host.in_process import pack_module
+
+    return bool(pack_module("nodes.depth.depthcrafter_files").is_depthcrafter(path.name))
+
+
+def _grey(file: Path) -> Tensor:
+    from PIL import Image
+
+    values = np.asarray(Image.open(file)).astype(np.float32)
+    return torch.from_numpy(values if values.ndim == 2 else values[..., :3].mean(-1))
