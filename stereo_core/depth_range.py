@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -25,6 +27,37 @@ class DepthRange(str, Enum):
     SCENE = "scene"
     CLIP = "clip"
     IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class RangeState:
+    """The range of the frames of a scene so far: to be kept, saved and taken up again, of one size for any scene.
+
+    Attributes:
+        last: low and high of the last two frames, or of the first one.
+        widest: lowest low and highest high of the medians over three frames; ``None`` before there are three frames.
+    """
+
+    last: Sequence[tuple[float, float]] = ()
+    widest: tuple[float, float] | None = None
+
+    def add(self, bounds: tuple[float, float]) -> RangeState:
+        """Go on to the next frame, whose low and high these are; see :func:`frame_bounds`."""
+        three = [*self.last, bounds]
+        if len(three) < 3:
+            return RangeState(three)
+        low, high = (sorted(values)[1] for values in zip(*three, strict=True))
+        if self.widest is not None:
+            low, high = min(low, self.widest[0]), max(high, self.widest[1])
+        return RangeState(three[1:], (low, high))
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """What becomes 0 and what becomes 1 if the scene ends here, at least one frame after its start."""
+        if self.widest is not None:
+            return self.widest
+        lows, highs = zip(*self.last, strict=True)
+        return min(lows), max(highs)
 
 
 def inverse_depth_from_metric(depth: Tensor) -> Tensor:
@@ -98,20 +131,39 @@ def inverse_depth_ranges(
     """
     range = DepthRange(range)
     expect_shape("raw", raw, "B 1 H W")
-    if not 0 <= percentile < 50:
-        raise ValueError(f"percentile: got {percentile}. Give percent, from 0 to below 50.")
     frames = raw.shape[0]
     if scene_starts is not None:
         expect_shape("scene_starts", scene_starts, "B", B=frames)
-    for frame in raw:
-        expect_finite("raw", frame)
-    within = (
-        raw if areas is None else [frame[:, rows, columns] for frame, (rows, columns) in zip(raw, areas, strict=True)]
-    )
-    bounds = torch.stack([_frame_bounds(frame, percentile) for frame in within])  # (B, 2)
+    within = [None] * frames if areas is None else areas
+    bounds = [frame_bounds(frame, percentile, area) for frame, area in zip(raw, within, strict=True)]
+    ranges = torch.empty(frames, 2, device=raw.device)
     for first, last in _spans(range, frames, scene_starts):
-        bounds[first:last] = torch.tensor(_scene_bounds(bounds[first:last]))
-    return bounds
+        ranges[first:last] = torch.tensor(reduce(RangeState.add, bounds[first:last], RangeState()).range)
+    return ranges
+
+
+def frame_bounds(
+    frame: Tensor, percentile: float = 0.5, area: tuple[slice, slice] | None = None
+) -> tuple[float, float]:
+    """Find the low and the high percentile of one frame, from which :class:`RangeState` makes the range of a scene.
+
+    Args:
+        frame: (1, H, W) raw inverse depth, any floating dtype.
+        percentile, area: as for :func:`normalize_inverse_depth`.
+
+    Raises:
+        ValueError: values are not finite, or ``percentile`` is out of its range.
+    """
+    if not 0 <= percentile < 50:
+        raise ValueError(f"percentile: got {percentile}. Give percent, from 0 to below 50.")
+    expect_finite("raw", frame)
+    if area is not None:
+        frame = frame[:, area[0], area[1]]
+    step = math.ceil(math.sqrt(frame.numel() / _SAMPLES))  # an even grid of the pixels
+    quantiles = frame.new_tensor([percentile / 100, 1 - percentile / 100], dtype=torch.float32)
+    start = min(step // 2, min(frame.shape[1:]) - 1)
+    low, high = frame[0, start::step, start::step].float().flatten().quantile(quantiles).tolist()
+    return low, high
 
 
 def apply_ranges(raw: Tensor, ranges: Tensor) -> Tensor:
@@ -139,20 +191,6 @@ def metric_distances(ranges: Tensor) -> tuple[float, float] | None:
     if (ranges != ranges[0]).any() or not near > far:
         return None
     return 1 / near, 1 / far
-
-
-def _frame_bounds(frame: Tensor, percentile: float) -> Tensor:
-    """Low and high percentile of one frame (1, H, W), on an even grid of its pixels."""
-    step = math.ceil(math.sqrt(frame.numel() / _SAMPLES))
-    quantiles = frame.new_tensor([percentile / 100, 1 - percentile / 100], dtype=torch.float32)
-    start = min(step // 2, min(frame.shape[1:]) - 1)
-    return frame[0, start::step, start::step].float().flatten().quantile(quantiles)
-
-
-def _scene_bounds(bounds: Tensor) -> tuple[float, float]:
-    if len(bounds) > 2:
-        bounds = bounds.unfold(0, 3, 1).median(dim=-1).values
-    return bounds[:, 0].min().item(), bounds[:, 1].max().item()
 
 
 def _spans(range: DepthRange, frames: int, scene_starts: Tensor | None) -> list[tuple[int, int]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+
 import torch
 from torch import Tensor
 
@@ -13,6 +17,33 @@ _BLACK = 0.08
 _ALL, _WITH_TEXT = 0.98, 0.5
 # Bars that leave less of a side than this are a dark picture.
 _LEAST = 0.3
+
+
+@dataclass(frozen=True)
+class BlackLines:
+    """How much of each line has been black in all frames so far: to be kept, saved and taken up again.
+
+    Attributes:
+        rows: (H,) float32, the least fraction of each row that was black in a frame.
+        columns: (W,) of each column.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    @classmethod
+    def of(cls, frame: Tensor) -> BlackLines:
+        """Look at one frame (C, H, W) in [0, 1]."""
+        black = (frame.amax(0) <= _BLACK).float()
+        return cls(black.mean(1), black.mean(0))
+
+    def __and__(self, other: BlackLines) -> BlackLines:
+        """Add what other frames of the same scene show, in any order."""
+        return BlackLines(torch.minimum(self.rows, other.rows), torch.minimum(self.columns, other.columns))
+
+    def picture(self) -> tuple[slice, slice]:
+        """Return the rows and the columns within the bars, as :func:`find_picture` does."""
+        return _inside(self.rows), _inside(self.columns)
 
 
 def find_picture(frames: Tensor) -> tuple[slice, slice]:
@@ -32,12 +63,7 @@ def find_picture(frames: Tensor) -> tuple[slice, slice]:
         ValueError: another shape.
     """
     expect_shape("frames", frames, "B C H W")
-    rows, columns = [], []
-    for frame in frames:
-        black = frame.amax(0) <= _BLACK
-        rows.append(black.float().mean(1))
-        columns.append(black.float().mean(0))
-    return _inside(torch.stack(rows).amin(0)), _inside(torch.stack(columns).amin(0))
+    return reduce(and_, map(BlackLines.of, frames)).picture()
 
 
 def _inside(black: Tensor) -> slice:

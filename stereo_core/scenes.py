@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,6 +17,19 @@ _SHIFT_ROWS, _SHIFT_COLUMNS = 2, 4
 _EMPTY = 0.03**2
 # 0 is equal, 1 unrelated. Frames of one shot, up to 16 frames of fast motion apart, stay below 0.2; cuts exceed 0.55.
 _CUT = 0.5
+
+
+@dataclass(frozen=True)
+class CutState:
+    """What the frames so far leave for the next: to be kept, saved and taken up again, of one size for any clip.
+
+    Attributes:
+        thumbnails: (n, rows, columns) of the last two frames, or of the first one.
+        changed: the last frame starts a scene, unless the next one shows that it was a flash.
+    """
+
+    thumbnails: Tensor
+    changed: bool
 
 
 def find_scene_starts(images: Tensor) -> Tensor:
@@ -38,22 +53,39 @@ def find_scene_starts(images: Tensor) -> Tensor:
         ValueError: the shape does not fit.
     """
     expect_shape("images", images, "B C H W")
-    thumbnails = torch.cat([_thumbnail(frame) for frame in images])  # (B, rows, columns)
-    frames = len(thumbnails)
-    starts = torch.zeros(frames, dtype=torch.bool, device=images.device)
-    starts[0] = True
-    if frames == 1:
-        return starts
-    change = _difference(thumbnails[:-1], thumbnails[1:])
-    starts[1:] = change > _CUT
-    if frames > 2:
-        across = _difference(thumbnails[:-2], thumbnails[2:])
-        starts[1:-1] &= across > _CUT
-        starts[2:] &= across > _CUT
-    return starts
+    starts, state = follow_cuts(torch.cat([thumbnail(frame) for frame in images]))
+    return torch.tensor([*starts, state.changed], device=images.device)
 
 
-def _thumbnail(frame: Tensor) -> Tensor:
+def follow_cuts(thumbnails: Tensor, state: CutState | None = None) -> tuple[list[bool], CutState]:
+    """Go on through the frames of a clip, as :func:`find_scene_starts` does through all of them, to the bit.
+
+    Whether a frame starts a scene is told once the next one is there; of the last frame of a clip the state tells it.
+
+    Args:
+        thumbnails: (n, rows, columns) of the next frames, at least one; see :func:`thumbnail`.
+        state: that of the frames before; ``None`` at the start of the clip.
+
+    Returns:
+        For each frame not told of before, up to the last but one, whether it starts a scene; and the state for the
+        next frames.
+    """
+    told = 0
+    if state is not None:
+        told, thumbnails = len(state.thumbnails) - 1, torch.cat([state.thumbnails, thumbnails])
+    starts = torch.ones(len(thumbnails), dtype=torch.bool, device=thumbnails.device)
+    starts[1:] = _difference(thumbnails[:-1], thumbnails[1:]) > _CUT
+    if state is not None:
+        starts[told] = state.changed
+    across = _difference(thumbnails[:-2], thumbnails[2:]) > _CUT
+    starts[1:-1] &= across
+    starts[2:] &= across
+    *decided, changed = starts[told:].tolist()
+    return decided, CutState(thumbnails[-2:], changed)
+
+
+def thumbnail(frame: Tensor) -> Tensor:
+    """Return what cuts are found from, (1, rows, columns) float32, of a frame (C, H, W) in [0, 1]."""
     return functional.adaptive_avg_pool2d(frame.float().mean(dim=0, keepdim=True), (_ROWS, _COLUMNS))
 
 

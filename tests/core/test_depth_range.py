@@ -8,12 +8,16 @@ import torch
 from stereo_core.depth_range import (
     FARTHEST,
     DepthRange,
+    RangeState,
     apply_ranges,
+    frame_bounds,
     inverse_depth_from_metric,
     inverse_depth_ranges,
     metric_distances,
     normalize_inverse_depth,
 )
+
+from .kept_states import LENGTHS, taken_up_again
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -143,6 +147,39 @@ def test_a_frame_by_itself_is_stretched_as_in_the_clip():
     assert torch.equal(ranges[0], ranges[2]) and not torch.equal(ranges[2], ranges[3])
     alone = torch.cat([apply_ranges(raw[t : t + 1], ranges[t : t + 1]) for t in range(5)])
     assert torch.equal(alone, normalize_inverse_depth(raw, scene_starts=starts))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_frame_by_frame_with_a_saved_state_it_is_the_whole_clip_to_the_bit(frames: int, dtype: torch.dtype):
+    generator = torch.Generator().manual_seed(frames)
+    raw = torch.randn(frames, 1, 20, 30, generator=generator) + torch.randn(frames, 1, 1, 1, generator=generator)
+    raw, starts = raw.to(dtype), [frame in (0, 1, 3, 6, 20) for frame in range(frames)]
+    areas = [(slice(frame % 7, 20), slice(0, 30 - frame % 5)) for frame in range(frames)]
+    state, ranges = RangeState(), []
+    for frame, area, start in zip(raw, areas, starts, strict=True):
+        state = taken_up_again((RangeState() if start else state).add(frame_bounds(frame, 2.0, area)))
+        ranges.append(state.range)
+        assert len(state.last) <= 2, "what is kept does not grow"
+    for frame in reversed(range(frames - 1)):  # the range of a scene is known at its end
+        ranges[frame] = ranges[frame] if starts[frame + 1] else ranges[frame + 1]
+    whole = inverse_depth_ranges(raw, DepthRange.SCENE, torch.tensor(starts), 2.0, areas)
+    assert torch.equal(torch.tensor(ranges), whole)
+
+
+def three_medians(bounds: torch.Tensor) -> tuple[float, float]:
+    """The range of a scene of (T, 2) by its definition."""
+    if len(bounds) > 2:
+        bounds = bounds.unfold(0, 3, 1).median(dim=-1).values
+    return bounds[:, 0].min().item(), bounds[:, 1].max().item()
+
+
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_the_range_of_a_scene_is_that_of_medians_over_three_frames(frames: int):
+    bounds, state = torch.randn(frames, 2, generator=torch.Generator().manual_seed(frames)), RangeState()
+    for low, high in bounds.tolist():
+        state = state.add((low, high))
+    assert state.range == three_medians(bounds)
 
 
 def test_the_distances_of_white_and_black():

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from stereo_core.depth_range import DepthRange, normalize_inverse_depth
-from stereo_core.letterbox import find_picture
+from stereo_core.letterbox import BlackLines, find_picture
+
+from .kept_states import LENGTHS, taken_up_again
 
 
 def clip(top: int = 0, bottom: int = 0, left: int = 0, right: int = 0, black: float = 0.02) -> Tensor:
@@ -41,6 +43,22 @@ def test_videos_black_a_stray_pixel_and_a_subtitle_are_a_bar_all_the_same():
 def test_a_dark_picture_is_all_picture():
     assert find_picture(torch.zeros(2, 3, 40, 60)) == (slice(0, 40), slice(0, 60))
     assert find_picture(clip(18, 18)) == (slice(0, 40), slice(0, 60))
+
+
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_with_a_saved_state_it_finds_the_bars_of_the_whole_clip(frames: int):
+    generator = torch.Generator().manual_seed(frames)
+    scene = clip(5, 6, 7, 8)[:1].repeat(frames, 1, 1, 1)
+    scene[:, :, :5] = 0.1 * torch.rand(frames, 3, 5, 60, generator=generator)  # on the verge of black
+    scene[::2, :, 36:38, 10:30] = 1.0
+    state = None
+    for frame in scene:
+        here = BlackLines.of(frame)
+        state = taken_up_again(here if state is None else state & here)
+    assert state.picture() == find_picture(scene)
+    assert state.picture() != (slice(0, 40), slice(0, 60))
+    longest = torch.stack([(frame.amax(0) <= 0.08).float().mean(1) for frame in scene]).amin(0)
+    assert torch.equal(state.rows, longest)
 
 
 def test_bars_do_not_take_part_in_the_range():

@@ -9,7 +9,9 @@ import torch
 from skimage import data
 from torch.nn import functional
 
-from stereo_core.scenes import find_scene_starts
+from stereo_core.scenes import find_scene_starts, follow_cuts, thumbnail
+
+from .kept_states import LENGTHS, taken_up_again
 
 CLIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "video"
 
@@ -94,6 +96,29 @@ def test_a_near_object_that_enters_is_no_cut():
 def test_noise_is_no_cut():
     noise = torch.randn(8, 3, 90, 160, generator=torch.Generator().manual_seed(0))
     assert found((photo("coffee") + 0.15 * noise).clamp(0, 1)) == [0]
+
+
+def clip_with_cuts(frames: int) -> torch.Tensor:
+    """Moving shots, scenes of one frame and a flash, cut to a length."""
+    shots = [pan("astronaut", 2), pan("coffee", 9), pan("rocket", 1), pan("cat", 13, 8), pan("coffee", 30)]
+    clip = torch.cat(shots)
+    clip[17] = 1.0
+    return clip[:frames]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("step", [1, 7])
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_with_a_saved_state_it_finds_the_cuts_of_the_whole_clip(frames: int, step: int, dtype: torch.dtype):
+    clip = clip_with_cuts(frames).to(dtype)
+    starts, state = [], None
+    for part in torch.cat([thumbnail(frame) for frame in clip]).split(step):
+        told, state = follow_cuts(part, state)
+        starts += told
+        state = taken_up_again(state)
+        assert len(state.thumbnails) <= 2, "what is kept does not grow"
+    assert [*starts, state.changed] == find_scene_starts(clip).tolist()
+    assert found(clip) == [start for start in (0, 2, 11, 12, 25) if start < frames]
 
 
 def test_a_wrong_shape_is_refused():

@@ -8,7 +8,9 @@ from skimage import data
 from torch.nn import functional
 
 from stereo_core.metrics import flicker
-from stereo_core.stabilization import SteadyState, stabilize, steady_frame
+from stereo_core.stabilization import stabilize, steady_frame
+
+from .kept_states import LENGTHS, taken_up_again
 
 FRAMES = 16
 
@@ -133,16 +135,16 @@ def test_a_cut_starts_over(still):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_frame_by_frame_with_a_saved_state_it_is_the_whole_clip_to_the_bit(still, tmp_path, dtype):
-    images, near = still
-    scale, shift = jitter()
-    raw, starts = (near * scale + shift).to(dtype), [index in (0, 6) for index in range(FRAMES)]
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_frame_by_frame_with_a_saved_state_it_is_the_whole_clip_to_the_bit(frames, dtype):
+    (picture, near), (scale, shift) = scene(), jitter(frames)
+    images, raw = picture.expand(frames, -1, -1, -1), (near * scale + shift).to(dtype)
+    starts = [index in (0, 1, 6) for index in range(frames)]
     state, found = None, []
-    for index in range(FRAMES):
+    for index in range(frames):
         frame, state = steady_frame(raw[[index]], images[[index]], None if starts[index] else state)
         found.append(frame)
-        torch.save(vars(state), tmp_path / "state")
-        state = SteadyState(**torch.load(tmp_path / "state", weights_only=True))
+        state = taken_up_again(state)
     assert torch.equal(torch.cat(found), stabilize(raw, images, torch.tensor(starts)))
 
 
