@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from tests.host.tiny import families
@@ -76,6 +78,49 @@ def test_it_is_the_published_pipeline(pack: Any, monkeypatch: pytest.MonkeyPatch
         expected = literal(model, vae, video, 5, 2)
     assert expected.std() > 0.01
     torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)
+
+
+def test_the_network_under_its_published_names_gives_the_published_values(pack: Any):
+    """Made once by the published code; the stored file's own metadata say how, and name the tensors."""
+    import comfy.ops
+    from comfy.ldm.modules.diffusionmodules.openaimodel import Timestep, UNetModel
+
+    with safe_open(Path(__file__).with_name("depthcrafter.safetensors"), "pt") as file:
+        published, names = file.get_tensor("depth"), file.metadata()["names"].split()
+    shape = {**SHAPES["svd"], "image_size": 8, "model_channels": 32, "out_channels": 4, "num_head_channels": 32}
+    depths = {"transformer_depth": [1, 0], "transformer_depth_output": [1, 1, 0, 0], "transformer_depth_middle": 1}
+    levels = {"num_res_blocks": [1, 1], "channel_mult": [1, 2], "operations": comfy.ops.disable_weight_init}
+    given = {"use_spatial_transformer": True, "legacy": False, "use_checkpoint": False, "dtype": torch.float32}
+    network = UNetModel(**shape, **depths, **levels, **given).eval()
+    host_weights = pack("nodes.depth.depthcrafter_weights").host_weights
+    own, places = network.state_dict(), dict(zip(host_weights(dict.fromkeys(names)), names, strict=True))
+    drawn = {name: by_name(name, own[place].shape) for place, name in places.items()}
+    network.load_state_dict(host_weights(drawn))  # every tensor, and none left over
+    stream = torch.Generator().manual_seed(1)
+    sample, seen = (torch.randn(size, generator=stream)[0] for size in ((1, 3, 8, 8, 16), (1, 3, 1024)))
+    told = torch.cat([Timestep(256)(torch.tensor([value])) for value in (7.0, 127.0, 0.02)]).flatten().expand(3, -1)
+    with torch.inference_mode():
+        ours = network(sample, torch.full((3,), 0.6866), context=seen.unsqueeze(1), y=told, num_video_frames=3)
+    torch.testing.assert_close(ours, published, atol=1e-4, rtol=1e-3)
+
+
+def by_name(name: str, size: torch.Size) -> Tensor:
+    noise = torch.randn(size, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
+    if len(size) > 1:
+        return noise / noise[0].numel() ** 0.5
+    return 0.1 * noise + (1 if "norm" in name and name.endswith("weight") else 0)
+
+
+def test_its_levels_are_those_of_svds_own_scheduler(host: dict[str, type]):  # noqa: ARG001
+    """As diffusers' EulerDiscreteScheduler makes them of SVD's scheduler_config.json, for five steps."""
+    import comfy.k_diffusion.sampling
+
+    sampling = families.load("svd").get_model_object("model_sampling")
+    levels = comfy.k_diffusion.sampling.get_sigmas_karras(5, float(sampling.sigma_min), float(sampling.sigma_max))
+    expected = torch.tensor([700.0, 134.8544464, 15.58996773, 0.6781460047, 0.002, 0.0])
+    torch.testing.assert_close(levels, expected, rtol=3e-6, atol=0)
+    times = torch.tensor([1.637770057, 1.226048946, 0.686656892, -0.097098164, -1.553652048])
+    torch.testing.assert_close(torch.stack([sampling.timestep(level) for level in levels[:-1]]), times)
 
 
 def test_its_settings_are_the_published_ones(pack: Any):
