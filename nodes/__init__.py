@@ -37,6 +37,7 @@ from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .example_scene import ExampleScene
+from .film.stereo_video_file import StereoVideoFile
 from .image_stereo_shift import ImageStereoShift
 from .iterative_refine_sampler import IterativeRefineSampler
 from .latent_stereo_shift import LatentStereoShift
@@ -102,5 +103,6 @@ NODES: list[type[io.ComfyNode]] = [
     StereoPreview,
     SaveStereoImage,
     SaveStereoVideo,
+    StereoVideoFile,
     SBSSplit,
 ]

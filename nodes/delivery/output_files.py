@@ -27,6 +27,7 @@ class OutputFiles:
 
     Attributes:
         folder: where the files go; it is there, and can be written to.
+        name: of the files, before any number and ending.
     """
 
     def __init__(self, prefix: str, width: int, height: int, numbering: Numbering = Numbering.ALWAYS) -> None:
@@ -50,7 +51,7 @@ class OutputFiles:
                 "and a name, such as stereo/beach."
             )
         try:
-            folder, self._name, self._number, self._subfolder, _ = folder_paths.get_save_image_path(
+            folder, self.name, self._number, self._subfolder, _ = folder_paths.get_save_image_path(
                 prefix, str(output), width, height
             )
             self.folder = Path(folder)
@@ -72,7 +73,7 @@ class OutputFiles:
 
     def next(self, suffix: str, extension: str) -> Path:
         """Return the next free name with this ending, such as ``player_suffix`` gives, and this extension."""
-        name = self._name.replace("%batch_num%", str(self._given))
+        name = self.name.replace("%batch_num%", str(self._given))
         self._given += 1
         if self._numbering is Numbering.IF_TAKEN:
             path = self.folder / file_name(name, None, suffix, extension)
@@ -110,6 +111,24 @@ def written(path: Path) -> Iterator[Path]:
         for file in leftover:
             with suppress(OSError):  # it never came to be, or the disk is gone
                 file.unlink()
+
+
+@contextmanager
+def written_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder to write files to, which becomes ``path`` in the end, or goes as with ``written``.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir()
+        yield partial
+        os.rename(partial, path)
+    except OSError as error:
+        raise ValueError(_cannot_write(path.name, error)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # what was written is elsewhere by now
 
 
 def _cannot_write(what: str, error: OSError) -> str:

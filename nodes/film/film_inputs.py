@@ -70,7 +70,7 @@ def shift_inputs() -> list[io.WidgetInput]:
         ),
         io.Boolean.Input(
             "invert",
-            default=_SHIFT.invert,
+            default=False,
             advanced=True,
             tooltip="A video of depth maps is black where it is near. Not used for depth models.",
         ),

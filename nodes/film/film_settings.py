@@ -39,7 +39,6 @@ class ShiftSettings:
 
     Attributes:
         geometry: how deep the stereo is.
-        invert: given maps are black where it is near.
         balance: how much of the shift the left view takes, 0 to 1.
         rendering: quality of the views.
         edge_growth: pixels by which near objects grow before the shift.
@@ -48,7 +47,6 @@ class ShiftSettings:
     """
 
     geometry: StereoGeometry = StereoGeometry()
-    invert: bool = False
     balance: float = 0.0
     rendering: Rendering = Rendering.BEST
     edge_growth: int = 0

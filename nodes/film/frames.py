@@ -88,18 +88,22 @@ def _numbered(
     file: str | io.BytesIO, times: Sequence[int], first: int, name: str
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """Give frames and their numbers from a key frame on that is whole, at ``first`` or before it."""
+    known = frozenset(times)
+
+    def is_no_start(frame: av.VideoFrame) -> bool:
+        """It refers to others, which were not decoded, or its time is a guess, as in MPEG files after a jump."""
+        return not frame.key_frame or not (frame.pts in known or frame.pts < times[0])
+
     for seconds in _FURTHER_BACK:
-        # What comes before the key frame refers to others, which were not decoded.
-        frames = dropwhile(lambda frame: not frame.key_frame, _decoded(file, times[first], seconds, name))
+        frames = dropwhile(is_no_start, _decoded(file, times[first], seconds, name))
         head = next(frames, None)
         if head is not None and head.pts <= times[first]:
             break
     else:
         frames, head = _decoded(file, None, 0, name), None
     for frame in frames if head is None else chain([head], frames):
-        index = bisect_left(times, frame.pts)
-        if index < len(times) and times[index] == frame.pts:
-            yield index, frame
+        if frame.pts in known:
+            yield bisect_left(times, frame.pts), frame
 
 
 def _decoded(file: str | io.BytesIO, start: int | None, earlier: int, name: str) -> Iterator[av.VideoFrame]:

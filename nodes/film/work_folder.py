@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -20,7 +21,8 @@ import psutil
 _STALE = 3600
 # How often a lock is touched, in seconds.
 _TOUCH = 30
-_MANIFEST, _LOCK, _PART = "manifest.json", ".lock", ".part"
+_MANIFEST, _LOCK, _PART, _ENDING = "manifest.json", ".lock", ".part", ".segments"
+_DIGITS = 12  # of what tells films apart
 
 
 @dataclass(frozen=True)
@@ -34,38 +36,37 @@ class WorkFolder:
     path: Path
 
     @classmethod
-    def open(cls, path: Path, film: dict[str, Any]) -> tuple[WorkFolder, bool]:
+    def open(cls, root: Path, name: str, film: dict[str, Any]) -> WorkFolder:
         """Make a folder for a film, or go on with the one that is there.
 
         Args:
-            path: of the folder.
-            film: all that the film depends on, as JSON has it. Work on another film is thrown away.
-
-        Returns:
-            The folder, and whether work was thrown away.
+            root: the folder to make it in.
+            name: of the film.
+            film: all that the film depends on, as JSON has it. Another film, or the same one with other settings, has
+                another folder: nobody's work is thrown away.
 
         Raises:
-            ValueError: someone is working on another film in this folder.
             OSError: the folder cannot be made or written to.
         """
-        folder = cls(path)
-        path.mkdir(parents=True, exist_ok=True)
-        told = json.dumps({"key": _key(film), "film": film}, indent=1, default=str)
-        with folder._waiting("open"):
-            found = folder._manifest()
-            if found.get("key") == _key(film):
-                return folder, False
-            others = [lock for lock in path.rglob(f"*{_LOCK}") if lock.stem != "open" and not _is_stale(lock)]
-            if found and others:
-                raise ValueError(
-                    f"{path.name}: another film or other settings are being worked on in this folder. Choose another "
-                    "name, or wait until that work has ended."
-                )
-            for each in path.iterdir():
-                if each.name != f"open{_LOCK}":
-                    shutil.rmtree(each) if each.is_dir() else each.unlink()
-            folder.write(_MANIFEST, told.encode())
-        return folder, bool(found)
+        key = hashlib.sha256(json.dumps(film, sort_keys=True, default=str).encode()).hexdigest()
+        folder = cls(root / f"{name}.{key[:_DIGITS]}{_ENDING}")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write(_MANIFEST, json.dumps(film, indent=1, default=str).encode())
+        return folder
+
+    @property
+    def others(self) -> list[Path]:
+        """Folders of the same film with other settings, or of one of the same name."""
+        name = self.path.name[: -len(_ENDING) - _DIGITS]
+        found = self.path.parent.glob(f"{glob.escape(name)}*{_ENDING}")
+        return sorted(path for path in found if path != self.path and len(path.name) == len(self.path.name))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Say where unfinished work lies that nobody goes on with unless the settings are as they were."""
+        if not self.others:
+            return ()
+        return (f"Unfinished, with other settings: {', '.join(path.name for path in self.others)} in the same folder.",)
 
     def file(self, name: str) -> Path:
         """Return where a piece of work is or will be."""
@@ -94,20 +95,6 @@ class WorkFolder:
         finally:
             path.unlink(missing_ok=True)
 
-    @contextmanager
-    def _waiting(self, name: str) -> Iterator[None]:
-        while True:
-            with self.claim(name) as claim:
-                if claim:
-                    yield
-                    return
-            time.sleep(0.05)
-
-    def _manifest(self) -> dict[str, Any]:
-        with suppress(FileNotFoundError, ValueError):
-            return json.loads((self.path / _MANIFEST).read_text(encoding="utf-8"))
-        return {}
-
     def remove(self) -> None:
         """Delete the folder with all that is in it."""
         shutil.rmtree(self.path)
@@ -130,10 +117,6 @@ class Claim:
             with suppress(OSError):  # a network's hiccup is no reason to end
                 os.utime(self.path)
             self._touched = time.monotonic()
-
-
-def _key(film: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(film, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _me() -> dict[str, Any]:

@@ -27,20 +27,21 @@ def lock(folder: Path, name: str, **owner: Any) -> Path:
     return path
 
 
-def test_the_same_film_is_gone_on_with_and_another_one_is_not(folders: Any, tmp_path: Path):
-    path = tmp_path / "film.segments"
-    folder, thrown = folders.open(path, {"source": "a", "crf": 18})
-    assert not thrown
+def test_the_same_film_is_gone_on_with_and_another_one_has_its_own_folder(folders: Any, tmp_path: Path):
+    folder = folders.open(tmp_path, "a[film]", {"source": "a", "crf": 18})
     folder.write("000001.mp4", b"whole")
-    (path / "deep").mkdir()
-    again, thrown = folders.open(path, {"crf": 18, "source": "a"})
-    assert not thrown and again.file("000001.mp4").read_bytes() == b"whole"
-    other, thrown = folders.open(path, {"source": "a", "crf": 20})
-    assert thrown and [each.name for each in other.path.iterdir()] == ["manifest.json"]
+    again = folders.open(tmp_path, "a[film]", {"crf": 18, "source": "a"})
+    assert again.file("000001.mp4").read_bytes() == b"whole" and again.others == []
+    assert json.loads(again.file("manifest.json").read_text())["crf"] == 18
+    other = folders.open(tmp_path, "a[film]", {"source": "a", "crf": 20})
+    assert not other.file("000001.mp4").exists() and other.others == [folder.path]
+    assert folders.open(tmp_path, "a", {"source": "a", "crf": 20}).others == []
+    other.remove()
+    assert again.others == [] and again.file("000001.mp4").exists()
 
 
 def test_work_is_taken_once(folders: Any, tmp_path: Path):
-    folder, _ = folders.open(tmp_path / "work", {})
+    folder = folders.open(tmp_path, "work", {})
     with folder.claim("000001") as mine:
         assert mine is not None
         mine.touch()
@@ -64,16 +65,8 @@ def test_work_is_taken_once(folders: Any, tmp_path: Path):
     ],
 )
 def test_a_lock_of_nobody_is_taken_over(folders: Any, tmp_path: Path, owner: dict[str, Any], age: float, free: bool):
-    folder, _ = folders.open(tmp_path / "work", {})
+    folder = folders.open(tmp_path, "work", {})
     path = lock(folder.path, "000001", **owner)
     os.utime(path, (time.time() - age,) * 2)
     with folder.claim("000001") as claim:
         assert (claim is not None) == free
-
-
-def test_a_folder_in_which_someone_works_is_not_thrown_away(folders: Any, tmp_path: Path):
-    folder, _ = folders.open(tmp_path / "work", {"a": 1})
-    lock(folder.path, "000001", machine="elsewhere")
-    with pytest.raises(ValueError, match="work: another film or other settings are being worked on"):
-        folders.open(tmp_path / "work", {"a": 2})
-    assert folders.open(tmp_path / "work", {"a": 1})[1] is False

@@ -1,14 +1,32 @@
-"""What a depth model is known by, so that a film is not gone on with another one."""
+"""What a file or a depth model is known by, so that a film is not gone on with another one."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import os
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 # Values looked at, at either end of each tensor: all of a network's would take as long as to load it.
 _ENDS = 256
+# Bytes looked at, at either end of a file: all of a film's would take minutes.
+_MEGABYTE = 2**20
+
+
+def file_identity(file: str | io.BytesIO) -> str:
+    """Return a SHA-256 of a file's size, time and ends; of all of it, where it is in memory."""
+    if isinstance(file, io.BytesIO):
+        return hashlib.sha256(file.getbuffer()).hexdigest()
+    stat = Path(file).stat()
+    digest = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    with Path(file).open("rb") as opened:
+        digest.update(opened.read(_MEGABYTE))
+        opened.seek(max(0, stat.st_size - _MEGABYTE), os.SEEK_SET)
+        digest.update(opened.read(_MEGABYTE))
+    return digest.hexdigest()
 
 
 def network_fingerprint(network: nn.Module) -> str:

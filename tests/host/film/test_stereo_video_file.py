@@ -1,0 +1,174 @@
+"""Stereo Video File in the real host: what it writes, and what becomes of it when it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import av
+import pytest
+import torch
+from torch import Tensor
+
+from tests.host.delivery.clips import pixels, planes, times
+from tests.host.film.films import film
+
+Pack = Callable[[str], ModuleType]
+Host = dict[str, type]
+HEIGHT, WIDTH, FRAMES = 24, 32, 40
+WIDGETS = {
+    "max_disparity": 8.0,
+    "screen": "value",
+    "convergence": 0.3,
+    "exponent": 1.0,
+    "rendering": "best",
+    "balance": 0.0,
+    "edge_growth": 0,
+    "depth_edges": "sharpened",
+    "fill_from": "frame",
+    "invert": False,
+    "format": "full_sbs",
+    "codec": "h264",
+    "quality": "best",
+    "filename_prefix": "film/film",
+    "name": "player",
+    "container": "auto",
+    "tags": "container",
+    "resolution": 0,
+    "batch_size": 4,
+    "stabilize": True,
+    "percentile": 0.5,
+    "segment_seconds": 0.5,
+    "keep_segments": False,
+}
+
+
+@pytest.fixture
+def output(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: ARG001  # it loads the host
+    import folder_paths
+
+    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path / "output"))
+    return tmp_path / "output" / "film"
+
+
+def video(path: Path, start: float = 0.0, duration: float = 0.0) -> Any:
+    from comfy_api.latest import InputImpl
+
+    return InputImpl.VideoFromFile(str(path), start_time=start, duration=duration)
+
+
+def run(host: Host, source: Any, depth: Any, **widgets: Any) -> Any:
+    return host["Stereo_StereoVideoFile"].execute(source, depth, **{**WIDGETS, **widgets})
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A film, and a film of its depth maps."""
+    folder = tmp_path_factory.mktemp("films")
+    size = (HEIGHT, WIDTH)
+    maps = film(folder, size=size, frames=FRAMES, name="maps", pixels="yuvj420p", codec="mjpeg", suffix=".mov")
+    return film(folder, size=size, frames=FRAMES), maps
+
+
+def test_the_film_is_what_the_nodes_for_clips_make_of_it(host: Host, films: tuple[Path, Path], output: Path):
+    source, maps = map(video, films)
+    saved, path = run(host, source, maps).args
+    assert Path(path).parent == output and Path(path).name == "film_00001_LRF_Full_SBS.mp4"
+    assert saved.get_dimensions() == (2 * WIDTH, HEIGHT)
+    assert times(Path(path)) == times(films[0])
+    assert sorted(each.name for each in output.iterdir()) == [Path(path).name]
+
+    image, depth = source.get_components().images, maps.get_components().images
+    strength = {name: WIDGETS[name] for name in ("max_disparity", "screen", "convergence", "exponent", "invert")}
+    stereo = host["Stereo_StereoStrength"].execute(depth, **strength).args[0]
+    shift = {name: WIDGETS[name] for name in ("balance", "edge_growth", "depth_edges", "fill_from")}
+    left, right, *_ = host["Stereo_ImageStereoShift"].execute(image, stereo, quality="best", **shift).args
+    expected = torch.cat([left, right], 2)
+    found = pixels(Path(path))
+    assert found.shape == expected.shape
+    assert (found - expected).abs().mean() < 0.02 and (found - expected.flip(0)).abs().mean() > 0.03
+
+
+def planes_of(path: str) -> list[Any]:
+    return [plane for frame in planes(Path(path)) for plane in frame]
+
+
+def test_a_film_that_was_stopped_goes_on_and_is_the_same(
+    host: Host, pack: Pack, films: tuple[Path, Path], output: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, maps = map(video, films)
+    whole = Path(run(host, source, maps).args[1]).read_bytes()
+    progress = pack("nodes.film.film_progress").NodeProgress
+    step, steps = progress.step, []
+
+    def stop(self: Any, picture: Tensor | None = None) -> None:
+        steps.append(1)
+        if len(steps) == 30:
+            raise KeyboardInterrupt
+        step(self, picture)
+
+    monkeypatch.setattr(progress, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(host, source, maps)
+    (work,) = output.glob("*.segments")
+    assert sorted(each.name for each in work.iterdir()) == ["000000.mp4", "000001.mp4", "manifest.json"]
+    again = Path(run(host, source, maps).args[1])
+    assert len(steps) == 30 + FRAMES - 26
+    assert again.name == "film_00002_LRF_Full_SBS.mp4" and again.read_bytes() == whole
+    assert not list(output.glob("*.segments"))
+
+
+def test_other_settings_begin_anew_and_the_unfinished_work_stays(
+    host: Host, pack: Pack, films: tuple[Path, Path], output: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, maps = map(video, films)
+    folder = pack("nodes.film.work_folder").WorkFolder
+    monkeypatch.setattr(folder, "remove", lambda _: None)
+    run(host, source, maps)
+    told = []
+    monkeypatch.setattr(pack("nodes.film.stereo_video_file"), "show_text", lambda _, text: told.append(text))
+    run(host, source, maps, max_disparity=4.0)
+    assert len(list(output.glob("*.segments"))) == 2
+    assert "Unfinished, with other settings: film." in told[-1]
+
+
+def test_a_part_of_a_film_is_made(host: Host, films: tuple[Path, Path], output: Path):
+    del output
+    window = (0.2, 0.6)
+    _, path = run(host, video(films[0], *window), video(films[1], *window)).args
+    with av.open(path) as container:
+        assert container.streams.video[0].frames == 15
+
+
+@pytest.mark.parametrize(
+    ("widgets", "message"),
+    [
+        ({"filename_prefix": "../film"}, "filename_prefix"),
+        ({"tags": "container_and_stream", "codec": "hevc"}, "tags: container_and_stream"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_work(
+    host: Host, films: tuple[Path, Path], output: Path, widgets: dict[str, Any], message: str
+):
+    with pytest.raises(ValueError, match=message):
+        run(host, *map(video, films), **widgets)
+    assert not output.exists() or not list(output.iterdir())
+
+
+def test_depth_of_another_film_is_refused(host: Host, films: tuple[Path, Path], output: Path, tmp_path: Path):
+    del output
+    with pytest.raises(ValueError, match="depth: has 12 frames, and video 40"):
+        run(host, video(films[0]), video(film(tmp_path)))
+    with pytest.raises(ValueError, match="video: its pictures are 33x24"):
+        odd = film(tmp_path, size=(24, 33), pixels="yuv444p", name="odd")
+        run(host, video(odd), video(odd))
+    with pytest.raises(ValueError, match="video: holds frames in memory"):
+        run(host, components(video(films[0])), video(films[1]))
+
+
+def components(source: Any) -> Any:
+    from comfy_api.latest import InputImpl
+
+    return InputImpl.VideoFromComponents(source.get_components())
