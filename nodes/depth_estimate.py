@@ -80,7 +80,8 @@ class DepthEstimate(io.ComfyNode):
                     min=1,
                     max=256,
                     tooltip="Frames per call of the model. Lower it when memory runs out; the result is the same. "
-                    "Not used for geometry.",
+                    "Not used for geometry, nor for DepthCrafter, which takes 110 frames at once: lower resolution "
+                    "there.",
                 ),
                 io.Float.Input(
                     "percentile",

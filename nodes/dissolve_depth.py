@@ -42,7 +42,8 @@ class DissolveDepth(io.ComfyNode):
                     "method",
                     options=DissolveMethod,
                     default=DissolveMethod.DISSOLVE.value,
-                    tooltip="dissolve: one step of the model (StereoCrafter-Zero); needs model, vae and positive.\n"
+                    tooltip="dissolve: one step of the model (StereoCrafter-Zero); needs model, vae and "
+                    "positive, or depth_model and image.\n"
                     "gaussian: blur by radius. resample: scale down and up. edge_aware: smooth surfaces by radius and "
                     "keep the edges between them. These three need no model.",
                 ),
@@ -81,7 +82,7 @@ class DissolveDepth(io.ComfyNode):
                     max=4096,
                     tooltip="Frames that a video model gets at once; 0, or more than there are, is the whole clip.\n"
                     "For clips that do not fit into memory, or are longer than those the model was trained on.\n"
-                    "Picture models take each frame by itself.",
+                    "Picture models take each frame by itself. DepthCrafter was made for 110, with an overlap of 25.",
                 ),
                 io.Int.Input(
                     "overlap",
