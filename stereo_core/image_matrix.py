@@ -6,6 +6,7 @@ SV3D is the reference view.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -231,13 +232,22 @@ def to_reference(azimuths: Sequence[float], name: str = "azimuths") -> list[floa
 
 
 def parse_azimuths(text: str, views: int) -> list[float]:
-    """Read azimuths in degrees: one for each view, separated by commas or spaces, or one number, their spacing.
+    """Read azimuths as ``parse_degrees`` does, of views whose last is the reference view.
 
     Returns:
         As ``to_reference`` writes them.
 
     Raises:
-        ValueError: not a number, another count, or a last one that is not the reference view's, 0 or 360.
+        ValueError: as ``parse_degrees``, or a last one that is not the reference view's, 0 or 360.
+    """
+    return to_reference(parse_degrees(text, views))
+
+
+def parse_degrees(text: str, views: int) -> list[float]:
+    """Read azimuths: degrees for each view, separated by commas or spaces, or one number, their spacing.
+
+    Raises:
+        ValueError: no finite number, or another count.
     """
     words = text.replace(",", " ").split()
     try:
@@ -253,7 +263,9 @@ def parse_azimuths(text: str, views: int) -> list[float]:
             f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view, or one number, the "
             "degrees between them."
         )
-    return to_reference(azimuths)
+    if not all(math.isfinite(azimuth) for azimuth in azimuths):
+        raise ValueError(f"azimuths: {text!r} holds a number that is not finite. Write degrees such as -6, -3, 0.")
+    return azimuths
 
 
 def same_azimuths(first: Sequence[float], second: Sequence[float]) -> bool:

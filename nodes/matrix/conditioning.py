@@ -37,11 +37,13 @@ class MatrixConditioning:
         rows: one for each view, over the frames, for the video model.
         columns: one for each frame, over the views, for the multi-view model; the reference view is the last.
         azimuths: of each view, in degrees as the core's ``to_reference`` writes them; ``None`` for a stereo clip.
+        elevations: of each view, in degrees above the object's middle; ``None`` for a stereo clip.
     """
 
     rows: tuple[Strip, ...]
     columns: tuple[Strip, ...]
     azimuths: tuple[float, ...] | None = None
+    elevations: tuple[float, ...] | None = None
 
     @property
     def video_latents(self) -> Tensor:

@@ -172,5 +172,6 @@ class ImageMatrixConditioning(io.ComfyNode):
                 rows=tuple(Strip(*both, linear) for both in rows),
                 columns=tuple(Strip(*both, (multiview_guidance,) * views) for both in columns),
                 azimuths=tuple(azimuths),
+                elevations=tuple(elevations),
             )
         )

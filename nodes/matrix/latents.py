@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...stereo_core.cameras import Orbit
 from ...stereo_core.image_matrix import MatrixSize
 from ..host import expect_memory
 from ..sampling.latents import expect_latent
 
 _SIZE = "stereo_matrix"
+_ORBIT = "stereo_orbit"
 # Pixels to one of the latent, for the VAEs of SVD and SV3D.
 _PIXELS = 8
 
 
-def make_matrix_latent(matrix: Tensor) -> dict[str, Any]:
-    """Return the LATENT of a matrix (V, F, C, H, W): all frames of the first view, then of the second, and so on."""
-    return {"samples": matrix.flatten(0, 1), _SIZE: tuple(matrix.shape[:2])}
+def make_matrix_latent(
+    matrix: Tensor, azimuths: Sequence[float] | None = None, elevations: Sequence[float] | None = None
+) -> dict[str, Any]:
+    """Return the LATENT of a matrix (V, F, C, H, W): all frames of the first view, then of the second, and so on.
+
+    It keeps the V views' azimuths and elevations, in degrees, where both are known.
+    """
+    made = {"samples": matrix.flatten(0, 1), _SIZE: tuple(matrix.shape[:2])}
+    known = azimuths is not None and elevations is not None
+    return {**made, _ORBIT: (tuple(azimuths), tuple(elevations))} if known else made
+
+
+def read_matrix_orbit(matrix: dict[str, Any], views: int) -> Orbit | None:
+    """Return the cameras that a LATENT of so many views was sampled for, where it says.
+
+    Raises:
+        ValueError: views of several elevations, which are no circle.
+    """
+    azimuths, elevations = matrix.get(_ORBIT, ((), ()))
+    if not len(azimuths) == len(elevations) == views:
+        return None
+    if len(set(elevations)) > 1:
+        raise ValueError(
+            f"matrix was sampled with views from {min(elevations):g} to {max(elevations):g} degrees of elevation, and "
+            "a scene can be made from views of one elevation only. Sample it with the same elevation for all views."
+        )
+    return Orbit(tuple(azimuths), elevations[0])
 
 
 def read_matrix_size(matrix: dict[str, Any], views: int) -> MatrixSize:

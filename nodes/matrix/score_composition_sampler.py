@@ -90,4 +90,4 @@ class ScoreCompositionSampler(io.ComfyNode):
         options: CompositionSettings = PAPER,
     ) -> io.NodeOutput:
         matrix = sample_matrix(video_model, multiview_model, conditioning, sigmas, options, seed, chunk, keep_video)
-        return io.NodeOutput(make_matrix_latent(matrix))
+        return io.NodeOutput(make_matrix_latent(matrix, conditioning.azimuths, conditioning.elevations))

@@ -28,3 +28,10 @@ DEPTH_MODEL = io.Custom("STEREO_DEPTH_MODEL")
 
 # A nodes.matrix.conditioning.MatrixConditioning: one entry for each row and each column of the image matrix.
 MATRIX_CONDITIONING = io.Custom("STEREO_MATRIX_CONDITIONING")
+
+# A stereo_core.splat_scene.SplatScene, on the CPU: Gaussians that move, and the cameras that they were made with.
+SPLAT_4D = io.Custom("STEREO_SPLAT_4D")
+
+# A nodes.splat.reconstruction.ReconstructionOptions, and a nodes.splat.viewpoints.CameraPath.
+SPLAT_OPTIONS = io.Custom("STEREO_SPLAT_OPTIONS")
+CAMERA_PATH = io.Custom("STEREO_CAMERA_PATH")

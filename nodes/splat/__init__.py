@@ -1,0 +1,1 @@
+"""Moving Gaussians: from an image matrix, to both eyes, to files, and to the host's own splats."""

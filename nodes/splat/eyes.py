@@ -1,0 +1,80 @@
+"""A scene as both eyes see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ...stereo_core.cameras import Camera, StereoBase, stereo_base, stereo_pair
+from ...stereo_core.splat_scene import SplatScene
+from ...stereo_core.splatting import clip_depths, render_pair
+from ..host import compute_device, each_frame
+
+# Depths are measured in smaller pictures: they say as much, and take less time.
+_MEASURED = 128
+# For one picture, whose size is bounded by the renderer's groups.
+RENDERING_BYTES = 2**28
+_SOLID = 0.5  # of what covers a pixel: less of it is background, which is far
+
+
+class StereoClip(NamedTuple):
+    """What both eyes see.
+
+    Attributes:
+        left: IMAGE (B, H, W, 3).
+        right: IMAGE (B, H, W, 3).
+        depth: IMAGE (B, H, W, 3) of the left eye, inverse depth from 0 (far, and background) to 1.
+        mask: MASK (B, H, W), what the scene covers of the left eye's picture.
+        base: of the eyes.
+    """
+
+    left: Tensor
+    right: Tensor
+    depth: Tensor
+    mask: Tensor
+    base: StereoBase
+
+
+def see_clip(
+    scene: SplatScene, cameras: Sequence[Camera], times: Sequence[float], max_disparity: float, convergence: float
+) -> StereoClip:
+    """Draw a clip, showing progress; stops when the user interrupts.
+
+    Args:
+        scene: what is seen.
+        cameras: one a frame, of one size and angle.
+        times: one a frame, 0 to 1.
+        max_disparity: percent of the width, between the nearest and the farthest that the clip shows.
+        convergence: the inverse depth that lies on the screen, 0 (far) to 1 (near).
+
+    Raises:
+        ValueError: the scene is not in sight, or shows no depth.
+    """
+    home = {
+        "device": comfy.model_management.intermediate_device(),
+        "dtype": comfy.model_management.intermediate_dtype(),
+    }
+    frames, height, width = len(cameras), cameras[0].height, cameras[0].width
+    scene = scene.to(compute_device())
+    small = [camera.resized(*_smaller(width, height)) for camera in cameras]
+    near, far = clip_depths(scene, small, times)
+    base = stereo_base(cameras[0], max_disparity, convergence, near, far)
+    left, right, depth = (torch.empty(frames, height, width, 3, **home) for _ in range(3))
+    mask = torch.empty(frames, height, width, **home)
+    for frame in each_frame(frames):
+        seen, other = render_pair(scene, stereo_pair(cameras[frame], base), times[frame])
+        left[frame], right[frame] = (eye.color.movedim(0, -1).clamp(0, 1) for eye in (seen, other))
+        inverse = (1 / seen.surface.clamp(min=near / 2) - 1 / far) / (1 / near - 1 / far)
+        solid = (seen.alpha > _SOLID) & (seen.surface > 0)
+        depth[frame] = torch.where(solid, inverse.clamp(0, 1), 0).movedim(0, -1)
+        mask[frame] = seen.alpha[0]
+    return StereoClip(left, right, depth, mask, base)
+
+
+def _smaller(width: int, height: int) -> tuple[int, int]:
+    share = min(1.0, _MEASURED / max(width, height))
+    return max(1, round(share * width)), max(1, round(share * height))

@@ -1,0 +1,147 @@
+"""The pictures of a matrix of views and frames as a fit takes them: small, and in eight bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...stereo_core.cameras import Orbit
+from ...stereo_core.image_matrix import MatrixSize, as_matrix, full_turn, parse_degrees, view_clip
+from ..host import each_frame, image_to_core
+from ..matrix.decoding import decode_clip
+from ..matrix.latents import expect_decodable, read_matrix_orbit, read_matrix_size
+
+_NODE = "Splat 4D Reconstruct"
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A matrix whose pictures are read a view at a time.
+
+    Attributes:
+        size: views and frames.
+        orbit: the views' cameras.
+        sides: height and width of the pictures that ``view`` gives.
+        view: reads the pictures of one view, (F, 3, H, W).
+    """
+
+    size: MatrixSize
+    orbit: Orbit
+    sides: tuple[int, int]
+    view: Callable[[int], Tensor]
+
+    def scaled(self, side: int) -> tuple[int, int]:
+        """Return (H, W) with a smaller side of so many pixels, or of its own if that is less."""
+        height, width = self.sides
+        share = min(1.0, side / min(height, width))
+        return max(1, round(share * height)), max(1, round(share * width))
+
+    def read(self, side: int) -> Tensor:
+        """Return (V, F, 3, H, W) uint8, scaled, showing progress; stops when the user interrupts."""
+        return torch.stack([_eight_bits(self.view(view), self.scaled(side)) for view in each_frame(self.size.views)])
+
+
+def read_images(images: Tensor, views: int, azimuths: str, elevation: float) -> Pictures:
+    """Read an IMAGE (V * F, H, W, C), view by view.
+
+    Args:
+        images: all frames of the first view, then of the second, and so on.
+        views: V; 0 if each picture is a view.
+        azimuths: what was typed; nothing for once around.
+        elevation: degrees, of all views.
+
+    Raises:
+        ValueError: a count that is no multiple of the views, or azimuths that do not fit them.
+    """
+    core = image_to_core(images, "images")
+    count = views or len(core)
+    if len(core) % count:
+        raise ValueError(
+            f"views is {views} and images holds {len(core)} pictures, which is not a whole number of frames for each. "
+            "Give all frames of the first view, then all of the second, and so on, and their number of views."
+        )
+    size = MatrixSize(count, len(core) // count)
+    _expect_views(size.views)
+
+    def view(index: int) -> Tensor:
+        return core[index * size.frames : (index + 1) * size.frames]
+
+    return Pictures(size, _orbit(azimuths, elevation, size.views), (core.shape[2], core.shape[3]), view)
+
+
+def read_matrix(matrix: dict[str, Any], vae: Any, views: int, azimuths: str, elevation: float) -> Pictures:
+    """Read an image matrix, which is decoded a view at a time.
+
+    Args:
+        matrix: LATENT; one that knows its views and cameras goes before the other arguments.
+        vae: the VAE.
+        views: V, for a latent that does not know.
+        azimuths: what was typed, for such a latent; nothing for once around.
+        elevation: degrees, for such a latent.
+
+    Raises:
+        ValueError: no VAE or another model's, no matrix, or azimuths that do not fit it.
+    """
+    size = read_matrix_size(matrix, views)
+    if vae is None:
+        raise ValueError("matrix needs vae, which decodes its pictures. Connect the VAE of the video model.")
+    _expect_views(size.views)
+    cells = as_matrix(matrix["samples"], size)
+    expect_decodable(_NODE, vae, cells, size.frames)
+    orbit = read_matrix_orbit(matrix, size.views) or _orbit(azimuths, elevation, size.views)
+    scale = vae.spacial_compression_decode()
+    height, width = (scale * side for side in cells.shape[-2:])
+
+    def view(index: int) -> Tensor:
+        return decode_clip(vae, cells, view_clip(size, index)).movedim(-1, 1)
+
+    return Pictures(size, orbit, (height, width), view)
+
+
+def read_masks(masks: Tensor, size: MatrixSize, sides: tuple[int, int]) -> Tensor:
+    """Return a MASK (V * F, h, w), white where the object is, as (V, F, H, W).
+
+    Raises:
+        ValueError: another number of masks, or values that are not finite.
+    """
+    core = image_to_core(masks[..., None], "masks")[:, :1]
+    if len(core) != size.views * size.frames:
+        raise ValueError(
+            f"masks holds {len(core)} masks for {size.views * size.frames} pictures. Connect one for each picture, in "
+            "the same order."
+        )
+    return _scaled(core, sides)[:, 0].unflatten(0, size)
+
+
+def edge_color(pictures: Iterable[Tensor]) -> tuple[float, float, float]:
+    """Return the color in [0, 1] that is most usual along the edges of uint8 pictures, each (..., 3, H, W)."""
+    edges = [
+        torch.cat([part[..., 0, :], part[..., -1, :], part[..., :, 0], part[..., :, -1]], dim=-1) for part in pictures
+    ]
+    flat = torch.cat([edge.movedim(-2, -1).flatten(0, -2) for edge in edges]).float() / 255
+    red, green, blue = flat.median(dim=0).values.tolist()
+    return red, green, blue
+
+
+def _expect_views(views: int) -> None:
+    if views < 2:
+        raise ValueError("views is 1, and one view alone has no depth. Give pictures from several azimuths.")
+
+
+def _orbit(azimuths: str, elevation: float, views: int) -> Orbit:
+    angles = parse_degrees(azimuths, views) if azimuths.strip() else full_turn(views)
+    return Orbit(tuple(angles), elevation)
+
+
+def _scaled(pictures: Tensor, sides: tuple[int, int]) -> Tensor:
+    height, width = sides
+    return comfy.utils.common_upscale(pictures.float(), width, height, "area", "disabled")
+
+
+def _eight_bits(pictures: Tensor, sides: tuple[int, int]) -> Tensor:
+    return (_scaled(pictures, sides).clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8)
