@@ -26,7 +26,8 @@ TABLES = (
     "steadying",
     "memory",
 )
-ASKING = ("toy", "stereodiffusion", "clips")  # with options of their own; hours on a CPU, or on files that must be named
+# With options of their own; hours on a CPU, or on files that must be named.
+ASKING = ("toy", "stereodiffusion", "clips", "matrices")
 
 
 def main() -> int:

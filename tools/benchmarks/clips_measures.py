@@ -163,15 +163,17 @@ def warping_errors(clip: Tensor, holes: Tensor) -> tuple[Tensor, Tensor]:
         Of all pixels and of those in holes; NaN without any, such as of one frame.
     """
     changes, counted = [clip.new_zeros(0)], [clip.new_zeros(0)]
-    for one, two, hole in zip(clip[:-1, None], clip[1:, None], holes[:-1], strict=True):
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for pair in zip(clip[:-1, None], clip[1:, None], holes[:-1], strict=True):
+        one, two, hole = (part.to(device) for part in pair)
         flow, back = optical_flow(one, two), optical_flow(two, one)
         ahead, inside = sample_along(two.float(), flow)
         returned, _ = sample_along(back, flow)
         squares = [each.square().sum(dim=1, keepdim=True) for each in (flow + returned, flow, returned)]
         trusted = inside & (squares[0] < _SHARE * (squares[1] + squares[2]) + _LEAST)
         change = 255 * (ahead - one).abs().mean(dim=1, keepdim=True)
-        changes.append(change[trusted])
-        counted.append(change[trusted & hole])
+        changes.append(change[trusted].cpu())
+        counted.append(change[trusted & hole].cpu())
     return torch.cat(changes).mean(), torch.cat(counted).mean()
 
 

@@ -1,0 +1,189 @@
+"""Diffusion²'s image matrices, for weights and repeats, with two models of one's own, through the host and nodes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tools.host.in_process import load_host
+from tools.host.server import find_host
+
+from .kept_figures import as_number, describe_file, keep_settings, write_json
+from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models
+from .table import machine, print_table
+
+LEVELS = (10.0, 1.0)
+"""Noise levels at which both models are asked: where the layout is decided, and where the detail is."""
+_APART = [f"apart at {level:g}, %" for level in LEVELS]
+COLUMNS = ("rows", "columns", *_APART, "splats, held out", "splats, fitted", "videos", "orbits", "seconds")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+Figures = dict[str, float | None]
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Measure what is not measured yet and print the table; returns the exit code."""
+    options = parser().parse_args(arguments)
+    cuda = torch.cuda.is_available()
+    try:
+        _expect_files(options)
+        with tempfile.TemporaryDirectory() as base, torch.inference_mode():
+            return run(load_host(find_host(), Path(base), cpu=not cuda), options)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"{error}\n")
+        return 1
+
+
+def run(host: dict[str, Any], options: argparse.Namespace) -> int:
+    """Do what the command asks for, with a host that is already loaded."""
+    _expect_files(options)
+    settings = MatrixSettings(**{name: getattr(options, name) for name in MatrixSettings.__dataclass_fields__})
+    files = {"video": options.video, "multiview": options.multiview}
+    keep_settings(options.out, {**{name: describe_file(file) for name, file in files.items()}, **asdict(settings)})
+    pictures = find_pictures(options.pictures)[: options.limit]
+    names = options.rows or list(ROWS)
+    matrices: Matrices | None = None
+    for index, picture in enumerate(pictures, 1):
+        folder = options.out / "pictures" / picture.stem
+        missing = [name for name in names if not _kept(folder, name).is_file()]
+        if missing:
+            matrices = matrices or Matrices(host, settings, load_models(host, files))
+            print(f"{index} of {len(pictures)}: {picture.name}", flush=True)
+            measure(matrices, read_picture(picture, settings.size), missing, folder, settings)
+    kept = [
+        [json.loads(_kept(options.out / "pictures" / each.stem, n).read_text("utf-8")) for n in names]
+        for each in pictures
+    ]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    shape = f"{settings.views} views by {settings.frames} frames of {settings.size}x{settings.size}"
+    print(f"\n## Diffusion² on {len(kept)} pictures, {shape}, {settings.steps} steps\n")
+    print(f"{machine(device)}. Splats: PSNR in dB, more is better; of all others before the counts less is better.\n")
+    print_table(["", *COLUMNS], [[name, *_means([row[i] for row in kept])] for i, name in enumerate(names)])
+    return 0
+
+
+def measure(matrices: Matrices, picture: Tensor, rows: Sequence[str], folder: Path, settings: MatrixSettings) -> None:
+    """Make and measure the matrices of a picture, each into a file of its own."""
+    conditioning = matrices.condition(picture)
+    for name in rows:
+        start = time.perf_counter()
+        matrix = matrices.sample(conditioning, name)
+        count = matrices.evaluations(name)
+        found: dict[str, float] = {
+            "seconds": time.perf_counter() - start,
+            "videos": count.rows,
+            "orbits": count.columns,
+        }
+        shown = matrices.decode(matrix)
+        draw_matrix(shown, folder / f"{_slug(name)}.png")
+        found |= agreement(shown)
+        for column, level in zip(_APART, LEVELS, strict=True):
+            found[column] = matrices.estimates_apart(conditioning, matrix, level)
+        if settings.iterations:
+            try:
+                fitted = matrices.splats(shown, conditioning.azimuths)
+                found |= {f"splats, {which}": value for which, value in fitted.items()}
+            except ValueError as error:  # pictures without one object on white
+                print(f"{name}: no splats. {error}")
+        write_json(_kept(folder, name), {column: as_number(torch.tensor(value)) for column, value in found.items()})
+
+
+def draw_matrix(pictures: Tensor, file: Path) -> None:
+    """Write every fourth view and frame of (V, F, 3, S, S) uint8 as one PNG: views below each other."""
+    from PIL import Image
+
+    sheet = pictures[::4, ::4].permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet.contiguous().numpy()).save(file)
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Find the pictures of a folder.
+
+    Raises:
+        FileNotFoundError: no folder, or none in it.
+    """
+    found = sorted(file for file in folder.glob("*") if file.suffix.lower() in _SUFFIXES)
+    if not found:
+        raise FileNotFoundError(
+            f"--pictures: {folder} holds no picture. Give square ones, each of an object in the middle, on white or "
+            "with a transparent background."
+        )
+    return found
+
+
+def read_picture(file: Path, size: int) -> Tensor:
+    """Read a picture as an IMAGE (1, size, size, 3), put on white where it is transparent.
+
+    Raises:
+        ValueError: it is not square.
+    """
+    from PIL import Image
+
+    with Image.open(file) as opened:
+        if opened.width != opened.height:
+            raise ValueError(f"{file.name} is {opened.width}x{opened.height}. Give square pictures.")
+        picture = opened.convert("RGBA").resize((size, size), Image.Resampling.LANCZOS)
+    color, alpha = np.split(np.asarray(picture, np.float32) / 255, [3], axis=-1)
+    return torch.from_numpy(color * alpha + 1 - alpha)[None]
+
+
+def _means(figures: Sequence[Figures]) -> list[str]:
+    known = [[row[column] for row in figures if row.get(column) is not None] for column in COLUMNS]
+    digits = [0 if column in ("videos", "orbits") else 1 if column == "seconds" else 2 for column in COLUMNS]
+    return [f"{fmean(values):.{places}f}" if values else "" for values, places in zip(known, digits, strict=True)]
+
+
+def _kept(folder: Path, row: str) -> Path:
+    return folder / f"{_slug(row)}.json"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def _expect_files(options: argparse.Namespace) -> None:
+    for option, said in (
+        ("video", "Diffusion² takes Stable Video Diffusion: download svd_xt.safetensors."),
+        ("multiview", "Diffusion² takes SV3D: download sv3d_p.safetensors."),
+    ):
+        file = getattr(options, option)
+        if not file.is_file():
+            raise FileNotFoundError(f"--{option}: there is no file {file}. {said}")
+    find_pictures(options.pictures)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(prog="bench.py matrices", description=__doc__)
+    add = made.add_argument
+    add("--video", type=Path, required=True, help="a checkpoint of SVD")
+    add("--multiview", type=Path, required=True, help="a checkpoint of SV3D_p")
+    add("--pictures", type=Path, required=True, metavar="FOLDER", help="square pictures of objects on white")
+    add("--rows", nargs="+", choices=list(ROWS), metavar="ROW", help="only these rows of the table, by their names")
+    add("--size", type=int, default=576, help="of a picture; default: 576")
+    add("--views", type=int, default=21)
+    add("--frames", type=int, default=25)
+    add("--steps", type=int, default=50)
+    add("--seed", type=int, default=0)
+    add("--elevation", type=float, default=0.0, help="of the camera, in degrees")
+    add(
+        "--judged", type=int, default=256, help="size at which pictures are compared and Gaussians fitted; default: 256"
+    )
+    add("--gaussians", type=int, default=20000)
+    add("--iterations", type=int, default=5000, help="of the fit of Gaussians; 0 leaves it out")
+    add("--limit", type=int, metavar="N", help="only the first N pictures")
+    add("--out", type=Path, default=Path("output/matrices"), help="for figures and pictures")
+    return made
