@@ -68,6 +68,7 @@ class SplatModel:
         if harmonics > 0 and options.motion is Motion.CURVE:
             curves = Curves(count, harmonics, reference_time, device)
             self._own |= {"move": curves.moves, "turn": curves.turns}
+            groups.append({"params": [curves.common], "base": rates.common * size, "moving": True})
             groups.append({"params": [curves.moves], "base": rates.move * size, "moving": True})
             groups.append({"params": [curves.turns], "base": rates.turn, "moving": True})
             self._motion = curves
@@ -75,6 +76,7 @@ class SplatModel:
             field = DeformationField(options.layers, options.channels, reference_time, half).to(device)
             groups.append({"params": list(field.parameters()), "base": rates.mlp, "moving": True})
             self._motion = field
+        self._moves = False
         self._adam = torch.optim.Adam(groups, lr=0.0, eps=1e-15)
 
     @property
@@ -86,18 +88,24 @@ class SplatModel:
         """Return the Gaussians at a time, or the canonical ones.
 
         Args:
-            time: 0 to 1; ``None`` stands for the reference time and leaves the motion alone.
+            time: 0 to 1; ``None`` stands for the reference time. Before ``settle`` nothing moves.
             share: what of the gradients colors and opacities get.
         """
         own = self._own
         positions, rotations = own["position"], own["rotation"]
-        if time is not None and self._motion is not None:
+        if time is not None and self._motion is not None and self._moves:
             change = self._motion(positions, time)
             positions, rotations = positions + change.positions, rotations + change.rotations
         opacities, colors = own["opacity"].sigmoid(), own["color"].sigmoid()
         if share < 1:
             opacities, colors = (share * part + (1 - share) * part.detach() for part in (opacities, colors))
         return Gaussians(positions, rotations, own["scale"].exp(), opacities, colors)
+
+    def settle(self) -> None:
+        """Let the Gaussians move from now on, and tell the motion where they are, also when some were relocated."""
+        self._moves = True
+        if self._motion is not None:
+            self._motion.settle(self.positions)
 
     def step(self, still: float, moving: float) -> None:
         """Follow the gradients, and forget them.

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 _OCTAVES_OF_PLACE = 4
 _OCTAVES_OF_TIME = 3
+_CONTROLS = 64
+_SHARING = 4  # control points that move a Gaussian
 
 
 class Change(NamedTuple):
@@ -28,23 +30,52 @@ class MotionModel(Protocol):
     def __call__(self, positions: Tensor, time: float) -> Change:
         """Return the change of Gaussians at canonical ``positions`` (N, 3) until a time from 0 to 1."""
 
+    def settle(self, positions: Tensor) -> None:
+        """Learn where the Gaussians are, before they begin to move and when some were relocated."""
+
 
 class Curves:
     """A sum of cosines for each Gaussian: sum_k (cos(k pi t) - cos(k pi t_0)) a_k / k, k from 1 on.
 
     With as many harmonics as there are frames less one it can be anywhere at any frame; the division by k lets it learn
-    slow motion first.
+    slow motion first. Its a_k are its own plus those of the control points around it, so that what lies together moves
+    together before each Gaussian finds its own way (control points as in Huang et al., "SC-GS", 2024).
     """
 
     def __init__(self, count: int, harmonics: int, reference_time: float, device: torch.device) -> None:
         self.moves = torch.zeros(count, harmonics, 3, device=device, requires_grad=True)
         self.turns = torch.zeros(count, harmonics, 4, device=device, requires_grad=True)
+        self.common = torch.zeros(min(_CONTROLS, count), harmonics, 3, device=device, requires_grad=True)
         self._steps = torch.arange(1, harmonics + 1, device=device)
         self._start = self._steps * math.pi * reference_time
+        self._controls: Tensor | None = None
 
     def __call__(self, positions: Tensor, time: float) -> Change:  # noqa: ARG002
         basis = ((self._steps * math.pi * time).cos() - self._start.cos()) / self._steps
-        return Change((self.moves * basis[:, None]).sum(1), (self.turns * basis[:, None]).sum(1))
+        common = (self.common * basis[:, None]).sum(1)
+        moved = (self.moves * basis[:, None]).sum(1) + (common[self._near] * self._shares[..., None]).sum(1)
+        return Change(moved, (self.turns * basis[:, None]).sum(1))
+
+    def settle(self, positions: Tensor) -> None:
+        """Share each Gaussian out among the control points next to it, which stay where they are at first."""
+        if self._controls is None:
+            self._controls = _spread_out(positions, len(self.common))
+        apart, self._near = torch.cdist(positions, self._controls).topk(
+            min(_SHARING, len(self._controls)), largest=False
+        )
+        width = apart[:, -1:].clamp(min=1e-6)
+        shares = (-2 * (apart / width).square()).exp()
+        self._shares = shares / shares.sum(dim=1, keepdim=True)
+
+
+def _spread_out(positions: Tensor, count: int) -> Tensor:
+    """Choose so many of the positions, each the farthest from those before (Gonzalez, 1985)."""
+    chosen = [positions.mean(dim=0)]
+    apart = torch.full_like(positions[:, 0], torch.inf)
+    for _ in range(count):
+        apart = torch.minimum(apart, (positions - chosen[-1]).square().sum(dim=1))
+        chosen.append(positions[apart.argmax()])
+    return torch.stack(chosen[1:])
 
 
 class DeformationField(nn.Module):
@@ -70,6 +101,9 @@ class DeformationField(nn.Module):
         now, then = (self._told(place, moment) for moment in (time, self._reference))
         change = now - then
         return Change(change[:, :3] * self._half, change[:, 3:])
+
+    def settle(self, positions: Tensor) -> None:
+        """Do nothing: places are told with every call."""
 
     def _told(self, place: Tensor, time: float) -> Tensor:
         moment = _octaves(place.new_tensor([[time]]), _OCTAVES_OF_TIME)

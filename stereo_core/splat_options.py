@@ -32,7 +32,8 @@ class Rates:
         rotation: of the quaternion.
         opacity: of the logit.
         color: of the logit.
-        move: of the curves' places, in the world's unit.
+        common: of the places of the curves' control points, in the world's unit.
+        move: of the places that each curve adds.
         turn: of the curves' quaternions.
         mlp: of its weights.
         end: what is left of each at the end of its stage, as a fraction.
@@ -44,9 +45,10 @@ class Rates:
     rotation: float = 7.5e-3
     opacity: float = 6e-2
     color: float = 4.5e-2
-    move: float = 6e-3
-    turn: float = 6e-3
-    mlp: float = 4.5e-3
+    common: float = 6e-3
+    move: float = 3e-4
+    turn: float = 2e-3
+    mlp: float = 2e-3
     end: float = 0.05
     tuned: float = 0.5
 
@@ -58,14 +60,14 @@ class Losses:
     Attributes:
         similarity: of the structural similarity, 0 to 1.
         squared: of the squared error beside the absolute one.
-        rigidity: of how much the distances between neighbors change.
+        rigidity: of how much the distances between neighbors change along curves; the MLP has none, as in the paper.
         shell: of what covers the pictures' background.
         opacity: of the mean opacity, so that what does not help fades and can be used elsewhere.
     """
 
     similarity: float = 0.2
     squared: float = 2.0
-    rigidity: float = 0.1
+    rigidity: float = 10.0
     shell: float = 0.05
     opacity: float = 0.01
 

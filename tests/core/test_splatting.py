@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereo_core.cameras import Camera, orbit_camera, stereo_base, stereo_pair
+from stereo_core.cameras import orbit_camera, stereo_base, stereo_pair
 from stereo_core.splat_scene import SplatScene, still_scene
 from stereo_core.splatting import (
     Gaussians,
@@ -19,6 +19,7 @@ from stereo_core.splatting import (
     render_pair,
     rotation_matrices,
 )
+from tools.benchmarks.splat_plain import draw_plainly
 
 WHITE = (1.0, 1.0, 1.0)
 CAMERA = orbit_camera(0, 0, 2, 33.8, 40, 32)
@@ -37,34 +38,6 @@ def cloud(count: int = 60, dtype: torch.dtype = torch.float32, seed: int = 0) ->
         0.2 + 0.7 * draw(count, 1),
         draw(count, 3),
     )
-
-
-def by_hand(gaussians: Gaussians, camera: Camera, background: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    """Every Gaussian at every pixel, as the equations have it: (3, H, W) and (1, H, W)."""
-    positions, rotations, scales, opacities, colors = (tensor.double() for tensor in gaussians)
-    world = camera.rotation.double()
-    seen = (positions - camera.position.double()) @ world.T
-    rows, columns = torch.meshgrid(
-        torch.arange(camera.height).double() + 0.5, torch.arange(camera.width).double() + 0.5, indexing="ij"
-    )
-    color = torch.zeros(3, camera.height, camera.width, dtype=torch.float64)
-    left = torch.ones(1, camera.height, camera.width, dtype=torch.float64)
-    for index in seen[:, 2].argsort().tolist():
-        x, y, z = seen[index].unbind()
-        if z < 0.01:
-            continue
-        f, zero = camera.focal, z * 0
-        derivative = torch.stack([f / z, zero, -f * x / z**2, zero, f / z, -f * y / z**2]).view(2, 3)
-        axes = rotation_matrices(rotations[index]) * scales[index]
-        covariance = derivative @ world @ axes @ axes.T @ world.T @ derivative.T
-        wider = covariance + 0.3 * torch.eye(2, dtype=torch.float64)
-        offsets = torch.stack([columns - f * x / z - camera.center[0], rows - f * y / z - camera.center[1]], dim=-1)
-        exponent = (offsets @ wider.inverse() * offsets).sum(-1) / 2
-        opacity = opacities[index] * (covariance.det() / wider.det()).sqrt()
-        alpha = (opacity * (-exponent).exp()).clamp(max=0.99)
-        color = color + left * alpha * colors[index][:, None, None]
-        left = left * (1 - alpha)
-    return color + left * left.new_tensor(background)[:, None, None], 1 - left
 
 
 def test_one_gaussian_on_the_axis_has_its_closed_form():
@@ -104,7 +77,7 @@ def test_the_nearer_of_two_hides_the_other():
 @pytest.mark.parametrize("azimuth, elevation", [(0, 0), (70, 25)])
 def test_tiles_are_the_plain_loop_over_all(azimuth, elevation):
     camera = orbit_camera(azimuth, elevation, 2, 33.8, 40, 29)  # no whole tiles
-    color, alpha = by_hand(cloud(dtype=torch.float64), camera, (0.2, 0.5, 1.0))
+    color, alpha = draw_plainly(cloud(dtype=torch.float64), camera, (0.2, 0.5, 1.0))
     exact = rasterize(cloud(dtype=torch.float64), camera, (0.2, 0.5, 1.0), cut=1e-12)
     torch.testing.assert_close(exact.color, color, atol=1e-7, rtol=0)
     torch.testing.assert_close(exact.alpha, alpha, atol=1e-7, rtol=0)
@@ -116,7 +89,7 @@ def test_gradients_are_those_of_the_plain_loop():
     camera = orbit_camera(30, 10, 2, 33.8, 24, 24)
     weights = torch.rand(4, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     gradients = []
-    for draw in (by_hand, lambda *given: rasterize(*given, cut=1e-9)[:2]):
+    for draw in (draw_plainly, lambda *given: rasterize(*given, cut=1e-9)[:2]):
         given = Gaussians(*(tensor.requires_grad_() for tensor in cloud(30, torch.float64)))
         color, alpha = draw(given, camera, WHITE)
         gradients.append(torch.autograd.grad((torch.cat([color, alpha]) * weights).sum(), given))

@@ -1,0 +1,241 @@
+"""The fit on ray-traced truth, small enough for seconds; the full figures are those of tools/bench.py splat."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from stereo_core.cameras import Orbit, orbit_camera
+from stereo_core.metrics import psnr
+from stereo_core.splat_fitting import Progress, fit
+from stereo_core.splat_losses import emphasis, neighbors, rigidity_loss
+from stereo_core.splat_matrix import target_matrix
+from stereo_core.splat_model import SplatModel
+from stereo_core.splat_motion import Curves, DeformationField
+from stereo_core.splat_options import Emphasis, FitOptions, Motion
+from stereo_core.splat_scene import WHITE, SplatScene
+from stereo_core.splatting import rasterize, render, rotation_matrices
+from stereo_core.visual_hull import hull_points, silhouettes
+from tools.benchmarks.splat_truth import SCENES, trace, trace_matrix
+
+SIZE = 32
+BALLS = SCENES["sway and orbit"]
+STILL = FitOptions(gaussians=250, iterations=150, warm_up=150, reference=(0, 0))
+MOVING = dataclasses.replace(STILL, iterations=360, warm_up=100)
+
+
+def orbit(views: int) -> Orbit:
+    return Orbit(tuple(360 * view / views for view in range(views)), elevation=10.0)
+
+
+@cache
+def matrix(views: int, frames: int) -> Tensor:
+    return trace_matrix(BALLS, orbit(views), [frame / 8 for frame in range(frames)], SIZE)
+
+
+@cache
+def still() -> SplatScene:
+    return fit(matrix(10, 1), orbit(10), STILL)
+
+
+def seen(scene: SplatScene, azimuth: float, time: float = 0.0, true_time: float = 0.0) -> float:
+    camera = orbit(10).camera(azimuth, SIZE, SIZE)
+    made, true = render(scene, camera, time).color, trace(BALLS, camera, true_time).color
+    return psnr(made.clamp(0, 1)[None], true[None]).item()
+
+
+def test_a_still_scene_is_right_between_the_views_it_was_fitted_to():
+    between = [seen(still(), azimuth) for azimuth in (18, 90, 198, 306)]
+    pictures = matrix(10, 1)[:, 0]
+    neighbors_mean = [psnr((pictures[i] + pictures[i + 1])[None] / 2, true[None]).item() for i, true in true_between()]
+    assert sum(between) / 4 > 24.5
+    assert sum(between) / 4 > sum(neighbors_mean) / len(neighbors_mean) + 3
+
+
+def true_between() -> list[tuple[int, Tensor]]:
+    return [(view, trace(BALLS, orbit(10).camera(36 * view + 18, SIZE, SIZE), 0).color) for view in (0, 2, 5, 8)]
+
+
+def test_what_is_fitted_says_how_well():
+    assert "on the 8 pictures that were fitted" in still().quality and "on the 2 that were held out" in still().quality
+    assert still().count == 250 and still().frames == 1 and still().orbit == orbit(10)
+
+
+@pytest.mark.parametrize("motion", [Motion.CURVE, Motion.MLP])
+def test_a_moving_scene_moves(motion: Motion):
+    """Three frames of a clip; the frozen reference frame is what a fit without motion would show."""
+    steps: list[Progress] = []
+    options = dataclasses.replace(MOVING, motion=motion)
+    scene = fit(matrix(6, 3), orbit(6), options, on_step=steps.append)
+    moved = [seen(scene, azimuth, 1.0, 0.25) for azimuth in (30, 150, 270)]
+    frozen = [seen(scene, azimuth, 0.0, 0.25) for azimuth in (30, 150, 270)]
+    assert sum(moved) > sum(frozen) + 9 and sum(moved) / 3 > 21
+    between = [seen(scene, azimuth, 0.25, 0.0625) for azimuth in (60, 180, 300)]
+    assert sum(between) / 3 > 21
+    assert [progress.step for progress in steps] == list(range(1, 361)) and steps[0].steps == 360
+    assert steps[-1].picture().shape == (3, SIZE, SIZE)
+
+
+def test_the_same_seed_gives_the_same_scene_also_under_inference_mode():
+    options = dataclasses.replace(STILL, iterations=5, warm_up=5)
+    first = fit(matrix(10, 1), orbit(10), options)
+    with torch.inference_mode():
+        second = fit((matrix(10, 1) * 1.0), orbit(10), options)
+    other = fit(matrix(10, 1), orbit(10), dataclasses.replace(options, seed=1))
+    assert torch.equal(first.positions, second.positions) and torch.equal(first.colors, second.colors)
+    assert not torch.equal(first.positions, other.positions)
+
+
+def test_a_fit_ends_when_it_is_told_to():
+    class EndedError(Exception):
+        pass
+
+    def end(progress: Progress) -> None:
+        if progress.step == 3:
+            raise EndedError
+
+    with pytest.raises(EndedError):
+        fit(matrix(10, 1), orbit(10), STILL, on_step=end)
+
+
+def test_masks_put_the_object_on_the_background():
+    """On a room that is not white, with the true masks, the fit starts as on white."""
+    pictures = matrix(10, 1)
+    masks = silhouettes(pictures, WHITE).float()
+    room = torch.where(masks[:, :, None] > 0, pictures, torch.tensor(0.4))
+    target = target_matrix(room, orbit(10), STILL, WHITE, masks)
+    torch.testing.assert_close(target.images, pictures, atol=0.04, rtol=0)
+    as_bytes = target_matrix((room * 255).round().byte(), orbit(10), STILL, WHITE, masks)
+    torch.testing.assert_close(as_bytes.image((3, 0)), target.image((3, 0)), atol=0.01, rtol=0)
+
+
+def test_what_cannot_be_one_object_is_refused():
+    pictures = matrix(10, 1)
+    above_and_below = torch.cat([pictures[::2].roll(-10, -2), pictures[1::2].roll(10, -2)])
+    cases = [
+        (pictures[:1], orbit(1), "cannot be made from one view"),
+        (pictures, orbit(9), "10 views need 10 azimuths; got 9"),
+        (pictures, Orbit((0.0, 360.0) * 5), "All azimuths are the same"),
+        (1 - pictures, orbit(10), "do not have the background color"),
+        (torch.rand(10, 1, 3, SIZE, SIZE), orbit(10), "do not have the background color"),
+        (torch.ones(10, 1, 3, SIZE, SIZE), orbit(10), "nothing but its background"),
+        (pictures[..., :12, :], orbit(10), "at least 16 pixels"),
+        (above_and_below, orbit(10), "no place lies inside the object's outline in all of them"),
+    ]
+    for images, cameras, message in cases:
+        with pytest.raises(ValueError, match=message):
+            fit(images, cameras, dataclasses.replace(STILL, iterations=1, warm_up=1))
+
+
+def test_azimuths_that_contradict_the_pictures_are_refused():
+    """The outlines of noise on a disc agree from everywhere, and so do those of balls in the wrong order, nearly."""
+    backwards = Orbit(tuple(-azimuth for azimuth in orbit(10).azimuths), elevation=10.0)
+    with pytest.raises(ValueError, match="do not agree with these azimuths"):
+        fit(matrix(10, 1), backwards, STILL)
+    steps = torch.arange(SIZE) - SIZE / 2 + 0.5
+    disc = (steps[:, None] ** 2 + steps**2) < 10**2
+    noise = torch.where(disc, torch.rand(10, 1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)), 1.0)
+    with pytest.raises(ValueError, match="do not agree with these azimuths"):
+        fit(noise, orbit(10), STILL)
+
+
+def test_options_that_make_no_sense_are_refused():
+    for wrong, message in [
+        ({"gaussians": 0}, "at least 1 Gaussian"),
+        ({"warm_up": 6000}, "do not fit into the 5000"),
+        ({"held_out": 1}, "every second cell"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            FitOptions(**wrong)
+
+
+def test_the_hull_holds_the_object_and_little_else():
+    masks = silhouettes(matrix(10, 1)[:, 0], WHITE)
+    cameras = [orbit(10).camera(azimuth, SIZE, SIZE) for azimuth in orbit(10).azimuths]
+    generator = torch.Generator().manual_seed(0)
+    points, colors, volume = hull_points(masks, matrix(10, 1)[:, 0], cameras, 500, 0.6, generator)
+    outside = torch.stack([(points - torch.tensor(ball.place(0.0))).norm(dim=-1) - ball.radius for ball in BALLS]).amin(
+        dim=0
+    )
+    assert outside.max() < 0.12 and (outside < 0.03).float().mean() > 0.8
+    truth = sum(4 / 3 * torch.pi * ball.radius**3 for ball in BALLS)
+    assert truth < volume < 1.6 * truth
+    assert colors.shape == (500, 3) and colors.max() < 0.97
+
+
+def test_every_fifth_cell_is_held_out_and_never_the_reference():
+    options = dataclasses.replace(STILL, reference=(-1, 0))
+    target = target_matrix(matrix(10, 3), orbit(10), options, WHITE, None)
+    held = target.held_out(5)
+    assert len(held) == 6 and (9, 0) not in held
+    assert all(sum(cell[1] == frame for cell in held) == 2 for frame in range(3))
+    assert target.held_out(0) == set()
+    few = target_matrix(matrix(10, 1)[:4], Orbit(orbit(10).azimuths[:4]), options, WHITE, None)
+    assert few.held_out(5) == set()
+
+
+def test_the_reference_teaches_colors_most():
+    assert emphasis(0, 0, 5) == 1
+    assert emphasis(180, 0, 5) == pytest.approx(0.3)
+    assert emphasis(90, 5, 5) == pytest.approx(0.3 + 0.7 * 0.5 / 2.718281828)
+    target = target_matrix(matrix(10, 3), orbit(10), STILL, WHITE, None)
+    assert target.share((5, 2), Emphasis.EVEN) == 1 > target.share((5, 0), Emphasis.REFERENCE)
+
+
+def test_rigid_motion_costs_nothing_and_stretching_its_part():
+    points = torch.rand(60, 3, generator=torch.Generator().manual_seed(0))
+    near = neighbors(points)
+    assert near.shape == (60, 8) and not (near == torch.arange(60)[:, None]).any()
+    moved = points @ rotation_matrices(torch.tensor([0.8, 0.1, 0.5, -0.2])).T + 2
+    assert rigidity_loss(points, moved, near) == pytest.approx(0, abs=1e-6)
+    mean = (points[:, None] - points[near]).norm(dim=-1).mean().item()
+    assert rigidity_loss(points, 1.1 * points, near) == pytest.approx(0.1 * mean, rel=1e-4)
+
+
+def test_no_form_moves_anything_at_the_reference_time():
+    points = torch.rand(20, 3)
+    curves = Curves(20, 4, 0.25, torch.device("cpu"))
+    curves.settle(points)
+    field = DeformationField(3, 32, 0.25, 0.6)
+    with torch.no_grad():
+        for tensor in (curves.moves, curves.turns, curves.common):
+            tensor.normal_()
+        for form in (curves, field):
+            assert not form(points, 0.25).positions.any() and not form(points, 0.25).rotations.any()
+            assert form(points, 0.75).positions.abs().max() > 0
+
+
+def test_the_share_of_colors_scales_their_gradients_alone():
+    model = SplatModel(torch.rand(9, 3) - 0.5, torch.rand(9, 3), 0.2, 0.6, STILL, 0, 0.0)
+    camera = orbit_camera(0, 0, 2, 33.8, 16, 16)
+    gradients = []
+    for share in (1.0, 0.25):
+        given = model.at(None, share)
+        for tensor in given:
+            tensor.retain_grad()
+        rasterize(given, camera, WHITE).color.square().sum().backward()
+        gradients.append([tensor.grad.clone() for tensor in model._own.values()])
+        for tensor in model._own.values():
+            tensor.grad = None
+    whole, part = (dict(zip(model._own, found, strict=True)) for found in gradients)
+    torch.testing.assert_close(part["color"], 0.25 * whole["color"])
+    torch.testing.assert_close(part["position"], whole["position"])
+
+
+def test_relocating_what_has_faded_leaves_the_picture():
+    generator = torch.Generator().manual_seed(0)
+    points = (torch.rand(120, 3, generator=generator) - 0.5) * 0.6
+    model = SplatModel(points, torch.rand(120, 3, generator=generator), 0.25, 0.6, STILL, 0, 0.0)
+    with torch.no_grad():
+        model._own["opacity"][40:] = -8.0
+    camera = orbit_camera(20, 10, 2, 33.8, SIZE, SIZE)
+    before = rasterize(model.at(None), camera, WHITE).color
+    assert model.relocate(generator) == 80
+    after = rasterize(model.at(None), camera, WHITE).color
+    assert model.at(None).opacities.min() > 0.005 and len(model.positions) == 120
+    assert psnr(after[None], before[None]).item() > 33
+    assert model.relocate(generator) == 0
