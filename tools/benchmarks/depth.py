@@ -1,4 +1,4 @@
-"""Video Depth Anything against Depth Anything V2 of the same size, both with random weights at their full size."""
+"""Video Depth Anything and DepthCrafter against Depth Anything V2, all with random weights at their full size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from tools.host.in_process import load_host, pack_module
 from tools.host.server import find_host
 
+from .depth_crafter import random_depthcrafter
 from .sampling import Peak, now
 from .table import machine, print_table
 
 FRAMES, HEIGHT, WIDTH, RESOLUTION, AT_ONCE = 32, 154, 280, 280, 4
+SAMPLED = 8  # frames of DepthCrafter, which takes a CPU many seconds for each
 # Width and layers of the encoder, channels of the decoder's levels and of the decoder.
 SIZES = {
     "small": (384, 12, (48, 96, 192, 384), 64),
@@ -39,10 +41,20 @@ def main() -> None:
                 ("Depth Anything V2", _single(size, frames)),
                 ("Video Depth Anything", _video(size, frames)),
             ):
-                peak, start = Peak(), now()
-                run()
-                rows.append([f"{name}, {size}", f"{(now() - start) / FRAMES:.3f}", f"{peak.bytes() / 2**20:.0f} MiB"])
+                rows.append(_measured(f"{name}, {size}", run, FRAMES))
+        rows.append(_measured(f"DepthCrafter, {SAMPLED} frames", _sampled(frames[:SAMPLED]), SAMPLED))
     print_table(["", "seconds a frame", "peak memory beside the weights"], rows)
+
+
+def _measured(name: str, run: Callable[[], Any], frames: int) -> list[str]:
+    peak, start = Peak(), now()
+    run()
+    return [name, f"{(now() - start) / frames:.3f}", f"{peak.bytes() / 2**20:.0f} MiB"]
+
+
+def _sampled(frames: Tensor) -> Callable[[], Any]:
+    model = random_depthcrafter()
+    return lambda: list(model.clip(frames, (0,), RESOLUTION, AT_ONCE))
 
 
 def _video(size: str, frames: Tensor) -> Callable[[], Any]:
