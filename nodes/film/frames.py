@@ -19,6 +19,7 @@ from torch import Tensor
 # What the host turns into eight bits a colour first (comfy_api, VideoFromFile.get_components_internal).
 _EIGHT_BITS = {"yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8"}
 _ALIGNED = 32  # to as many pixels the host pads what it does not: libswscale reads beyond the edge of other widths
+_GUESSES = {"mpeg": 2}  # the key frame after a jump from which on times are told: those before are guessed, some wrong
 _FURTHER_BACK = (0, 10, 100)  # seconds before a frame where a whole key frame is looked for, and then from the start
 
 
@@ -111,15 +112,21 @@ def _decoded(file: str | io.BytesIO, start: int | None, earlier: int, name: str)
     if isinstance(file, io.BytesIO):
         file.seek(0)
     with av.open(file) as container:
-        stream = container.streams.video[0]
+        stream, guesses = container.streams.video[0], 0
         if start is not None:
             with suppress(av.FFmpegError):  # nothing comes so early
                 container.seek(start - int(earlier / stream.time_base), stream=stream)
+            guesses = _GUESSES.get(container.format.name, 0)
         for packet in container.demux(stream):
             try:
-                yield from (frame for frame in packet.decode() if frame.pts is not None)
+                frames = packet.decode()
             except av.error.InvalidDataError:
                 logging.info("%s: a packet is damaged", name)
+                continue
+            for frame in frames:
+                guesses -= frame.key_frame
+                if guesses <= 0 and frame.pts is not None:
+                    yield frame
 
 
 class _Pictures:
