@@ -50,7 +50,7 @@ class TargetMatrix:
 
     def image(self, cell: Cell) -> Tensor:
         """(3, H, W) float32 in [0, 1]."""
-        return _as_float(self.images[cell])
+        return _as_float(self.images[cell].clone())  # the host's own tensors have no gradients
 
     def camera(self, cell: Cell) -> Camera:
         """Return the camera of a cell."""
@@ -85,7 +85,7 @@ def target_matrix(
     """Check what is to be fitted.
 
     Args:
-        images: (V, F, 3, H, W), uint8 or floating in [0, 1]; a copy is made of floating ones.
+        images: (V, F, 3, H, W), uint8 or floating in [0, 1].
         orbit: their cameras.
         options: whose reference is meant.
         background: three values in [0, 1], the color that surrounds the object.
@@ -110,15 +110,14 @@ def target_matrix(
     if masks is None:
         found = torch.stack([silhouettes(_as_float(row), color) for row in images])
         _expect_background(found, color)
-        return TargetMatrix(images.clone(), found, orbit, color, reference)
+        return TargetMatrix(images, found, orbit, color, reference)
     expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
-    surround = images.new_tensor(color)[:, None, None] if images.is_floating_point() else None
+    behind = torch.tensor(color, device=images.device)[:, None, None]
     composed = torch.empty_like(images)
     for view in range(views):
-        share = masks[view].float()[:, None]
-        behind = torch.tensor(color, device=images.device)[:, None, None]
+        share = masks[view].to(images.device).float()[:, None]
         mixed = _as_float(images[view]) * share + behind * (1 - share)
-        composed[view] = mixed if surround is not None else (mixed * 255).round()
+        composed[view] = mixed if images.is_floating_point() else (mixed * 255).round()
     return TargetMatrix(composed, masks > 0.5, orbit, color, reference)
 
 

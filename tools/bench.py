@@ -24,6 +24,7 @@ TABLES = (
     "composition",
     "depth",
     "steadying",
+    "splat",
     "memory",
 )
 # With options of their own; hours on a CPU, or on files that must be named.

@@ -1,0 +1,194 @@
+"""How right and how fast Gaussians are drawn, and what a fit of the paper's size would take."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from stereo_core.cameras import Camera, orbit_camera
+from stereo_core.splat_options import FitOptions
+from stereo_core.splatting import CUT, Gaussians, rasterize, rotation_matrices
+
+from .splat_plain import draw_plainly
+from .table import print_table
+
+WHITE = (1.0, 1.0, 1.0)
+# Of the design's prototype on one thread: forward, forward and backward, in milliseconds.
+PROTOTYPE = {
+    (1000, 64): (33, 75),
+    (1000, 128): (21, 67),
+    (3000, 128): (29, 86),
+    (3000, 256): (52, 137),
+    (10000, 128): (91, 315),
+    (10000, 256): (77, 242),
+}
+GROWTH = ((5000, 288), (10000, 288), (20000, 288), (40000, 288), (20000, 144), (20000, 576))
+_PLAIN = 5e7  # Gaussians times pixels that the plain form gets
+_REPEATS = 5
+
+
+def cloud(count: int, size: int, dtype: torch.dtype = torch.float32) -> tuple[Gaussians, Camera]:
+    """Return Gaussians of about 1 pixel in a ball that fills most of the picture, and its camera."""
+    camera = orbit_camera(10, 5, 2, 33.8, size, size)
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(count, 3, generator=generator)
+    radii = 0.5 * torch.rand(count, 1, generator=generator) ** (1 / 3)
+    tensors = (
+        directions / directions.norm(dim=-1, keepdim=True) * radii,
+        torch.randn(count, 4, generator=generator),
+        torch.full((count, 3), 2 / camera.focal) * (0.7 + 0.6 * torch.rand(count, 3, generator=generator)),
+        torch.full((count, 1), 0.6),
+        torch.rand(count, 3, generator=generator),
+    )
+    return Gaussians(*(tensor.to(dtype) for tensor in tensors)), camera
+
+
+def print_oracles() -> None:
+    """Print how far pictures and gradients are from the plain form and from themselves elsewhere."""
+    exact, camera = cloud(300, 48, torch.float64)
+    color, gradients = _with_gradients(partial(_plainly, camera=camera), exact)
+    rows = []
+    for name, dtype, cut in (
+        ("cut at alpha 1/1024, float32", torch.float32, 1 / 1024),
+        ("cut at 1e-9, float64", torch.float64, 1e-9),
+    ):
+        given = Gaussians(*(tensor.to(dtype) for tensor in exact))
+        made, found = _with_gradients(partial(_tiles, camera=camera, cut=cut), given)
+        worst = max(float((ours - true).norm() / true.norm()) for ours, true in zip(found, gradients, strict=True))
+        rows.append([name, f"{float((made - color).abs().max()):.1e}", f"{worst:.1e}"])
+    turn, shift = rotation_matrices(torch.tensor([0.7, 0.1, -0.5, 0.3])), torch.tensor([0.4, -2.0, 1.0])
+    given, _ = cloud(300, 48)
+    still = rasterize(given, camera, WHITE).color
+    moved = given._replace(
+        positions=given.positions @ turn.T + shift,
+        rotations=_times(torch.tensor([0.7, 0.1, -0.5, 0.3]), given.rotations),
+    )
+    place = turn @ camera.position + shift
+    along = Camera(camera.rotation @ turn.T, place, camera.focal, camera.center, camera.width, camera.height)
+    rows.append(
+        [
+            "scene and camera moved together",
+            f"{float((rasterize(moved, along, WHITE).color - still).abs().max()):.1e}",
+            "-",
+        ]
+    )
+    print("300 Gaussians at 48x48 against each of them at every pixel in float64, and against themselves.\n")
+    print_table(["", "largest difference", "gradients, relative"], rows)
+
+
+def print_speed() -> None:
+    """Print times against the plain form and the prototype of the design."""
+    rows = []
+    for (count, size), (design, design_back) in PROTOTYPE.items():
+        given, camera = cloud(count, size)
+        draw, plainly = partial(_tiles, camera=camera), partial(_plainly, camera=camera)
+        forward, both = _seconds(partial(draw, given)), _seconds(partial(_with_gradients, draw, given))
+        plain = plain_both = "-"
+        if count * size**2 <= _PLAIN:
+            plain = f"{1e3 * _seconds(partial(plainly, given), 1):.0f}"
+            plain_both = f"{1e3 * _seconds(partial(_with_gradients, plainly, given), 1):.0f}"
+        rows.append(
+            [
+                f"{count}, {size} px",
+                f"{1e3 * forward:.0f}",
+                f"{1e3 * both:.0f}",
+                plain,
+                plain_both,
+                str(design),
+                str(design_back),
+            ]
+        )
+    print("Milliseconds of one thread, Gaussians of about 1 pixel: forward, and forward with backward.\n")
+    header = ["", "tiles", "with backward", "plain form", "with backward", "prototype", "with backward"]
+    print_table(header, rows)
+
+
+def print_growth() -> None:
+    """Print time and memory by Gaussians and pixels."""
+    rows = []
+    for count, size in GROWTH:
+        given, camera = cloud(count, size)
+        both = _seconds(partial(_with_gradients, partial(_tiles, camera=camera), given), 3)
+        peak = _peak(count, size)
+        rows.append([f"{count}, {size} px", f"{1e3 * both:.0f}", "-" if peak is None else f"{peak / 2**20:.0f} MiB"])
+    print_table(["Gaussians, picture", "forward and backward, ms", "peak memory beside them"], rows)
+
+
+def print_job() -> None:
+    """Reckon the paper's job from one picture."""
+    options = FitOptions()
+    rows = []
+    for size in (288, 576):
+        given, camera = cloud(options.gaussians, size)
+        both = _seconds(partial(_with_gradients, partial(_tiles, camera=camera), given), 3)
+        pictures = 21 * 25 * 4 * size**2
+        minutes = both * options.iterations / 60
+        rows.append([f"{size} px", f"{1e3 * both:.0f}", f"{minutes:.0f}", f"{pictures / 2**20:.0f} MiB"])
+    print(
+        f"21 views by 25 frames, {options.gaussians} Gaussians, {options.iterations} iterations: reckoned from one "
+        "picture, without the loss and the steps of Adam. The pictures are bytes, with their masks.\n"
+    )
+    print_table(["", "one picture, ms", "minutes of one thread", "pictures"], rows)
+
+
+def _tiles(given: Gaussians, camera: Camera, cut: float = CUT) -> Tensor:
+    return rasterize(given, camera, WHITE, cut=cut).color
+
+
+def _plainly(given: Gaussians, camera: Camera) -> Tensor:
+    return draw_plainly(given, camera, WHITE)[0]
+
+
+def _times(first: Tensor, second: Tensor) -> Tensor:
+    """Product of quaternions (4,) and (N, 4)."""
+    a, v = first[0], first[1:].expand(len(second), 3)
+    b, w = second[:, :1], second[:, 1:]
+    return torch.cat([a * b - (v * w).sum(1, keepdim=True), a * w + b * v + torch.linalg.cross(v, w)], dim=1)
+
+
+def _with_gradients(draw: Callable[[Gaussians], Tensor], given: Gaussians) -> tuple[Tensor, list[Tensor]]:
+    own = Gaussians(*(tensor.clone().requires_grad_() for tensor in given))
+    made = draw(own)
+    weights = torch.linspace(0, 1, made.numel(), dtype=made.dtype).view_as(made)
+    return made.detach(), list(torch.autograd.grad((made * weights).sum(), own))
+
+
+def _seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:
+    """The median of the seconds, after one run that does not count."""
+    work()
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return sorted(found)[len(found) // 2]
+
+
+def _peak(count: int, size: int) -> int | None:
+    """The most memory that one step holds beside the Gaussians, in bytes."""
+    if sys.platform == "win32":
+        return None
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_in_process, (count, size))
+
+
+def _peak_in_process(count: int, size: int) -> int:
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    torch.set_num_threads(1)
+    small, camera = cloud(50, 32)
+    _with_gradients(partial(_tiles, camera=camera), small)
+    given, camera = cloud(count, size)
+    ballast = torch.ones(1 << 26)  # above what the imports once took, so that the step alone makes the peak
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _with_gradients(partial(_tiles, camera=camera), given)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    del ballast
+    return int(peak * unit)
