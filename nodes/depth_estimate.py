@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..stereo_core.depth_edges import DepthEdges, sharpen_edges
+from ..stereo_core.depth_edges import DepthEdges
 from ..stereo_core.depth_range import DepthRange, apply_ranges, inverse_depth_ranges
 from ..stereo_core.letterbox import find_picture
 from ..stereo_core.scenes import find_scene_starts
-from ..stereo_core.stabilization import stabilize as stabilize_depth
+from .depth.clip_depth import enlarged, is_steadied, steadied, without_bars
 from .depth.depthcrafter import DepthCrafterModel
 from .depth.distances import distances_of
-from .depth.networks import DepthModel, resize_depth
 from .depth.sources import Source, is_steady, memory_needed, raw_inverse_depth
-from .host import compute_device, describe_size, expect_memory, image_to_core, show_text
+from .host import describe_size, expect_memory, image_to_core, show_text
 from .widgets.rendering import depth_edges_input
 from .widgets.sockets import DEPTH_MODEL
-
-# The least step of inverse depth that is sharpened, of the whole range.
-_LEAST_STEP = 0.02
 
 _SOURCES = [DEPTH_MODEL, *(io.Custom(n) for n in ("DA3_MODEL", "MOGE_MODEL", "DA3_GEOMETRY", "MOGE_GEOMETRY"))]
 
@@ -125,13 +120,14 @@ class DepthEstimate(io.ComfyNode):
     ) -> io.NodeOutput:
         frames = image_to_core(image, "image")
         expect_memory("Depth Estimate", describe_size(frames), *memory_needed(frames, source, resolution, batch_size))
-        cuts = find_scene_starts(frames)
-        raw = raw_inverse_depth(frames, source, resolution, batch_size, cuts)
-        stabilize = stabilize and len(raw) > 1 and not is_steady(source)
+        cuts, range = find_scene_starts(frames), DepthRange(range)
+        starts = cuts.nonzero().flatten().tolist() if range is DepthRange.SCENE or is_steady(source) else [0]
+        raw = raw_inverse_depth(frames, source, resolution, batch_size, starts)
+        stabilize = is_steadied(source, stabilize, len(raw))
         if stabilize:
-            raw = _steadied(raw, frames, cuts, source)
-        alone = torch.ones_like(cuts) if range == DepthRange.IMAGE else cuts
-        ranges = inverse_depth_ranges(raw, DepthRange(range), cuts, percentile, _without_bars(frames, raw, alone))
+            _steady(raw, frames, cuts, source)
+        alone = torch.ones_like(cuts) if range is DepthRange.IMAGE else cuts
+        ranges = inverse_depth_ranges(raw, range, cuts, percentile, _areas(frames, raw, alone))
         reach = distances_of(source, ranges)
         show_text(cls, "\n".join([_describe(source, stabilize), *reach.words]))
         depth = apply_ranges(raw, ranges)
@@ -148,15 +144,15 @@ def _describe(source: Source, stabilize: bool) -> str:
     return f"{kind}, {'steadied while the camera stands still' if stabilize else 'not steadied'}"
 
 
-def _steadied(raw: Tensor, frames: Tensor, cuts: Tensor, source: Source) -> Tensor:
-    """Steady maps of single frames; what the host's models and geometry have at infinity, as the sky, stays there."""
-    steady = stabilize_depth(raw, frames, cuts)
-    if isinstance(source, DepthModel):  # 0 is no more than the farthest that it knows
-        return steady
-    return steady.clamp_(min=0).masked_fill_(raw == 0, 0)
+def _steady(raw: Tensor, frames: Tensor, cuts: Tensor, source: Source) -> None:
+    """Steady the maps (T, 1, h, w) of single frames, in place."""
+    state = None
+    for inverse, picture, cut in zip(raw.split(1), frames.split(1), cuts.tolist(), strict=True):
+        steady, state = steadied(inverse, picture, None if cut else state, source)
+        inverse.copy_(steady)
 
 
-def _without_bars(frames: Tensor, raw: Tensor, cuts: Tensor) -> list[tuple[slice, slice]]:
+def _areas(frames: Tensor, raw: Tensor, cuts: Tensor) -> list[tuple[slice, slice]]:
     """Return for each map of (T, 1, h, w) the rows and columns that show the picture of frames (T, 3, H, W), no bars.
 
     Bars are those of a scene; ``cuts`` (T,) is true where one starts.
@@ -164,30 +160,20 @@ def _without_bars(frames: Tensor, raw: Tensor, cuts: Tensor) -> list[tuple[slice
     starts = cuts.nonzero().flatten().tolist()
     areas = []
     for first, last in itertools.pairwise([*starts, len(frames)]):
-        sides = zip(find_picture(frames[first:last]), frames.shape[-2:], raw.shape[-2:], strict=True)
-        rows, columns = (_scaled(inside, size, small) for inside, size, small in sides)
-        areas += [(rows, columns)] * (last - first)
+        picture = find_picture(frames[first:last])
+        areas += [without_bars(picture, frames.shape[-2:], raw.shape[-2:])] * (last - first)
     return areas
-
-
-def _scaled(inside: slice, size: int, small: int) -> slice:
-    first = min(math.ceil(inside.start * small / size), small - 1)
-    return slice(first, max(math.floor(inside.stop * small / size), first + 1))
 
 
 def _to_image(depth: Tensor, frames: Tensor, edges: DepthEdges) -> Tensor:
     """Resize (T, 1, h, w) to an IMAGE (T, H, W, 3) like frames (T, 3, H, W), one by one: a clip is in memory once."""
-    size = tuple(frames.shape[-2:])
     image = torch.empty(
         len(depth),
-        *size,
+        *frames.shape[-2:],
         3,
         device=comfy.model_management.intermediate_device(),
         dtype=comfy.model_management.intermediate_dtype(),
     )
     for frame, inverse, picture in zip(image, depth.split(1), frames.split(1), strict=True):
-        full = resize_depth(inverse, size)
-        if edges is DepthEdges.SHARPENED:
-            full = sharpen_edges(full.to(compute_device()), picture.to(compute_device()), _LEAST_STEP)
-        frame.copy_(full[0].movedim(0, -1))
+        frame.copy_(enlarged(inverse, picture, edges)[0].movedim(0, -1))
     return image

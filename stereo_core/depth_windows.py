@@ -21,11 +21,6 @@ _FITTED = _SHARED - _FADED
 _STEP = WINDOW - _SHARED
 
 
-def count_windows(frames: int) -> int:
-    """Return how many windows a clip takes."""
-    return 1 + len(_later_starts(frames))
-
-
 def _later_starts(frames: int) -> range:
     """Return where the windows after the first start; one that ends with its two far frames would change nothing."""
     return range(_STEP, frames - _FITTED, _STEP)

@@ -5,8 +5,9 @@ Hu et al., DepthCrafter: Generating Consistent Long Depth Sequences for Open-wor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import comfy.k_diffusion.sampling
@@ -49,44 +50,45 @@ class DepthCrafterModel:
         """The network, which the host moves between devices."""
         return self.model
 
-    def conditioning(self, frames: Tensor, stream: torch.Generator) -> Conditioning:
+    def conditioning(self, frames: Iterable[Tensor], stream: torch.Generator) -> Conditioning:
         """Tell the network a clip.
 
         Args:
-            frames: (T, 3, H, W) in [0, 1], both sides multiples of 8.
+            frames: (1, 3, H, W) in [0, 1] each, both sides multiples of 8.
             stream: where the noise on the pictures comes from.
 
         Returns:
             CONDITIONING: (T, 1, C) embeddings of the frames, and their latents.
         """
-        seen, latents = [], []
-        for part in frames.split(_CHUNK):
+        seen, latents, coming = [], [], iter(frames)
+        while chunk := list(islice(coming, _CHUNK)):
             comfy.model_management.throw_exception_if_processing_interrupted()
+            part = torch.cat(chunk)
             picture = part.movedim(1, -1)
             seen.append(self.clip_vision.encode_image(picture, crop=False).image_embeds.float())
             noise = torch.randn(part.shape, generator=stream).movedim(1, -1)
             latents.append(self.vae.encode(picture + noise * (_NOISE / 2)).float())
         return [[torch.cat(seen).unsqueeze(1), {**_TOLD, "concat_latent_image": torch.cat(latents)}]]
 
-    def clip(self, frames: Tensor, starts: Sequence[int], resolution: int, _batch_size: int) -> Iterator[Tensor]:
-        """Estimate the disparity of a clip, scene by scene.
+    def scene(self, pictures: Iterable[Tensor], frames: int, resolution: int, _batch_size: int) -> Iterator[Tensor]:
+        """Estimate the disparity of one scene, of which the latents are held, and no more than a chunk of pictures.
 
         Args:
-            frames: (T, 3, H, W) in [0, 1].
-            starts: the frames with which scenes begin; 0 is one of them.
+            pictures: (1, 3, H, W) in [0, 1] each.
+            frames: how many they are.
             resolution: longest side in pixels at which the network runs; 0 for the published one.
 
         Yields:
             (n, 1, H, W) float32 on the CPU in [0, 1], of the next frames, larger is nearer.
         """
-        size = network_size(*frames.shape[-2:], resolution)
-        for start, end in zip(starts, [*starts[1:], len(frames)], strict=True):
-            stream = torch.Generator().manual_seed(_SEED)
-            scene = torch.cat([_resized(frame, size) for frame in frames[start:end].split(1)])
-            latents = self.sample(self.conditioning(scene, stream), end - start, size, stream)
-            for part in latents.split(_CHUNK):
-                pixels = self.vae.decode(part).float().cpu()
-                yield _resized(pixels.mean(-1).unsqueeze(1), tuple(frames.shape[-2:]))
+        coming = iter(pictures)
+        first = next(coming)
+        size, stream = network_size(*first.shape[-2:], resolution), torch.Generator().manual_seed(_SEED)
+        scene = (_resized(picture, size) for picture in chain([first], coming))
+        latents = self.sample(self.conditioning(scene, stream), frames, size, stream)
+        for part in latents.split(_CHUNK):
+            pixels = self.vae.decode(part).float().cpu()
+            yield _resized(pixels.mean(-1).unsqueeze(1), tuple(first.shape[-2:]))
 
     def sample(self, positive: Conditioning, frames: int, size: tuple[int, int], stream: torch.Generator) -> Tensor:
         """Sample the latents (T, 4, H / 8, W / 8) of the disparity of a clip.
@@ -153,8 +155,9 @@ def dissolve_with(depth_model: object, image: Tensor | None, depth: Tensor) -> d
         )
     height, width = depth.shape[-2:]
     cell = 2 * depth_model.vae.spacial_compression_encode()  # as the depth itself is padded
-    parts = [_resized(frame, (height, width)) for frame in image.split(1)]
-    padded = nn.functional.pad(torch.cat(parts), (0, -width % cell, 0, -height % cell), mode="replicate")
+    border = (0, -width % cell, 0, -height % cell)
+    parts = (_resized(frame, (height, width)) for frame in image.split(1))
+    padded = (nn.functional.pad(part, border, mode="replicate") for part in parts)
     positive = depth_model.conditioning(padded, torch.Generator().manual_seed(_SEED))
     return {"model": depth_model.model, "vae": depth_model.vae, "positive": positive}
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
-import comfy.utils
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...stereo_core.depth_range import inverse_depth_from_metric
-from ...stereo_core.depth_windows import WINDOW, clip_depth, count_windows
+from ...stereo_core.depth_windows import WINDOW, clip_depth
 from ..host import compute_device, expect_memory
 from .networks import WEIGHT_DTYPES, expect_finite_depth, told_by_name
 from .video_depth_anything import VideoDepthAnything
@@ -52,40 +51,39 @@ class VideoDepthModel:
         network = _WITH_SCRATCH * pixels * self.shape.activations(WINDOW, batch_size)
         return int(network * self.dtype.itemsize + 3 * WINDOW * height * width * torch.float32.itemsize)
 
-    def clip(self, frames: Tensor, starts: Sequence[int], resolution: int, batch_size: int) -> Iterator[Tensor]:
-        """Estimate the inverse depth of a clip, scene by scene.
+    def scene(self, pictures: Iterable[Tensor], frames: int, resolution: int, batch_size: int) -> Iterator[Tensor]:
+        """Estimate the inverse depth of one scene, of which no more than a window is held.
 
         Args:
-            frames: (T, 3, H, W) in [0, 1].
-            starts: the frames with which scenes begin; 0 is one of them.
+            pictures: (1, 3, H, W) in [0, 1] each.
+            frames: how many they are.
             resolution: longest side in pixels at which the network runs; 0 for its own size.
             batch_size: pictures at once where time does not matter.
 
         Yields:
             (n, 1, H, W) float32 on the CPU, of the next frames, larger is nearer.
         """
-        ends = [*starts[1:], len(frames)]
-        lengths = [end - start for start, end in zip(starts, ends, strict=True)]
-        progress = comfy.utils.ProgressBar(sum(map(count_windows, lengths)))
-        for start, length in zip(starts, lengths, strict=True):
-            scene = frames[start : start + length]
+        coming, held = enumerate(pictures), {}
 
-            def estimate(window: Sequence[int], scene: Tensor = scene) -> Tensor:
-                comfy.model_management.throw_exception_if_processing_interrupted()
-                depth = self._window(scene, window, resolution, batch_size)
-                progress.update(1)
-                return depth
+        def estimate(window: Sequence[int]) -> Tensor:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            while window[-1] not in held:
+                number, picture = next(coming)
+                held[number] = picture
+            for number in held.keys() - set(window):
+                del held[number]
+            return self._window(held, window, resolution, batch_size)
 
-            for depth in clip_depth(length, estimate, self.metric):
-                yield inverse_depth_from_metric(depth) if self.metric else depth
+        for depth in clip_depth(frames, estimate, self.metric):
+            yield inverse_depth_from_metric(depth) if self.metric else depth
 
-    def _window(self, frames: Tensor, window: Sequence[int], resolution: int, batch_size: int) -> Tensor:
+    def _window(self, frames: Mapping[int, Tensor], window: Sequence[int], resolution: int, batch_size: int) -> Tensor:
         """Run the network once; depth (T, 1, H, W) of the frames with these numbers, which may repeat."""
-        height, width = frames.shape[-2:]
+        shown = sorted(frames)
+        height, width = frames[shown[0]].shape[-2:]
         needed = self.memory_needed(batch_size, height, width, resolution)
         comfy.model_management.load_models_gpu([self.patcher], memory_required=needed)
         device = self.patcher.load_device
-        shown = sorted(set(window))
         size = network_size(height, width, resolution)
         pixels = torch.cat([_prepare(frames[number], size) for number in shown]).to(device, self.dtype)
         order = torch.tensor([shown.index(number) for number in window], device=device)
@@ -136,8 +134,8 @@ def load_video_model(name: str, weight_dtype: str) -> VideoDepthModel:
 
 
 def _prepare(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    """Turn a frame (3, H, W) in [0, 1] into the network's input (1, 3, h, w) float32."""
-    pixels = frame.float().unsqueeze(0)
+    """Turn a frame (1, 3, H, W) in [0, 1] into the network's input (1, 3, h, w) float32."""
+    pixels = frame.float()
     if tuple(pixels.shape[-2:]) != size:
         pixels = nn.functional.interpolate(pixels, size, mode="bicubic", align_corners=False)
     mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (_MEAN, _STD))

@@ -74,7 +74,7 @@ def test_it_is_the_published_pipeline(pack: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "OVERLAP", 2)
     model, vae, video = families.load("svd"), load_vae("picture"), clip(frames)
     with torch.inference_mode():
-        ours = torch.cat(list(module.DepthCrafterModel(model, vae, Vision()).clip(video, [0], 0, 1)))
+        ours = torch.cat(list(module.DepthCrafterModel(model, vae, Vision()).scene(video.split(1), frames, 0, 1)))
         expected = literal(model, vae, video, 5, 2)
     assert expected.std() > 0.01
     torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)

@@ -258,7 +258,7 @@ def test_progress_counts_frames(load, estimate, monkeypatch: pytest.MonkeyPatch)
     seen = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
     estimate(clip(9), load("dpt"))
-    assert seen[0] == (4, 9) and seen[-1] == (9, 9)  # the host leaves out what comes too soon after another
+    assert seen[0] == (1, 9) and seen[-1] == (9, 9)  # the host leaves out what comes too soon after another
 
 
 def test_the_host_loads_and_unloads_the_network(load, estimate) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def clip(frames: int) -> Tensor:
 
 def raw(model, image: Tensor, starts: tuple[int, ...] = (0,), batch_size: int = 4) -> Tensor:
     with torch.inference_mode():
-        return torch.cat(list(model.clip(image.movedim(-1, 1), starts, 70, batch_size)))
+        scenes = [image[start:end].movedim(-1, 1) for start, end in itertools.pairwise([*starts, len(image)])]
+        parts = [model.scene(scene.split(1), len(scene), 70, batch_size) for scene in scenes]
+        return torch.cat([part for scene in parts for part in scene])
 
 
 def test_a_window_is_the_published_one(load) -> None:
