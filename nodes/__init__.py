@@ -56,6 +56,13 @@ from .options.second_model import SecondModel
 from .options.stereo_picture_options import StereoPictureOptions
 from .options.stereo_refine_options import StereoRefineOptions
 from .options.stereo_video_options import StereoVideoOptions
+from .splat.splat_at import SplatAt
+from .splat.splat_example import SplatExample
+from .splat.splat_options import SplatOptions
+from .splat.splat_path import SplatPath
+from .splat.splat_reconstruct import SplatReconstruct
+from .splat.splat_save import SplatSave
+from .splat.splat_stereo import SplatStereo
 from .stereo_clip_conditioning import StereoClipConditioning
 from .stereo_composite import StereoComposite
 from .stereo_ksampler import StereoKSampler
@@ -95,6 +102,13 @@ NODES: list[type[io.ComfyNode]] = [
     ScoreCompositionOptions,
     ImageMatrixView,
     ImageMatrixSheet,
+    SplatExample,
+    SplatReconstruct,
+    SplatOptions,
+    SplatStereo,
+    SplatPath,
+    SplatAt,
+    SplatSave,
     CrossViewAttentionPatch,
     SBSCombine,
     StereoComfort,

@@ -114,6 +114,51 @@ def inverted(host: Host) -> Inputs:
     return {**prompts(), "model": inversion.load("sd15"), "trajectory": trajectory(host), "inner_steps": 1}
 
 
+class BallVAE:
+    """Decodes any latent to a ball on white, which is the same from all sides."""
+
+    latent_channels = 4
+
+    def spacial_compression_decode(self) -> int:
+        return 8
+
+    def decode(self, samples: Tensor) -> Tensor:
+        return balls(len(samples), 8 * samples.shape[2])
+
+
+def balls(count: int, side: int = 32) -> Tensor:
+    """Pictures of a ball with a stripe around it, (count, side, side, 3)."""
+    place = (torch.arange(side) + 0.5) / side * 2 - 1
+    inside = place[:, None].square() + place.square() < 0.36
+    color = torch.where(
+        (place[:, None, None].abs() < 0.2), torch.tensor([0.8, 0.2, 0.1]), torch.tensor([0.1, 0.3, 0.8])
+    )
+    return torch.where(inside[..., None], color.expand(side, side, 3), 1.0).repeat(count, 1, 1, 1)
+
+
+FIT = {"views": 4, "size": 32, "gaussians": 64, "iterations": 4}
+
+
+def fitted(_: Host) -> Inputs:
+    return {**FIT, "images": balls(8)}
+
+
+def fitted_matrix(_: Host) -> Inputs:
+    return {**FIT, "matrix": {"samples": torch.ones(8, 4, *SIZE)}, "vae": BallVAE()}
+
+
+def splat(_: Host) -> Inputs:
+    made = pack_module("stereo_core.splat_scene").SplatScene
+    generator = torch.Generator().manual_seed(0)
+    positions = torch.rand(3, 20, 3, generator=generator) - 0.5
+    rotations = torch.tensor([1.0, 0, 0, 0]).expand(3, 20, 4)
+    return {"splat": made(positions, rotations, torch.full((20, 3), 0.1), torch.ones(20, 1), torch.rand(20, 3))}
+
+
+def seen_splat(host: Host) -> Inputs:
+    return {**splat(host), "width": 32, "height": 24}
+
+
 def folder_of_pictures() -> str:
     """In the host's input folder, with two pictures of two sizes."""
     import folder_paths
@@ -174,6 +219,14 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "ScoreCompositionOptions": lambda _: {},
     "ImageMatrixView": matrix,
     "ImageMatrixSheet": matrix,
+    "SplatExample": lambda _: {},
+    "SplatReconstruct": fitted,
+    "SplatReconstruct matrix": fitted_matrix,
+    "SplatOptions": lambda _: {},
+    "SplatStereo": seen_splat,
+    "SplatPath": lambda _: {},
+    "SplatAt": splat,
+    "SplatSave": splat,
     "CrossViewAttentionPatch": lambda _: {"model": load("sd15")},
     "SBSCombine": lambda _: {"left": pictures(2), "right": pictures(2)},
     "SBSCombine rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
