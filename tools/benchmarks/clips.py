@@ -26,6 +26,7 @@ from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
 from .clips_tables import LEFT, Kept, print_tables
 from .kept_figures import describe_file, keep_settings, write_json
 from .stereodiffusion import draw_sheet
+from .table import counted
 
 PROMPTS = Path(__file__).with_name("clips_prompts.txt")
 TABLES = ("1", "3", "4", "6")
@@ -83,7 +84,8 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
     if not kept:
         return 1
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    title = f"{len(kept)} clips, {settings.frames} frames of {settings.width}x{settings.height}, {settings.steps} steps"
+    frames = f"{settings.frames} frames of {settings.width}x{settings.height}, {settings.steps} steps"
+    title = f"{counted(len(kept), 'clip')}, {frames}"
     print_tables(kept, options.tables, [depth_name(path) for path in depths], title, device)
     return 0
 

@@ -22,7 +22,7 @@ from tools.host.server import find_host
 
 from .kept_figures import as_number, describe_file, keep_settings, write_json
 from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models
-from .table import machine, print_table
+from .table import counted, machine, print_table
 
 LEVELS = (10.0, 1.0)
 """Noise levels at which both models are asked: where the layout is decided, and where the detail is."""
@@ -68,7 +68,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     ]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = f"{settings.views} views by {settings.frames} frames of {settings.size}x{settings.size}"
-    print(f"\n## Diffusion² on {len(kept)} pictures, {shape}, {settings.steps} steps\n")
+    print(f"\n## Diffusion² on {counted(len(kept), 'picture')}, {shape}, {settings.steps} steps\n")
     print(f"{machine(device)}. Splats: PSNR in dB, more is better; of all others before the counts less is better.\n")
     print_table(["", *COLUMNS], [[name, *_means([row[i] for row in kept])] for i, name in enumerate(names)])
     return 0

@@ -25,7 +25,7 @@ from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
 from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
 from .stereodiffusion_published import published
-from .table import machine, print_table
+from .table import counted, machine, print_table
 
 PUBLISHED_SCALE = 8.0  # percent of the width, as the presets of Stereo Picture Options have it
 _SHOWN = 5  # pictures in a row of a sheet
@@ -102,7 +102,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     if not figures:
         return 1
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    print(f"\n## StereoDiffusion on {len(figures)} pairs ({kind}), {options.size}x{options.size}\n")
+    print(f"\n## StereoDiffusion on {counted(len(figures), 'pair')} ({kind}), {options.size}x{options.size}\n")
     print(f"{settings.checkpoint}, {options.steps} steps. {machine(device)}\n")
     print_figures(figures, published(kind, settings.depth_model is not None))
     return 0

@@ -25,6 +25,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print()
 
 
+def counted(count: int, one: str) -> str:
+    """Name a number of things whose plural ends with s."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():
