@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 
 import av
@@ -19,7 +18,8 @@ from ...stereo_core.mkv_elements import add_projection, halve_display
 from ...stereo_core.mp4_boxes import st3d, sv3d, write_tagged
 from ...stereo_core.video_formats import VideoFormat
 from .made_sound import MadeSound
-from .source_clip import SourceClip, SourceStream
+from .source_clip import SourceClip
+from .source_streams import SourceStream
 from .timing import Timing
 from .video_codecs import Encoding
 
@@ -44,9 +44,7 @@ _MUXERS = {Container.MP4: "mp4", Container.MKV: "matroska"}
 
 def misfits(container: Container, streams: Collection[SourceStream]) -> list[SourceStream]:
     """Return those of a source's streams that a kind of file cannot hold as they are."""
-    with av.open(BytesIO(), "w", format=_MUXERS[container]) as nothing:
-        known = nothing.supported_codecs
-    return [stream for stream in streams if stream.codec not in known]
+    return [stream for stream in streams if _MUXERS[container] not in stream.fits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,11 @@ class VideoFile:
         """About how many bytes sound, subtitles and what belongs to them take, at most."""
         copied = 0 if self.source is None or not self.streams else self.source.most_bytes(self.until)
         return copied + (0 if self.sound is None else self.sound.most_bytes(self.timing.end))
+
+    @property
+    def copies(self) -> int:
+        """How often the disk holds it while it is written."""
+        return 2 if self.container is Container.MP4 else 1  # the second has its index at the front
 
     def _options(self) -> dict[str, str]:
         if self.container is not Container.MP4:

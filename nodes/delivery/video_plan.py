@@ -8,7 +8,8 @@ from typing import Any
 
 from ...stereo_core.video_formats import VIDEO_FORMATS, Tags, VideoFormat
 from .made_sound import MadeSound
-from .source_clip import SourceClip, SourceStream
+from .source_clip import SourceClip
+from .source_streams import SourceStream
 from .timing import Timing
 from .video_codecs import Codec, Encoding, Quality
 from .video_file import Container, VideoFile, misfits
@@ -88,9 +89,8 @@ class VideoPlan:
 
     def most_bytes(self, size: tuple[int, int]) -> int:
         """About how many bytes of the disk are needed for pictures of this size (H, W), at most."""
-        copies = 2 if self.file.container is Container.MP4 else 1  # the second has its index at the front
         pictures = round(_BYTES * size[0] * size[1] * len(self.file.timing))
-        return copies * (pictures + self.file.most_sound)
+        return self.file.copies * (pictures + self.file.most_sound)
 
 
 def _encoding(told: VideoFormat, views: Packed, options: FileOptions) -> Encoding:

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from comfy_api.latest import Input
 from torch import Tensor
 
+from ..depth.networks import resize_depth
+from ..depth.sources import Source
 from ..host import depth_to_core
 from .film_plan import FilmPlan
 from .film_settings import DepthSettings
 from .frames import read_frames
-from .identity import file_identity
+from .identity import file_identity, network_fingerprint
+from .scene_depth import SceneDepth
+from .working_ahead import ahead
 
 
 class FilmDepth(Protocol):
-    """Depth maps of a film."""
+    """Depth maps of a film.
+
+    Attributes:
+        by_scene: they are made scene by scene, before the views are.
+    """
+
+    @property
+    def by_scene(self) -> bool: ...
 
     def identity(self) -> dict[str, Any]:
         """Return what they depend on, as JSON has it."""
 
-    def maps(self, first: int, last: int) -> Iterator[Tensor]:
-        """Give the map (1, 1, h, w) in [0, 1], 1 nearest, of each frame from ``first`` to before ``last``."""
+    def make(self, scene: range, path: Path, step: Callable[[], None]) -> None:
+        """Make those of a scene, in a file that is there once it is whole; calls ``step`` for each frame."""
+
+    def maps(self, frames: range, scenes: Mapping[range, Path]) -> Iterator[Tensor]:
+        """Give the map (1, 1, h, w) in [0, 1], 1 nearest, of each frame; ``scenes`` are those they lie in."""
 
 
-DepthGiven = Input.Video | Any
+DepthGiven = Source | Input.Video
 
 
 def depth_of(film: FilmPlan, depth: DepthGiven, settings: DepthSettings, invert: bool) -> FilmDepth:
@@ -41,11 +56,15 @@ def depth_of(film: FilmPlan, depth: DepthGiven, settings: DepthSettings, invert:
     Raises:
         ValueError: it does not belong to the film, or is of another kind.
     """
-    if isinstance(depth, Input.Video):
-        given = GivenDepth(FilmPlan.read(depth, "depth"), invert)
-        given.expect_like(film)
-        return given
-    raise ValueError("depth: connect a depth model, or a video of depth maps.")
+    if not isinstance(depth, Input.Video):
+        return ModelDepth(film, depth, settings)
+    maps = FilmPlan.read(depth, "depth")
+    if len(maps) != len(film):
+        raise ValueError(
+            f"depth: has {len(maps)} frames, and video {len(film)}. Connect a video with a map for each frame, cut as "
+            "video is."
+        )
+    return GivenDepth(maps, invert)
 
 
 @dataclass(frozen=True)
@@ -59,21 +78,55 @@ class GivenDepth:
 
     plan: FilmPlan
     invert: bool
-
-    def expect_like(self, film: FilmPlan) -> None:
-        """Raise ``ValueError`` unless there is a map for each frame of a film, of its shape."""
-        if len(self.plan) != len(film):
-            raise ValueError(
-                f"depth: has {len(self.plan)} frames, and video {len(film)}. Connect a video with a map for each "
-                "frame, cut as video is."
-            )
+    by_scene: bool = False
 
     def identity(self) -> dict[str, Any]:
-        """Return what the maps depend on, as JSON has it."""
+        """Return what the maps depend on."""
         return {"file": file_identity(self.plan.file), "first": self.plan.times[0], "invert": self.invert}
 
-    def maps(self, first: int, last: int) -> Iterator[Tensor]:
-        """Give the map (1, 1, h, w) in [0, 1], 1 nearest, of each frame from ``first`` to before ``last``."""
-        for frame in read_frames(self.plan.file, self.plan.times, first, last, "depth"):
+    def make(self, scene: range, path: Path, step: Callable[[], None]) -> None:
+        """Make nothing: the maps are there."""
+
+    def maps(self, frames: range, scenes: Mapping[range, Path]) -> Iterator[Tensor]:  # noqa: ARG002
+        """Give the maps, as they are decoded."""
+        for frame in ahead(read_frames(self.plan.file, self.plan.times, frames.start, frames.stop, "depth")):
             inverse = depth_to_core(frame.picture.movedim(1, -1))
             yield 1 - inverse if self.invert else inverse
+
+
+@dataclass(frozen=True)
+class ModelDepth:
+    """What a model makes of the frames, as Depth Estimate does.
+
+    Attributes:
+        plan: of the film.
+        source: the model.
+        settings: of the estimate.
+    """
+
+    plan: FilmPlan
+    source: Source
+    settings: DepthSettings
+    by_scene: bool = True
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the maps depend on."""
+        network = getattr(self.source, "patcher", self.source).model
+        return {"network": network_fingerprint(network)}
+
+    def make(self, scene: range, path: Path, step: Callable[[], None]) -> None:
+        """Estimate the depth of a scene."""
+
+        def pictures() -> Iterator[Tensor]:
+            for frame in ahead(read_frames(self.plan.file, self.plan.times, scene.start, scene.stop)):
+                yield frame.picture
+                step()
+
+        SceneDepth.make(path, pictures(), len(scene), self.source, self.settings)
+
+    def maps(self, frames: range, scenes: Mapping[range, Path]) -> Iterator[Tensor]:
+        """Give the maps, as large as the pictures."""
+        for scene, path in scenes.items():
+            first, last = max(scene.start, frames.start), min(scene.stop, frames.stop)
+            for inverse in SceneDepth.read(path).maps(first - scene.start, last - scene.start):
+                yield resize_depth(inverse, self.plan.size).clamp(0, 1)

@@ -14,19 +14,20 @@ from ...stereo_core.rendering import Quality as Rendering
 from ...stereo_core.video_formats import VIDEO_FORMATS, Sphere, Tags, name_suffix, video_format
 from ..delivery.file_inputs import name_input, prefix_input
 from ..delivery.kept_workflow import workflow_texts
-from ..delivery.output_files import OutputFiles, written
+from ..delivery.output_files import OutputFiles
 from ..delivery.video_codecs import Codec, Quality
 from ..delivery.video_file import Container
 from ..delivery.video_inputs import codec_input, container_input, format_input, quality_input, tags_input
 from ..delivery.video_plan import FileOptions
 from ..host import show_text
 from ..widgets.geometry import geometry_inputs
+from .film import Film
 from .film_depth import DepthGiven, depth_of
 from .film_inputs import depth_input, estimate_inputs, shift_inputs
 from .film_plan import FilmPlan
 from .film_progress import NodeProgress
 from .film_settings import DepthSettings, FilmSettings, ShiftSettings
-from .making import Film, Work
+from .work import Work
 from .work_folder import WorkFolder
 
 
@@ -144,10 +145,7 @@ class StereoVideoFile(io.ComfyNode):
         work.make()
         suffix = name_suffix(settings.form) if NameStyle(name) is NameStyle.PLAYER else ""
         path = files.next(suffix, film.file.container.value)
-        with written(path) as partial_path:
-            work.join(partial_path)
-        if not keep_segments:
-            folder.remove()
+        work.finish(path, keep_segments)
         show_text(cls, "\n".join((f"{path.name}, {width}x{height}", *film.remarks, *folder.remarks)))
         saved = ui.PreviewVideo([files.result(path)])
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), str(path), ui=saved)

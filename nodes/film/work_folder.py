@@ -17,11 +17,16 @@ from typing import Any
 
 import psutil
 
+from .whole_files import whole
+
+WAIT = 1.0
+"""Seconds after which to look again whether others have finished."""
+
 # A lock that nobody has touched for so many seconds belongs to nobody. Those of this machine go with their process.
 _STALE = 3600
 # How often a lock is touched, in seconds.
 _TOUCH = 30
-_MANIFEST, _LOCK, _PART, _ENDING = "manifest.json", ".lock", ".part", ".segments"
+_MANIFEST, _LOCK, _ENDING = "manifest.json", ".lock", ".segments"
 _DIGITS = 12  # of what tells films apart
 
 
@@ -74,9 +79,8 @@ class WorkFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small file, which is there once it is whole."""
-        partial = self.path / f"{name}.{os.getpid()}{_PART}"
-        partial.write_bytes(data)
-        partial.replace(self.path / name)
+        with whole(self.path / name) as partial:
+            partial.write_bytes(data)
 
     @contextmanager
     def claim(self, name: str) -> Iterator[Claim | None]:
@@ -125,12 +129,23 @@ def _me() -> dict[str, Any]:
 
 def _is_stale(lock: Path) -> bool:
     try:
-        age = time.time() - lock.stat().st_mtime
-        owner = json.loads(lock.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # gone, or just being written
+        age, text = _age(lock), lock.read_text(encoding="utf-8")
+    except OSError:  # gone meanwhile
         return False
+    if not text:  # just being written, or by a process that was killed in the middle of it
+        return age > _TOUCH
+    owner = json.loads(text)
     if age > _STALE or owner["machine"] != socket.gethostname():
         return age > _STALE
     with suppress(psutil.Error):
         return psutil.Process(owner["process"]).create_time() != owner["since"]
     return True
+
+
+def _age(file: Path) -> float:
+    """Return for how many seconds a file has not been touched, by the clock of the disk that it is on."""
+    probe = file.with_name(f".{os.getpid()}.now")
+    probe.touch()
+    now = probe.stat().st_mtime
+    probe.unlink(missing_ok=True)
+    return now - file.stat().st_mtime

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.host.delivery.clips import pixels, planes, times
+from tests.host.delivery.clips import pixels, times
 from tests.host.film.films import film
+from tests.host.tiny.depth_networks import make_depth_anything
 
 Pack = Callable[[str], ModuleType]
 Host = dict[str, type]
@@ -51,6 +52,16 @@ def output(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path / "output"))
     return tmp_path / "output" / "film"
+
+
+@pytest.fixture(scope="module")
+def depth_model(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    import folder_paths
+
+    folder = tmp_path_factory.mktemp("depth_models")
+    make_depth_anything(folder / "tiny")
+    folder_paths.add_model_folder_path("geometry_estimation", str(folder))
+    return host["Stereo_LoadDepthModel"].execute("tiny", "fp32").args[0]
 
 
 def video(path: Path, start: float = 0.0, duration: float = 0.0) -> Any:
@@ -91,8 +102,49 @@ def test_the_film_is_what_the_nodes_for_clips_make_of_it(host: Host, films: tupl
     assert (found - expected).abs().mean() < 0.02 and (found - expected.flip(0)).abs().mean() > 0.03
 
 
-def planes_of(path: str) -> list[Any]:
-    return [plane for frame in planes(Path(path)) for plane in frame]
+@pytest.mark.parametrize(("screen", "fill"), [("value", "frame"), ("subject", "frame"), ("percentile", "clip")])
+def test_depth_of_a_model_is_that_of_depth_estimate(
+    host: Host,
+    pack: Pack,
+    depth_model: Any,
+    output: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    screen: str,
+    fill: str,
+):
+    del output
+    source = video(film(tmp_path, size=(HEIGHT, WIDTH), frames=30, cuts=(11, 20)))
+    module, given = pack("nodes.film.work"), []
+    write = module.write_segment
+
+    def kept(path: Path, encoding: Any, rate: Any, size: Any, pictures: Any) -> int:
+        def noted():
+            for picture in pictures:
+                given.append(picture.clone())
+                yield picture
+
+        return write(path, encoding, rate, size, noted())
+
+    monkeypatch.setattr(module, "write_segment", kept)
+    widgets = {"screen": screen, "convergence": 0.4, "fill_from": fill, "segment_seconds": 1.0}
+    run(host, source, depth_model, **widgets)
+
+    image = source.get_components().images
+    depth = host["Stereo_DepthEstimate"].execute(image, depth_model, "scene", True, 0, 4, 0.5).args[0]
+    strength = {
+        name: {**WIDGETS, **widgets}[name] for name in ("max_disparity", "screen", "convergence", "exponent", "invert")
+    }
+    stereo = host["Stereo_StereoStrength"].execute(depth, **strength, image=image).args[0]
+    shift = {name: {**WIDGETS, **widgets}[name] for name in ("balance", "edge_growth", "depth_edges", "fill_from")}
+    left, right, *_ = host["Stereo_ImageStereoShift"].execute(image, stereo, quality="best", **shift).args
+    expected = torch.cat([left, right], 2).movedim(-1, 1)
+    assert [len(part) for part in (given, expected)] == [30, 30]
+    different = [
+        index for index, (one, other) in enumerate(zip(given, expected, strict=True)) if not torch.equal(one, other)
+    ]
+    # With fill_from clip a piece that begins within a scene knows no more than the frames of its window.
+    assert different == []
 
 
 def test_a_film_that_was_stopped_goes_on_and_is_the_same(

@@ -61,12 +61,19 @@ def test_work_is_taken_once(folders: Any, tmp_path: Path):
         ({"process": 2**22 + 1}, 0, True),  # no such process
         ({"process": os.getpid(), "since": 1.0}, 0, True),  # another process had this number
         ({"machine": "elsewhere"}, 60, False),
+        (None, 0, False),  # being written
+        (None, 60, True),  # killed while it was written
         ({"machine": "elsewhere"}, 3700, True),
     ],
 )
-def test_a_lock_of_nobody_is_taken_over(folders: Any, tmp_path: Path, owner: dict[str, Any], age: float, free: bool):
+def test_a_lock_of_nobody_is_taken_over(
+    folders: Any, tmp_path: Path, owner: dict[str, Any] | None, age: float, free: bool
+):
     folder = folders.open(tmp_path, "work", {})
-    path = lock(folder.path, "000001", **owner)
+    path = folder.path / "000001.lock"
+    path.touch()
+    if owner is not None:
+        lock(folder.path, "000001", **owner)
     os.utime(path, (time.time() - age,) * 2)
     with folder.claim("000001") as claim:
         assert (claim is not None) == free

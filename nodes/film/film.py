@@ -1,0 +1,86 @@
+"""A film that is to be made: all that is settled before the work begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import av
+import torch
+
+from ...stereo_core.formats import StereoFormat
+from ...stereo_core.video_formats import Sphere
+from ..delivery.video_file import VideoFile
+from ..delivery.video_plan import VideoPlan
+from ..delivery.video_views import expect_even, size_of_packed
+from .film_depth import FilmDepth
+from .film_plan import FilmPlan
+from .film_settings import FilmSettings
+from .identity import file_identity
+
+# Of encoders: of every machine the same, for files differ with it.
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FilmShape:
+    """The packed pictures of a film, before any is made: see ``Packed``."""
+
+    form: StereoFormat | Sphere
+    size: tuple[int, int]
+    frames: int
+
+    def __len__(self) -> int:
+        return self.frames
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film that is to be made.
+
+    Attributes:
+        plan: its frames.
+        depth: their depth.
+        settings: how its views are made and written.
+        file: all of the finished film but its pictures.
+        remarks: what there is to say about it, in whole sentences.
+    """
+
+    plan: FilmPlan
+    depth: FilmDepth
+    settings: FilmSettings
+    file: VideoFile
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def read(cls, plan: FilmPlan, depth: FilmDepth, settings: FilmSettings, metadata: dict[str, str]) -> Film:
+        """Settle everything.
+
+        Raises:
+            ValueError: something does not fit, or is not there.
+        """
+        height, width = plan.size
+        expect_even("video: its pictures are", height, width, "before you load it, or use Save Stereo Video")
+        shape = FilmShape(settings.form, size_of_packed(settings.form, height, width), len(plan))
+        video = VideoPlan.make(shape, float(plan.timing.rate), settings.file, metadata, plan.clip)
+        file = replace(video.file, encoding=replace(video.file.encoding, threads=_THREADS))
+        return cls(plan, depth, settings, file, video.remarks)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the packed pictures."""
+        return size_of_packed(self.settings.form, *self.plan.size)
+
+    def bytes_of(self, frame: float) -> int:
+        """Return how many bytes film and pieces take together, if a frame takes so many."""
+        return round((1 + self.file.copies) * frame * len(self.plan)) + self.file.copies * self.file.most_sound
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that the film's pictures depend on, as JSON has it."""
+        return {
+            "file": file_identity(self.plan.file),
+            "frames": [self.plan.times[0], self.plan.times[-1], len(self.plan)],
+            "depth": self.depth.identity(),
+            "settings": self.settings.as_json(),
+            "programs": {"av": av.__version__, "libraries": av.library_versions, "torch": torch.__version__},
+        }

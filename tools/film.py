@@ -1,0 +1,88 @@
+"""Turn a film of any length into a stereo film. Again, with the same words, goes on where it was stopped.
+
+python tools/film.py FILM.mp4 --model MODEL                       depth by a model, on this machine
+python tools/film.py FILM.mp4 --depth DEPTH.mp4                   a film of depth maps (white is near)
+python tools/film.py FILM.mp4 --model MODEL --folder /shared/work on each machine that sees both: they share the work
+python tools/film.py FILM.mp4 --model MODEL --segments 0:12       pieces 0 to 11 only, for a queue of jobs
+
+MODEL is a folder or file as Load Depth Model takes it, or a file of Depth Anything 3 or MoGe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.setup import environment  # noqa: E402
+
+FORMATS = ("full_sbs", "half_sbs", "cross_eyed", "full_tb", "half_tb", "anaglyph_dubois", "rgb_depth")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line and check what can be checked before anything is set up or loaded."""
+    parser = argparse.ArgumentParser(
+        prog="python tools/film.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("film", type=Path, metavar="FILM")
+    depth = parser.add_mutually_exclusive_group(required=True)
+    depth.add_argument("--model", type=Path, metavar="MODEL", help="folder or file of a depth model")
+    depth.add_argument("--depth", type=Path, metavar="FILM", help="a film of depth maps, white is near")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: beside FILM, named as players want it")
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="for the work; default: beside the output")
+    parser.add_argument("--segments", metavar="FIRST:END", help="only these pieces, counted from 0")
+    parser.add_argument("--max-disparity", type=float, metavar="PERCENT", default=3.0, help="default 3")
+    parser.add_argument("--convergence", type=float, metavar="DEPTH", default=0.5, help="0 far to 1 near, default 0.5")
+    parser.add_argument("--screen", choices=("value", "percentile", "subject"), default="value")
+    parser.add_argument("--rendering", choices=("best", "fast", "detail"), default="best")
+    parser.add_argument("--format", choices=FORMATS, default="full_sbs")
+    parser.add_argument("--codec", default="h264", help="h264, hevc, av1, or hevc_10bit and so on")
+    parser.add_argument("--quality", choices=("best", "high", "medium", "small"), default="high")
+    parser.add_argument("--resolution", type=int, metavar="PIXELS", default=0, help="of the depth model; 0: its own")
+    parser.add_argument("--batch-size", type=int, metavar="FRAMES", default=4, help="of the depth model, default 4")
+    parser.add_argument("--segment-seconds", type=float, metavar="SECONDS", default=10.0, help="default 10")
+    parser.add_argument("--keep-segments", action="store_true", help="leave the pieces in their folder")
+    parser.add_argument("--cpu", action="store_true", help="even if there is a graphics card")
+    options = parser.parse_args(arguments)
+    for file in (options.film, options.depth):
+        if file is not None and not file.is_file():
+            parser.error(f"there is no file {file}")
+    if options.model is not None and not options.model.exists():
+        parser.error(f"there is no file or folder {options.model}")
+    options.segments = _segments(parser, options.segments)
+    return options
+
+
+def _segments(parser: argparse.ArgumentParser, text: str | None) -> range | None:
+    if text is None:
+        return None
+    first, colon, end = text.partition(":")
+    if not (colon and first.isdigit() and end.isdigit() and int(first) < int(end)):
+        parser.error(f"--segments {text}: give FIRST:END, such as 0:12 for the first twelve")
+    return range(int(first), int(end))
+
+
+def main() -> int:
+    options = parse()
+    environment.enter(__file__)
+    environment.stop_on_signals()
+
+    from tools import film_run
+
+    try:
+        return film_run.run(options)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on.", file=sys.stderr)
+        return 130
+    except (ValueError, environment.SetupError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"\n{environment.explain_os_error(error)}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What ``tools/film.py`` does once its environment is there: the work of Stereo Video File, in this process."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tools.host.in_process import load_host, pack_module
+from tools.host.server import find_host
+
+_EVERY = 5.0  # seconds between two lines
+# Files of these are loaded by the host's own nodes; what their names hold.
+_OF_THE_HOST = {"depth_anything_3": "LoadDA3Model", "da3": "LoadDA3Model", "moge": "LoadMoGeModel"}
+
+
+class Lines:
+    """Progress in lines of text, as ``nodes.film.film_progress`` wants it."""
+
+    def __init__(self, in_words: Any) -> None:
+        """Take what says a time for people."""
+        self._in_words = in_words
+        self._total = self._done = self._before = 0
+        self._start = self._said = time.monotonic()
+
+    def expect(self, frames: int, done: int) -> None:
+        """There are so many steps in all, and so many were done before."""
+        self._total, self._done, self._before = frames, done, done
+        self._start = time.monotonic()
+
+    def step(self, picture: object = None) -> None:  # noqa: ARG002  # nobody sees it here
+        """One frame more is done."""
+        self._done += 1
+        now = time.monotonic()
+        if now - self._said < _EVERY:
+            return
+        self._said = now
+        pace = (self._done - self._before) / max(1e-6, now - self._start)
+        left = self._in_words((self._total - self._done) / max(1e-6, pace))
+        self.say(f"{100 * self._done / self._total:.1f} %, {pace:.1f} frames/s, about {left} left")
+
+    def say(self, text: str) -> None:
+        """Tell something in words."""
+        print(text, flush=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the film, or some of its pieces; returns the exit code.
+
+    Raises:
+        ValueError: something does not fit, or is not there.
+    """
+    cuda = torch.cuda.is_available() and not options.cpu
+    with tempfile.TemporaryDirectory(prefix="latent-stereo-") as base:
+        host = load_host(find_host(), Path(base), cpu=not cuda)
+        with torch.inference_mode():
+            return make(host, options)
+
+
+def make(host: dict[str, type], options: argparse.Namespace) -> int:
+    """Make the film in the host that is loaded."""
+    film, work, output = begin(host, options)
+    if output.exists():
+        print(f"{output} is there already. Remove it first if it is to be made again.")
+        return 1
+    work.make(options.segments)
+    if options.segments is not None and not work.is_whole():
+        print(f"Pieces {options.segments.start} to {options.segments.stop - 1} are there; others are missing.")
+        return 0
+    work.finish(output, keep=options.keep_segments)
+    print("\n".join((str(output), *film.remarks)))
+    return 0
+
+
+def begin(host: dict[str, type], options: argparse.Namespace) -> tuple[Any, Any, Path]:
+    """Return the film, the work on it, and where it will be."""
+    from comfy_api.latest import InputImpl
+
+    settings, name_suffix = _settings(options), pack_module("stereo_core.video_formats").name_suffix
+    plan = pack_module("nodes.film.film_plan").FilmPlan.read(InputImpl.VideoFromFile(str(options.film)))
+    given = InputImpl.VideoFromFile(str(options.depth)) if options.depth else load_model(host, options.model)
+    depth = pack_module("nodes.film.film_depth").depth_of(plan, given, settings.depth, invert=False)
+    film = pack_module("nodes.film.film").Film.read(plan, depth, settings, {})
+    named = options.film.with_name(f"{options.film.stem}{name_suffix(settings.form)}.{film.file.container.value}")
+    output = options.output or named
+    root = options.folder or output.parent
+    folder = pack_module("nodes.film.work_folder").WorkFolder.open(root, output.stem, film.identity())
+    lines = Lines(pack_module("nodes.film.film_progress").in_words)
+    lines.say(f"{len(plan)} frames of {plan.size[1]}x{plan.size[0]}; the work lies in {folder.path}")
+    return film, pack_module("nodes.film.work").Work(film, folder, lines), output
+
+
+def load_model(host: dict[str, type], path: Path) -> Any:
+    """Load a depth model as the nodes do, from wherever it lies."""
+    import folder_paths
+
+    path = path.resolve()
+    folder_paths.add_model_folder_path("geometry_estimation", str(path.parent))
+    loader = next((node for part, node in _OF_THE_HOST.items() if part in path.name.lower()), None)
+    if loader is None or path.is_dir():
+        return host["Stereo_LoadDepthModel"].execute(path.name, "default").args[0]
+    precision = ["default"] if loader == "LoadDA3Model" else []
+    return host[loader].execute(path.name, *precision).args[0]
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    """Return the settings, of the loaded pack's own classes."""
+    film, codecs = pack_module("nodes.film.film_settings"), pack_module("nodes.delivery.video_codecs")
+    formats, geometry = pack_module("stereo_core.video_formats"), pack_module("stereo_core.geometry")
+    files = pack_module("nodes.delivery.video_plan")
+    try:
+        codec = codecs.Codec(options.codec)
+    except ValueError as error:
+        there = ", ".join(each.value for each in codecs.Codec)
+        raise ValueError(f"--codec {options.codec}: choose one of {there}.") from error
+    default = film.FilmSettings()
+    return film.FilmSettings(
+        formats.video_format(options.format),
+        files.FileOptions(codec, codecs.Quality(options.quality), default.file.container, default.file.tags),
+        film.DepthSettings(options.resolution, options.batch_size),
+        film.ShiftSettings(
+            geometry.StereoGeometry(options.max_disparity, options.convergence, screen=geometry.Screen(options.screen)),
+            rendering=pack_module("stereo_core.rendering").Quality(options.rendering),
+        ),
+        options.segment_seconds,
+    )
