@@ -12,34 +12,12 @@ from typing import Any
 import av
 from comfy_api.latest import Input, InputImpl
 
+from .source_streams import SourceStream, lasting, read_streams, rewound
 from .timing import Timing
 
 # What the file itself is about, which is another file now.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-_COPIED = ("audio", "subtitle")
 _HDR = (16, 18)  # PQ and HLG, as codecs number transfer functions
-
-
-@dataclass(frozen=True, slots=True)
-class SourceStream:
-    """A stream of sound or subtitles.
-
-    Attributes:
-        index: among the file's streams.
-        kind: ``audio`` or ``subtitle``.
-        codec: libavcodec's name; ``None`` if it knows none.
-        time_base: its unit of time, in seconds.
-        start: when it begins, in seconds.
-    """
-
-    index: int
-    kind: str
-    codec: str | None
-    time_base: Fraction
-    start: Fraction
-
-    def __str__(self) -> str:
-        return f"{'sound' if self.kind == 'audio' else 'subtitles'} ({self.codec or 'of unknown kind'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +73,8 @@ class SourceClip:
                     packets.append((packet.pts, packet.duration or 0))
             inside = [packet for packet in packets if packet[0] >= first and (end is None or packet[0] < end)]
             timing = Timing.of_packets(inside, base, rate)
-            streams = tuple(_describe(each) for each in container.streams if each.type in _COPIED)
             metadata = {name: text for name, text in container.metadata.items() if name.lower() not in _OF_THE_FILE}
+        streams = read_streams(file)
         windowed = len(inside) < len(packets)
         others = max(0, others) * len(inside) // max(1, len(packets))
         if timing is None:
@@ -124,9 +102,7 @@ class SourceClip:
             wanted: some of ``streams``.
             until: seconds after ``origin`` at which what is copied ends; ``None`` for all there is.
         """
-        if isinstance(self.file, io.BytesIO):
-            self.file.seek(0)  # it was read to its end before
-        with av.open(self.file) as container:
+        with av.open(rewound(self.file)) as container:
             copies = {}
             for stream in (container.streams[each.index] for each in wanted):
                 copy = copies[stream.index] = output.add_stream_from_template(stream, opaque=True)
@@ -137,7 +113,7 @@ class SourceClip:
                     if stream.name and stream.mimetype:  # neither may be missing there
                         output.add_attachment(stream.name, stream.mimetype, stream.data)
             output.set_chapters(list(self._chapters(container, until)))
-            yield self._packets(container, copies, until)
+            yield lasting(self._packets(container, copies, until))
 
     def _chapters(self, container: av.container.InputContainer, until: Fraction | None) -> Iterator[dict[str, Any]]:
         for chapter in container.chapters():
@@ -165,11 +141,6 @@ class SourceClip:
                 packet.pts -= by
             packet.stream = copies[packet.stream.index]
             yield packet
-
-
-def _describe(stream: Any) -> SourceStream:
-    codec = stream.codec_context and stream.codec_context.name
-    return SourceStream(stream.index, stream.type, codec, stream.time_base, (stream.start_time or 0) * stream.time_base)
 
 
 def _ticks(time: float, base: Fraction) -> int:

@@ -435,6 +435,30 @@ def test_what_mp4_cannot_hold_goes_into_mkv_or_is_left_out_by_name(
     ]
 
 
+@pytest.mark.parametrize(("kind", "fits"), [("mkv", False), ("mov", True)])
+def test_sound_that_mp4_takes_from_some_files_only(
+    save: Callable[..., Path], video: Callable[..., Any], told: list[str], kind: str, fits: bool, tmp_path: Path
+):
+    """MP4 wants to know where the channels of PCM are, which Matroska does not tell."""
+    source = film(tmp_path / f"source.{kind}", sound="pcm_s16le", subtitles=None)
+    path = save(*views(len(UNEVEN)), source=video(source))
+    assert path.suffix == (".mp4" if fits else ".mkv")
+    assert [digest for _, digest in packets(path, "audio")] == [digest for _, digest in packets(source, "audio")] != []
+    if not fits:
+        assert told[0].splitlines()[1] == "MKV, for MP4 cannot hold the source's sound (pcm_s16le)."
+        assert packets(save(*views(len(UNEVEN)), source=video(source), container="mp4"), "audio") == []
+        assert told[1].splitlines()[1] == "Left out, for MP4 cannot hold it: the source's sound (pcm_s16le)."
+
+
+def test_the_last_packet_of_sound_without_lengths_is_heard_too(
+    save: Callable[..., Path], video: Callable[..., Any], tmp_path: Path
+):
+    source = film(tmp_path / "source.mkv", sound="alac", subtitles=None)
+    path = save(*views(len(UNEVEN)), source=video(source), container="mp4")
+    kept, whole = ([digest for _, digest in packets(file, "audio")] for file in (path, source))
+    assert kept == whole and len(whole) > 5
+
+
 def test_a_source_of_high_dynamic_range_is_told(
     save: Callable[..., Path], video: Callable[..., Any], told: list[str], tmp_path: Path
 ):
