@@ -54,7 +54,7 @@ def _measured(name: str, run: Callable[[], Any], frames: int) -> list[str]:
 
 def _sampled(frames: Tensor) -> Callable[[], Any]:
     model = random_depthcrafter()
-    return lambda: list(model.clip(frames, (0,), RESOLUTION, AT_ONCE))
+    return lambda: list(model.scene(frames.split(1), len(frames), RESOLUTION, AT_ONCE))
 
 
 def _video(size: str, frames: Tensor) -> Callable[[], Any]:
@@ -67,7 +67,7 @@ def _video(size: str, frames: Tensor) -> Callable[[], Any]:
     shape = pack_module("nodes.depth.video_weights").Shape(layers, width, 37, channels, features, 32)
     network = networks.VideoDepthAnything(shape, torch.float32, "cpu", comfy.ops.manual_cast)
     model = networks.VideoDepthModel(_patcher(network), torch.float32, False, shape)
-    return lambda: list(model.clip(frames, (0,), RESOLUTION, AT_ONCE))
+    return lambda: list(model.scene(frames.split(1), len(frames), RESOLUTION, AT_ONCE))
 
 
 def _single(size: str, frames: Tensor) -> Callable[[], Any]:
