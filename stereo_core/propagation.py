@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -61,7 +62,9 @@ def propagate(
 
     Carrying is linear in the depth: with an unlimited reach, the sum over all source frames is carried as one map, and
     two maps (it and its weight) are warped per frame and direction. A frame to which nothing is carried keeps its
-    depth, and a clip in which nothing moves and no depth changes comes back bit for bit.
+    depth, and a clip in which nothing moves and no depth changes comes back bit for bit. A limited reach carries each
+    source frame by itself, ``reach`` of them at once, or, where that takes more than 256 MiB, fewer in several rounds,
+    which may change the last digit.
 
     Args:
         depth: (T, 1, H, W), any floating dtype.
@@ -89,9 +92,7 @@ def propagate(
     if reach < 0:
         raise ValueError(f"reach: got {reach}. Give a number of frames, or 0 for the whole scene.")
     for flow in flows:
-        for name, part in zip(PairFlow._fields, flow or (), strict=False):
-            expect_shape(name, part, "2 h w")
-            expect_finite(name, part)
+        _expect_flow(flow)
     steady = depth.clone()
     start = 0
     for end in [*(index + 1 for index, flow in enumerate(flows) if flow is None), len(depth)]:
@@ -100,6 +101,93 @@ def propagate(
             steady[start:end] += scene.change(reach, on_step)
         start = end
     return steady
+
+
+@dataclass(frozen=True)
+class MotionState:
+    """What the frames of a scene so far leave for the next: to be kept, saved and taken up again.
+
+    Attributes:
+        depth: (1, 1, H, W) each, the maps that still count: at most four times ``reach``.
+        flows: (2, 2, h, w) each, forward and backward, between these.
+        given: how many of them have been given back.
+    """
+
+    depth: tuple[Tensor, ...]
+    flows: tuple[Tensor, ...] = ()
+    given: int = 0
+
+
+def follow_motion(
+    depth: Tensor,
+    flow: PairFlow | None,
+    state: MotionState | None,
+    averaging: Averaging = Averaging.MEAN,
+    reach: int = 4,
+    device: torch.device | None = None,
+) -> tuple[list[Tensor], MotionState]:
+    """Go on to the next frame of a clip, as :func:`propagate` does through all of them, to the bit.
+
+    Args:
+        depth: (1, 1, H, W), any floating dtype.
+        flow: from the frame before to this one and back; ``None`` where a scene starts.
+        state: that of the frame before; ``None`` at the start of the clip.
+        averaging, device: as for :func:`propagate`.
+        reach: how many frames a frame's depth is carried, at least 1: a mean over a whole scene needs all of it.
+
+    Returns:
+        The next frames' means (1, 1, H, W): none, or twice ``reach`` at once, or all that are left of a scene that has
+        ended; and the state for the next frame.
+
+    Raises:
+        ValueError: a shape does not fit, values are not finite, or ``reach`` is below 1 or too large for these maps.
+    """
+    expect_shape("depth", depth, "1 1 H W")
+    expect_finite("depth", depth)
+    _expect_flow(flow)
+    most = _most_sources(depth)
+    if not 1 <= reach <= most:
+        height, width = depth.shape[-2:]
+        raise ValueError(f"reach: got {reach}. Give 1 to {most} frames for maps of {width}x{height}.")
+    if state is None or flow is None:
+        ended = [] if state is None else end_motion(state, averaging, reach, device)
+        return ended, MotionState((depth,))
+    state = MotionState((*state.depth, depth), (*state.flows, torch.stack(flow)), state.given)
+    block = 2 * reach
+    if len(state.depth) < state.given + block + reach:
+        return [], state
+    steady = _held_means(state, averaging, reach, device)[:block]
+    given = state.given + block
+    old = given - reach
+    return steady, MotionState(state.depth[old:], state.flows[old:], reach)
+
+
+def end_motion(
+    state: MotionState, averaging: Averaging = Averaging.MEAN, reach: int = 4, device: torch.device | None = None
+) -> list[Tensor]:
+    """Return the means that are left at the end of a clip, with the arguments of :func:`follow_motion`."""
+    return _held_means(state, averaging, reach, device)
+
+
+def _held_means(state: MotionState, averaging: Averaging, reach: int, device: torch.device | None) -> list[Tensor]:
+    """The means of the frames that have not been given back, of which the last lack what comes after them."""
+    depth = torch.cat(state.depth)
+    if len(depth) > 1:
+        flows = [PairFlow(*flow) for flow in state.flows]
+        depth = depth + _Scene(depth, flows, Averaging(averaging), device).change(reach, None)
+    return list(depth[state.given :].split(1))
+
+
+def _expect_flow(flow: PairFlow | None) -> None:
+    for name, part in zip(PairFlow._fields, flow or (), strict=False):
+        expect_shape(name, part, "2 h w")
+        expect_finite(name, part)
+
+
+def _most_sources(depth: Tensor) -> int:
+    """How many maps of the size of (..., H, W) are carried at once, at most."""
+    height, width = depth.shape[-2:]
+    return max(1, _CARRIED // (2 * height * width * torch.float32.itemsize))
 
 
 class _Carried(NamedTuple):
@@ -138,8 +226,9 @@ class _Scene:
         if reach == 0 or reach >= len(order) - 1:
             yield from self._walk(order, sources=len(order), reach=0)
             return
-        height, width = self.depth.shape[-2:]
-        sources = max(1, _CARRIED // (2 * height * width * torch.float32.itemsize))
+        sources = _most_sources(self.depth)
+        if reach <= sources:  # what has arrived is dropped: no more than ``reach`` are carried at once
+            sources = len(order)
         for start in range(0, len(order) - 1, sources):
             yield from self._walk(order[start : start + sources + reach], sources, reach)
 

@@ -14,7 +14,16 @@ from torch.nn import functional
 from stereo_core import propagation
 from stereo_core.metrics import flicker
 from stereo_core.optical_flow import optical_flow, sample_along
-from stereo_core.propagation import Averaging, PairFlow, consistency, propagate
+from stereo_core.propagation import (
+    Averaging,
+    PairFlow,
+    consistency,
+    end_motion,
+    follow_motion,
+    propagate,
+)
+
+from .kept_states import LENGTHS, taken_up_again
 
 FRAMES = Path(__file__).resolve().parents[3] / "shared" / "data" / "video" / "raft_demo_frames"
 
@@ -78,6 +87,40 @@ def test_a_bound_on_memory_changes_nothing(monkeypatch: pytest.MonkeyPatch, sour
     )
     torch.testing.assert_close(propagate(depth, flows, Averaging.CONSISTENT, 4), whole, rtol=0, atol=1e-5)
     assert max(seen) == 2 * sources
+
+
+def test_a_bound_that_holds_the_reach_changes_no_bit(monkeypatch: pytest.MonkeyPatch):
+    depth, flows = noise(9, 1, 16, 20), smooth_flows(8, 16, 20)
+    whole = propagate(depth, flows, Averaging.CONSISTENT, 4)
+    monkeypatch.setattr(propagation, "_CARRIED", 4 * 2 * 16 * 20 * 4)
+    assert torch.equal(propagate(depth, flows, Averaging.CONSISTENT, 4), whole)
+
+
+@pytest.mark.parametrize("averaging", Averaging)
+@pytest.mark.parametrize("reach", [1, 2, 5])
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_frame_by_frame_with_a_saved_state_it_is_the_whole_clip_to_the_bit(
+    frames: int, reach: int, averaging: Averaging
+):
+    depth, flows = noise(frames, 1, 16, 20), [None, *smooth_flows(max(frames - 1, 1), 8, 10)][:frames]
+    for cut in (1, 3, 9, 16):
+        flows[cut : cut + 1] = [None] * len(flows[cut : cut + 1])
+    state, found = None, []
+    for one, flow in zip(depth.split(1), flows, strict=True):
+        given, state = follow_motion(one, flow, state, averaging, reach)
+        found += given
+        state = taken_up_again(state)
+        assert len(state.depth) <= 4 * reach, "what is kept does not grow"
+    found += end_motion(state, averaging, reach)
+    assert torch.equal(torch.cat(found), propagate(depth, flows[1:], averaging, reach))
+
+
+def test_a_whole_scene_or_too_long_a_reach_cannot_be_streamed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(propagation, "_CARRIED", 3 * 2 * 8 * 9 * 4)
+    for reach in (0, 4):
+        with pytest.raises(ValueError, match=f"reach: got {reach}. Give 1 to 3 frames for maps of 9x8"):
+            follow_motion(noise(1, 1, 8, 9), None, None, reach=reach)
+    assert follow_motion(noise(1, 1, 8, 9), None, None, reach=3)[0] == []
 
 
 def test_with_no_limit_of_reach_one_map_is_carried(monkeypatch: pytest.MonkeyPatch):
