@@ -37,6 +37,8 @@ from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .example_scene import ExampleScene
+from .film.stereo_film_depth import StereoFilmDepth
+from .film.stereo_film_options import StereoFilmOptions
 from .film.stereo_video_file import StereoVideoFile
 from .image_stereo_shift import ImageStereoShift
 from .iterative_refine_sampler import IterativeRefineSampler
@@ -118,5 +120,7 @@ NODES: list[type[io.ComfyNode]] = [
     SaveStereoImage,
     SaveStereoVideo,
     StereoVideoFile,
+    StereoFilmOptions,
+    StereoFilmDepth,
     SBSSplit,
 ]

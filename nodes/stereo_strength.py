@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..stereo_core.geometry import Screen, StereoGeometry
 from .host import describe_size, expect_memory, image_to_core
-from .widgets.geometry import geometry_inputs, make_depth, show_disparity
+from .widgets.geometry import exponent_input, geometry_inputs, make_depth, show_disparity
 from .widgets.sockets import STEREO_DEPTH
 
 # Of the maps in float32, while they are read and shown: as given, inverted, and as disparity.
@@ -31,6 +31,7 @@ class StereoStrength(io.ComfyNode):
                     tooltip="Depth map of the left view, white is near: one for each picture or frame, or one for all.",
                 ),
                 *geometry_inputs(),
+                exponent_input(),
                 io.Boolean.Input(
                     "invert", default=False, tooltip="The depth map is black where it is near, as some tools make it."
                 ),

@@ -83,7 +83,7 @@ def begin(host: dict[str, type], options: argparse.Namespace) -> tuple[Any, Any,
     settings, name_suffix = _settings(options), pack_module("stereo_core.video_formats").name_suffix
     plan = pack_module("nodes.film.film_plan").FilmPlan.read(InputImpl.VideoFromFile(str(options.film)))
     given = InputImpl.VideoFromFile(str(options.depth)) if options.depth else load_model(host, options.model)
-    depth = pack_module("nodes.film.film_depth").depth_of(plan, given, settings.depth, invert=False)
+    depth = pack_module("nodes.film.film_depth").depth_of(plan, given, settings.depth)
     film = pack_module("nodes.film.film").Film.read(plan, depth, settings, {})
     named = options.film.with_name(f"{options.film.stem}{name_suffix(settings.form)}.{film.file.container.value}")
     output = options.output or named

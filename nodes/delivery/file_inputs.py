@@ -17,13 +17,12 @@ def prefix_input(filled: str) -> io.String.Input:
     )
 
 
-def name_input(advanced: bool = False) -> io.Combo.Input:
+def name_input() -> io.Combo.Input:
     """``name``."""
     return io.Combo.Input(
         "name",
         options=NameStyle,
         default=NameStyle.PLAYER.value,
-        advanced=advanced or None,
         tooltip="player: the name ends in what headset players go by, such as _LRF_Full_SBS. Do not change that end.\n"
         "plain: the name alone; most players then show a flat picture.",
     )

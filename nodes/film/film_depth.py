@@ -44,14 +44,13 @@ class FilmDepth(Protocol):
 DepthGiven = Source | Input.Video
 
 
-def depth_of(film: FilmPlan, depth: DepthGiven, settings: DepthSettings, invert: bool) -> FilmDepth:
+def depth_of(film: FilmPlan, depth: DepthGiven, settings: DepthSettings) -> FilmDepth:
     """Return the depth of a film.
 
     Args:
         film: whose.
         depth: what the node was given: a depth model, or a video of depth maps.
-        settings: for models.
-        invert: given maps are black where it is near.
+        settings: of the estimate, and of maps that are given.
 
     Raises:
         ValueError: it does not belong to the film, or is of another kind.
@@ -64,7 +63,7 @@ def depth_of(film: FilmPlan, depth: DepthGiven, settings: DepthSettings, invert:
             f"depth: has {len(maps)} frames, and video {len(film)}. Connect a video with a map for each frame, cut as "
             "video is."
         )
-    return GivenDepth(maps, invert)
+    return GivenDepth(maps, settings.invert)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,14 @@ class DepthSettings:
         batch_size: frames in one call of a model.
         stabilize: steady the maps of models for single frames.
         percentile: of the pixels that is clipped at each end of a scene's range.
+        invert: a video of depth maps is black where it is near.
     """
 
     resolution: int = 0
     batch_size: int = 4
     stabilize: bool = True
     percentile: float = 0.5
+    invert: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,20 @@ class ShiftSettings:
     def reach(self) -> int:
         """Frames before and after a frame that its views are made from."""
         return ClipSettings.of(self.fill_from).reach
+
+
+@dataclass(frozen=True)
+class FilmOptions:
+    """What Stereo Film Options sets; ``ShiftSettings``, ``StereoGeometry`` and ``FileOptions`` say what it means."""
+
+    exponent: float = 1.0
+    balance: float = 0.0
+    edge_growth: int = 0
+    edges: DepthEdges = DepthEdges.SHARPENED
+    fill_from: FillFrom = FillFrom.FRAME
+    container: Container = Container.AUTO
+    tags: Tags = Tags.CONTAINER
+    segment_seconds: float = 10.0
 
 
 @dataclass(frozen=True)

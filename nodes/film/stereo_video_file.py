@@ -6,29 +6,27 @@ from functools import partial
 
 from comfy_api.latest import Input, InputImpl, io, ui
 
-from ...stereo_core.clip_filling import FillFrom
-from ...stereo_core.depth_edges import DepthEdges
-from ...stereo_core.file_names import NameStyle
 from ...stereo_core.geometry import Screen, StereoGeometry
 from ...stereo_core.rendering import Quality as Rendering
-from ...stereo_core.video_formats import VIDEO_FORMATS, Sphere, Tags, name_suffix, video_format
-from ..delivery.file_inputs import name_input, prefix_input
+from ...stereo_core.video_formats import VIDEO_FORMATS, Sphere, name_suffix, video_format
+from ..delivery.file_inputs import prefix_input
 from ..delivery.kept_workflow import workflow_texts
 from ..delivery.output_files import OutputFiles
 from ..delivery.video_codecs import Codec, Quality
-from ..delivery.video_file import Container
-from ..delivery.video_inputs import codec_input, container_input, format_input, quality_input, tags_input
+from ..delivery.video_inputs import codec_input, format_input, quality_input
 from ..delivery.video_plan import FileOptions
 from ..host import show_text
 from ..widgets.geometry import geometry_inputs
+from ..widgets.sockets import DEPTH_MODEL, FILM_DEPTH, FILM_OPTIONS
 from .film import Film
 from .film_depth import DepthGiven, depth_of
-from .film_inputs import depth_input, estimate_inputs, shift_inputs
 from .film_plan import FilmPlan
 from .film_progress import NodeProgress
-from .film_settings import DepthSettings, FilmSettings, ShiftSettings
+from .film_settings import DepthSettings, FilmOptions, FilmSettings, ShiftSettings
 from .work import Work
 from .work_folder import WorkFolder
+
+_DEPTH = [DEPTH_MODEL, io.Custom("DA3_MODEL"), io.Custom("MOGE_MODEL"), io.Video]
 
 
 class StereoVideoFile(io.ComfyNode):
@@ -51,35 +49,33 @@ class StereoVideoFile(io.ComfyNode):
                     tooltip="The video file, from Load Video; cut it with Video Slice if you like. Sound, subtitles "
                     "and chapters are copied, and each frame keeps its time.",
                 ),
-                depth_input(),
+                io.MultiType.Input(
+                    "depth",
+                    types=_DEPTH,
+                    tooltip="A depth model (Load Depth Model, Load Depth Anything 3, Load MoGe Model), used as in "
+                    "Depth Estimate.\nOr a video of depth maps, white is near, with as many frames as video.",
+                ),
                 # the views
                 *geometry_inputs(),
-                *shift_inputs(),
+                io.Combo.Input(
+                    "rendering",
+                    options=Rendering,
+                    default=ShiftSettings().rendering.value,
+                    tooltip="The quality of Image Stereo Shift.\nbest: exact surfaces and the smoothest fill. fast: "
+                    "several times quicker.\ndetail: as best, and holes get the texture of the background; takes about "
+                    "five times as long as best.",
+                ),
                 # the file
                 format_input([form for form in VIDEO_FORMATS if form is not Sphere.VR180]),
                 codec_input(),
                 quality_input(),
                 prefix_input("%year%, %month%, %day%, %width% and %height%"),
-                name_input(advanced=True),
-                container_input(),
-                tags_input(),
-                # the work
-                *estimate_inputs(),
-                io.Float.Input(
-                    "segment_seconds",
-                    default=FilmSettings().segment_seconds,
-                    min=1.0,
-                    max=600.0,
-                    step=1.0,
-                    advanced=True,
-                    tooltip="About how long the pieces are in which the film is made, 1 to 600 seconds. At most one "
-                    "piece is lost when ComfyUI is interrupted or crashes.",
+                # more settings
+                FILM_OPTIONS.Input(
+                    "options", optional=True, tooltip="Stereo Film Options, for more settings of views and file."
                 ),
-                io.Boolean.Input(
-                    "keep_segments",
-                    default=False,
-                    advanced=True,
-                    tooltip="Leave the pieces in their folder beside the film, once it is whole.",
+                FILM_DEPTH.Input(
+                    "depth_options", optional=True, tooltip="Stereo Film Depth, for settings of the depth estimate."
                 ),
             ],
             outputs=[
@@ -99,53 +95,40 @@ class StereoVideoFile(io.ComfyNode):
         max_disparity: float,
         screen: str,
         convergence: float,
-        exponent: float,
         rendering: str,
-        balance: float,
-        edge_growth: int,
-        depth_edges: str,
-        fill_from: str,
-        invert: bool,
         # the file
         format: str,
         codec: str,
         quality: str,
         filename_prefix: str,
-        name: str,
-        container: str,
-        tags: str,
-        # the work
-        resolution: int,
-        batch_size: int,
-        stabilize: bool,
-        percentile: float,
-        segment_seconds: float,
-        keep_segments: bool,
+        # more settings
+        options: FilmOptions | None = None,
+        depth_options: DepthSettings | None = None,
     ) -> io.NodeOutput:
+        more = options or FilmOptions()
         settings = FilmSettings(
             video_format(format),
-            FileOptions(Codec(codec), Quality(quality), Container(container), Tags(tags)),
-            DepthSettings(resolution, batch_size, stabilize, percentile),
+            FileOptions(Codec(codec), Quality(quality), more.container, more.tags),
+            depth_options or DepthSettings(),
             ShiftSettings(
-                StereoGeometry(max_disparity, convergence, exponent, Screen(screen)),
-                balance,
+                StereoGeometry(max_disparity, convergence, more.exponent, Screen(screen)),
+                more.balance,
                 Rendering(rendering),
-                edge_growth,
-                DepthEdges(depth_edges),
-                FillFrom(fill_from),
+                more.edge_growth,
+                more.edges,
+                more.fill_from,
             ),
-            segment_seconds,
+            more.segment_seconds,
         )
         plan = FilmPlan.read(video)
-        film = Film.read(plan, depth_of(plan, depth, settings.depth, invert), settings, workflow_texts(cls))
+        film = Film.read(plan, depth_of(plan, depth, settings.depth), settings, workflow_texts(cls))
         height, width = film.size
         files = OutputFiles(filename_prefix, width, height)
         folder = WorkFolder.open(files.folder, files.name, film.identity())
         work = Work(film, folder, NodeProgress(partial(show_text, cls)))
         work.make()
-        suffix = name_suffix(settings.form) if NameStyle(name) is NameStyle.PLAYER else ""
-        path = files.next(suffix, film.file.container.value)
-        work.finish(path, keep_segments)
+        path = files.next(name_suffix(settings.form), film.file.container.value)
+        work.finish(path)
         show_text(cls, "\n".join((f"{path.name}, {width}x{height}", *film.remarks, *folder.remarks)))
         saved = ui.PreviewVideo([files.result(path)])
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), str(path), ui=saved)

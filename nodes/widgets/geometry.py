@@ -46,7 +46,7 @@ def depth_input(what: str, number: str, optional: bool = False) -> io.MultiType.
 
 
 def geometry_inputs() -> list[io.WidgetInput]:
-    """``max_disparity``, ``screen``, ``convergence`` and ``exponent``, of a ``StereoGeometry``."""
+    """``max_disparity``, ``screen`` and ``convergence``, of a ``StereoGeometry``."""
     return [
         io.Float.Input(
             "max_disparity",
@@ -74,17 +74,21 @@ def geometry_inputs() -> list[io.WidgetInput]:
             tooltip="For value: the depth on the screen, 0 (far) to 1 (near); 0 puts everything in front.\n"
             "For percentile: the share of the picture behind the screen. Not used for subject.",
         ),
-        io.Float.Input(
-            "exponent",
-            default=_GEOMETRY.exponent,
-            min=0.1,
-            max=5.0,
-            step=0.05,
-            advanced=True,
-            tooltip="Depth is raised to this power first, 0.1 to 5.\nAbove 1 flattens the background and "
-            "brings out the foreground, below 1 the reverse. 1 is linear.",
-        ),
     ]
+
+
+def exponent_input() -> io.Float.Input:
+    """``exponent``, of a ``StereoGeometry``."""
+    return io.Float.Input(
+        "exponent",
+        default=_GEOMETRY.exponent,
+        min=0.1,
+        max=5.0,
+        step=0.05,
+        advanced=True,
+        tooltip="Depth is raised to this power first, 0.1 to 5.\nAbove 1 flattens the background and "
+        "brings out the foreground, below 1 the reverse. 1 is linear.",
+    )
 
 
 def read_depth(depth: StereoDepth | Tensor, picture: Tensor | None = None) -> StereoDepth:

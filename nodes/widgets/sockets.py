@@ -17,6 +17,10 @@ STEREO_DEPTH = io.Custom("STEREO_DEPTH")
 PICTURE_OPTIONS = io.Custom("STEREO_PICTURE_OPTIONS")
 VIDEO_OPTIONS = io.Custom("STEREO_VIDEO_OPTIONS")
 
+# A nodes.film.film_settings.FilmOptions, and a DepthSettings.
+FILM_OPTIONS = io.Custom("STEREO_FILM_OPTIONS")
+FILM_DEPTH = io.Custom("STEREO_FILM_DEPTH")
+
 # A stereo_core.composition_weights.CompositionSettings.
 COMPOSITION_OPTIONS = io.Custom("STEREO_COMPOSITION_OPTIONS")
 

@@ -23,26 +23,21 @@ WIDGETS = {
     "max_disparity": 8.0,
     "screen": "value",
     "convergence": 0.3,
-    "exponent": 1.0,
     "rendering": "best",
-    "balance": 0.0,
-    "edge_growth": 0,
-    "depth_edges": "sharpened",
-    "fill_from": "frame",
-    "invert": False,
     "format": "full_sbs",
     "codec": "h264",
     "quality": "best",
     "filename_prefix": "film/film",
-    "name": "player",
+}
+OPTIONS = {
+    "exponent": 1.0,
+    "balance": 0.0,
+    "edge_growth": 0,
+    "depth_edges": "sharpened",
+    "fill_from": "frame",
     "container": "auto",
     "tags": "container",
-    "resolution": 0,
-    "batch_size": 4,
-    "stabilize": True,
-    "percentile": 0.5,
     "segment_seconds": 0.5,
-    "keep_segments": False,
 }
 
 
@@ -71,7 +66,20 @@ def video(path: Path, start: float = 0.0, duration: float = 0.0) -> Any:
 
 
 def run(host: Host, source: Any, depth: Any, **widgets: Any) -> Any:
-    return host["Stereo_StereoVideoFile"].execute(source, depth, **{**WIDGETS, **widgets})
+    """Run the node; its options lie on a node of their own."""
+    given = {name: widgets.pop(name, value) for name, value in OPTIONS.items()}
+    options = host["Stereo_StereoFilmOptions"].execute(**given).args[0]
+    return host["Stereo_StereoVideoFile"].execute(source, depth, **{**WIDGETS, **widgets}, options=options)
+
+
+def as_nodes_for_clips(host: Host, image: Tensor, depth: Tensor, **widgets: Any) -> Tensor:
+    """Both views (T, H, 2 W, 3), made of the whole clip at once."""
+    chosen = {**WIDGETS, **OPTIONS, **widgets}
+    strength = {name: chosen[name] for name in ("max_disparity", "screen", "convergence", "exponent")}
+    stereo = host["Stereo_StereoStrength"].execute(depth, **strength, invert=False, image=image).args[0]
+    shift = {name: chosen[name] for name in ("balance", "edge_growth", "depth_edges", "fill_from")}
+    left, right, *_ = host["Stereo_ImageStereoShift"].execute(image, stereo, quality="best", **shift).args
+    return torch.cat([left, right], 2)
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +100,7 @@ def test_the_film_is_what_the_nodes_for_clips_make_of_it(host: Host, films: tupl
     assert sorted(each.name for each in output.iterdir()) == [Path(path).name]
 
     image, depth = source.get_components().images, maps.get_components().images
-    strength = {name: WIDGETS[name] for name in ("max_disparity", "screen", "convergence", "exponent", "invert")}
-    stereo = host["Stereo_StereoStrength"].execute(depth, **strength).args[0]
-    shift = {name: WIDGETS[name] for name in ("balance", "edge_growth", "depth_edges", "fill_from")}
-    left, right, *_ = host["Stereo_ImageStereoShift"].execute(image, stereo, quality="best", **shift).args
-    expected = torch.cat([left, right], 2)
+    expected = as_nodes_for_clips(host, image, depth)
     found = pixels(Path(path))
     assert found.shape == expected.shape
     assert (found - expected).abs().mean() < 0.02 and (found - expected.flip(0)).abs().mean() > 0.03
@@ -121,7 +125,7 @@ def test_depth_of_a_model_is_that_of_depth_estimate(
     def kept(path: Path, encoding: Any, rate: Any, size: Any, pictures: Any) -> int:
         def noted():
             for picture in pictures:
-                given.append(picture.clone())
+                given.append(picture.picture.clone())
                 yield picture
 
         return write(path, encoding, rate, size, noted())
@@ -132,13 +136,7 @@ def test_depth_of_a_model_is_that_of_depth_estimate(
 
     image = source.get_components().images
     depth = host["Stereo_DepthEstimate"].execute(image, depth_model, "scene", True, 0, 4, 0.5).args[0]
-    strength = {
-        name: {**WIDGETS, **widgets}[name] for name in ("max_disparity", "screen", "convergence", "exponent", "invert")
-    }
-    stereo = host["Stereo_StereoStrength"].execute(depth, **strength, image=image).args[0]
-    shift = {name: {**WIDGETS, **widgets}[name] for name in ("balance", "edge_growth", "depth_edges", "fill_from")}
-    left, right, *_ = host["Stereo_ImageStereoShift"].execute(image, stereo, quality="best", **shift).args
-    expected = torch.cat([left, right], 2).movedim(-1, 1)
+    expected = as_nodes_for_clips(host, image, depth, **widgets).movedim(-1, 1)
     assert [len(part) for part in (given, expected)] == [30, 30]
     different = [
         index for index, (one, other) in enumerate(zip(given, expected, strict=True)) if not torch.equal(one, other)
