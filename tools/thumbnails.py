@@ -112,6 +112,7 @@ def results() -> dict[str, Image.Image]:
         "folder_to_stereo": stack(*folder, *folder),
         "video_to_stereo": stack(strip, small, strip),
         "video_depth_to_stereo_video": stack(frames, depths, small),
+        "film_to_stereo_film": stack(*[strip] * 4),
     }
 
 

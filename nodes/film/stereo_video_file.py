@@ -46,7 +46,7 @@ class StereoVideoFile(io.ComfyNode):
                 # what to turn
                 io.Video.Input(
                     "video",
-                    tooltip="The video file, from Load Video; cut it with Video Slice if you like. Sound, subtitles "
+                    tooltip="The video file, from Load Video; cut it with Trim Video if you like. Sound, subtitles "
                     "and chapters are copied, and each frame keeps its time.",
                 ),
                 io.MultiType.Input(

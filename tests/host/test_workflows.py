@@ -24,6 +24,7 @@ from tools.workflows import api_form, changes, resaved
 PICTURES = {  # and clips: saved ones, and those shown on nodes
     "composed_stereo_video": 9,
     "depth_to_stereo": 4,
+    "film_to_stereo_film": 1,
     "folder_to_stereo": 4,
     "image_depth_to_stereo": 6,
     "image_to_4d": 2,
@@ -183,7 +184,7 @@ def test_runs_to_its_end(furnished: Server, name: str):
     assert all(file.path.stat().st_size > 0 for file in files)
 
 
-@pytest.mark.parametrize("name", ["video_to_stereo", "video_depth_to_stereo_video"])
+@pytest.mark.parametrize("name", ["video_to_stereo", "video_depth_to_stereo_video", "film_to_stereo_film"])
 def test_the_clip_keeps_its_sound_and_frame_rate(furnished: Server, name: str):
     files = furnished.run(load_prompt(name))
     (clip,) = [file.path for file in files if file.path.suffix == ".mp4"]
