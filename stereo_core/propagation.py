@@ -175,7 +175,7 @@ def _held_means(state: MotionState, averaging: Averaging, reach: int, device: to
     if len(depth) > 1:
         flows = [PairFlow(*flow) for flow in state.flows]
         depth = depth + _Scene(depth, flows, Averaging(averaging), device).change(reach, None)
-    return list(depth[state.given :].split(1))
+    return [depth[frame : frame + 1] for frame in range(state.given, len(depth))]
 
 
 def _expect_flow(flow: PairFlow | None) -> None:
