@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .checks import expect_finite, expect_shape
+from .depth_tracking import track_points
 
 # Fits are made on an even grid of at most this many rows and columns.
 _GRID = 160
@@ -24,6 +25,9 @@ _STILL_FRACTION = 0.5
 _ENOUGH = 0.01
 # From one frame to the next the scale may change by this factor at most, and by its third power in all.
 _MAX_SCALE = 2.0
+# Of a correction that was found along the motion, this much is forgotten with every frame, so that errors of the flow
+# do not add up over a long shot: half of it in 35 frames.
+_FORGOTTEN = 0.02
 _ROUNDS = 10
 
 
@@ -35,6 +39,9 @@ class _Correction(NamedTuple):
 
     def apply(self, raw: Tensor) -> Tensor:
         return raw + (raw * self.gain + self.offset)
+
+    def faded(self) -> _Correction:
+        return _Correction(self.gain * (1 - _FORGOTTEN), self.offset * (1 - _FORGOTTEN))
 
 
 @dataclass(frozen=True)
@@ -58,14 +65,17 @@ def stabilize(raw: Tensor, images: Tensor, scene_starts: Tensor | None = None) -
 
     Within a scene every frame's inverse depth is fitted, by a robust affine map, to the corrected frame before it,
     over the points that did not move: those whose textured neighbourhood kept its colour. If fewer than half of the
-    textured points stood still, as under a moving camera, the correction of the frame before is kept. The fit is
+    textured points stood still, as under a moving camera, points are followed along the optical flow, and where the
+    picture grows they come nearer with it; such corrections fade by 2 % with every frame, so that the depth that is
+    estimated has the last word over a long shot. Where the flow finds too few of the points again, the correction of
+    the frame before is kept. The fit is
     symmetric (reduced major axis: the ratio of the stds), so that noise does not flatten the depth over a long clip,
     as it would with least squares, and its weights reject points that move in depth alone. A scene's first frame
     stays as it is, and so do the frames after it, bit for bit, as long as neither picture nor depth changes.
 
-    Limits: jitter that is not affine stays, and so does jitter while the camera moves or in a picture without
-    texture; under a camera so slow that neighbouring frames look alike (about a thousandth of the width per frame), a
-    true change of scale is taken for jitter.
+    Limits: jitter that is not affine stays, and so does jitter in a picture without texture; under a camera so slow
+    that neighbouring frames look alike (about a thousandth of the width per frame), a true change of scale is taken
+    for jitter; and a lens that zooms for a camera that comes nearer.
 
     Args:
         raw: (B, 1, h, w) relative inverse depth, any scale and shift for each frame, any floating dtype.
@@ -116,15 +126,19 @@ def steady_frame(raw: Tensor, image: Tensor, state: SteadyState | None) -> tuple
     correction = _Correction()
     if state is not None:
         correction = _Correction(state.gain, state.offset)
-        still = _still_points(state.colours, colours)
+        textured, still = _still_points(state.colours, colours)
         if still is not None:
             correction = _follow(state.points[still], points[still], correction)
+        else:
+            moved = track_points(state.points, state.colours, points, colours, textured)
+            if moved is not None:
+                correction = _follow(*moved, correction).faded()
     after = SteadyState(*correction, correction.apply(points), colours)
     return correction.apply(depth).to(raw.dtype), after
 
 
-def _still_points(before: Tensor, now: Tensor) -> Tensor | None:
-    """(1, 1, h, w) bool, true where a textured neighbourhood kept its colour; ``None`` if too few did."""
+def _still_points(before: Tensor, now: Tensor) -> tuple[Tensor, Tensor | None]:
+    """(1, 1, h, w) bool where a neighbourhood is textured, and where it kept its colour; ``None`` if too few did."""
     pad = _NEIGHBOURHOOD // 2
     grey = now.mean(dim=1, keepdim=True)
     high = functional.max_pool2d(grey, _NEIGHBOURHOOD, 1, pad)
@@ -134,8 +148,8 @@ def _still_points(before: Tensor, now: Tensor) -> Tensor | None:
     still = textured & (change < _SAME_COLOUR)
     points = still.sum().item()
     if points < _STILL_FRACTION * textured.sum().item() or points < max(_ENOUGH * still.numel(), 2):
-        return None
-    return still
+        return textured, None
+    return textured, still
 
 
 def _follow(target: Tensor, points: Tensor, correction: _Correction) -> _Correction:

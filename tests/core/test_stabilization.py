@@ -101,16 +101,42 @@ def test_depth_that_moves_alone_is_left_to_move(still):
     assert torch.equal(stabilize(raw, images), raw)
 
 
-@pytest.mark.parametrize("step", [1, 3, 8])
-def test_a_moving_camera_keeps_its_correction_and_does_not_drift(step):
+def pan(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A camera that stands for four frames and then moves by ``step`` columns per frame."""
     picture, near = scene()
     wide, deep = (functional.interpolate(t, scale_factor=2, mode="nearest") for t in (picture, near))
-    places = [0] * 4 + [step * index for index in range(12)]
-    images, raw = (torch.cat([t[..., place : place + 180] for place in places]) for t in (wide, deep))
-    assert torch.equal(stabilize(raw, images), raw)
-    raw[2:] = raw[2:] * 1.25 - 0.1  # a jump while the camera still stands
+    places = [0] * 4 + [step * index for index in range(FRAMES - 4)]
+    return tuple(torch.cat([t[..., place : place + 180] for place in places]) for t in (wide, deep))
+
+
+@pytest.mark.parametrize("step", [1, 3, 8])
+def test_jitter_goes_under_a_moving_camera_too_and_nothing_drifts(step):
+    images, raw = pan(step)
+    torch.testing.assert_close(stabilize(raw, images), raw, rtol=0, atol=0.03)
+    scale, shift = jitter()
+    jittered = scale * raw + shift
+    stable = stabilize(jittered, images)
+
+    def changes(depth: torch.Tensor) -> torch.Tensor:
+        return (depth[5:, ..., : 180 - step] - depth[4:-1, ..., step:]).abs().mean()
+
+    assert changes(stable) < 0.05 * changes(jittered)
+    assert (stable - raw).abs().mean() < 0.5 * (jittered - raw).abs().mean()
+
+
+def test_a_correction_from_before_the_camera_moved_fades_slowly():
+    images, raw = pan(3)
+    raw[2:] = raw[2:] * 1.25 - 0.1
     stable = stabilize(raw, images)
-    torch.testing.assert_close(stable, torch.cat([raw[:2], (raw[2:] + 0.1) / 1.25]), rtol=0, atol=1e-4)
+    before, now = (stable[4:-1, ..., 3:], stable[5:, ..., :-3])
+    assert (now - before).abs().mean() < 0.004
+    torch.testing.assert_close(stable[2:4], (raw[2:4] + 0.1) / 1.25, rtol=0, atol=1e-4)
+
+
+def test_pictures_that_have_nothing_in_common_keep_the_correction():
+    images = torch.rand(3, 3, 60, 90, generator=torch.Generator().manual_seed(2))
+    raw = torch.rand(3, 1, 60, 90, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(stabilize(raw, images), raw)
 
 
 def test_a_dolly_keeps_its_growing_scale():
@@ -123,7 +149,7 @@ def test_a_dolly_keeps_its_growing_scale():
         images.append(functional.interpolate(picture[window], size=(125, 180), mode="bilinear"))
         raw.append(functional.interpolate(zoom * near[window], size=(125, 180), mode="nearest"))
     clip, depth = torch.cat(images), torch.cat(raw)
-    torch.testing.assert_close(stabilize(depth, clip).std((1, 2, 3)), depth.std((1, 2, 3)), rtol=0.03, atol=0)
+    torch.testing.assert_close(stabilize(depth, clip).std((1, 2, 3)), depth.std((1, 2, 3)), rtol=0.06, atol=0)
 
 
 def test_a_cut_starts_over(still):
