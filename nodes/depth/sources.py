@@ -19,6 +19,9 @@ from .host_geometry import depth_of_geometry, run_da3, run_moge
 from .networks import DepthModel
 from .video_networks import VideoDepthModel
 
+ANEW = 256
+"""Frames of a scene after which a model for single frames begins anew, so that one can go on from there."""
+
 Source = DepthModel | VideoDepthModel | DepthCrafterModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
 
 
@@ -94,11 +97,12 @@ def _batches(pictures: Iterable[Tensor], size: int) -> Iterator[tuple[list[Tenso
     """Gather ``size`` pictures and how often each comes: one that repeats the one before is not computed again."""
     batch: list[Tensor] = []
     counts: list[int] = []
-    for picture in pictures:
-        if batch and torch.equal(picture, batch[-1]):
+    for number, picture in enumerate(pictures):
+        anew = number % ANEW == 0
+        if batch and not anew and torch.equal(picture, batch[-1]):
             counts[-1] += 1
             continue
-        if len(batch) == size:
+        if batch and (anew or len(batch) == size):
             yield batch, counts
             batch, counts = [], []
         batch.append(picture)

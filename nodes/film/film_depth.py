@@ -116,12 +116,14 @@ class ModelDepth:
     def make(self, scene: range, path: Path, step: Callable[[], None]) -> None:
         """Estimate the depth of a scene."""
 
-        def pictures() -> Iterator[Tensor]:
-            for frame in ahead(read_frames(self.plan.file, self.plan.times, scene.start, scene.stop)):
+        def pictures(done: int) -> Iterator[Tensor]:
+            for _ in range(done):
+                step()
+            for frame in ahead(read_frames(self.plan.file, self.plan.times, scene.start + done, scene.stop)):
                 yield frame.picture
                 step()
 
-        SceneDepth.make(path, pictures(), len(scene), self.source, self.settings)
+        SceneDepth.make(path, pictures, len(scene), self.source, self.settings)
 
     def maps(self, frames: range, scenes: Mapping[range, Path]) -> Iterator[Tensor]:
         """Give the maps, as large as the pictures."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -15,10 +14,10 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from ...stereo_core.depth_range import RangeState, apply_ranges, frame_bounds
-from ...stereo_core.letterbox import BlackLines
-from ..depth.clip_depth import is_steadied, steadied, without_bars
-from ..depth.sources import Source, stream_inverse_depth
+from ..depth.clip_depth import is_steadied, without_bars
+from ..depth.sources import ANEW, Source, is_steady, stream_inverse_depth
 from .film_settings import DepthSettings
+from .scene_pace import Pace
 from .whole_files import whole
 
 
@@ -36,31 +35,43 @@ class SceneDepth:
 
     @classmethod
     def make(
-        cls, path: Path, pictures: Iterable[Tensor], frames: int, source: Source, settings: DepthSettings
+        cls,
+        path: Path,
+        pictures: Callable[[int], Iterable[Tensor]],
+        frames: int,
+        source: Source,
+        settings: DepthSettings,
     ) -> SceneDepth:
         """Estimate the depth of a scene, as Depth Estimate does, to the bit.
 
+        What a model for single frames has made of a long scene before it was interrupted is gone on with.
+
         Args:
-            path: of the maps, ``.npy``; their range lies beside them. The file is there once both are whole.
-            pictures: of the frames, (1, 3, H, W) in [0, 1] each; they are looked at once.
-            frames: how many they are.
+            path: of the maps; their range lies beside them. The file is there once both are whole.
+            pictures: gives those of the frames from a number on, (1, 3, H, W) in [0, 1] each; called once.
+            frames: how many the scene has.
             source: a depth model.
             settings: how depth is estimated.
 
         Raises:
             ValueError: another source, or another number of pictures.
         """
-        watched = _Watched(pictures, is_steadied(source, settings.stabilize, frames))
-        found = stream_inverse_depth(watched, frames, source, settings.resolution, settings.batch_size)
-        with whole(path) as partial:
-            count = _write_maps(partial, watched.steadied(found, source), frames)
-            if count != frames:
+        begun, kept = (path.with_name(f"{path.name}.{ending}") for ending in ("begun", "kept"))
+        try:
+            pace = _make_maps(begun, kept, pictures, frames, source, settings)
+            if pace.done != frames:
+                kept.unlink(missing_ok=True)
                 raise ValueError(
-                    f"video: {count} pictures came for a scene of {frames}. Has the file changed meanwhile?"
+                    f"video: {pace.done} pictures came for a scene of {frames}. Has the file changed meanwhile?"
                 )
-            scene = cls(path, _range(partial, watched, settings.percentile))
+            scene = cls(path, _range(begun, pace, settings.percentile))
             with whole(_beside(path)) as beside:
                 beside.write_text(json.dumps({"range": scene.range}), encoding="utf-8")
+            begun.replace(path)
+            kept.unlink(missing_ok=True)
+        finally:
+            if not kept.exists():
+                begun.unlink(missing_ok=True)
         return scene
 
     @classmethod
@@ -83,49 +94,34 @@ class SceneDepth:
             yield apply_ranges(_map(self.path, frame), ranges)
 
 
-class _Watched:
-    """Pictures on their way to a model: what is seen in passing, and those whose maps have not come yet."""
-
-    def __init__(self, pictures: Iterable[Tensor], steady: bool) -> None:
-        self._pictures, self._steady = pictures, steady
-        self._waiting: deque[Tensor] = deque()
-        self.size: tuple[int, ...] = ()
-        self.black: BlackLines | None = None
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for picture in self._pictures:
-            lines = BlackLines.of(picture[0])
-            self.size, self.black = picture.shape[-2:], lines if self.black is None else self.black & lines
-            if self._steady:
-                if self._waiting and torch.equal(picture, self._waiting[-1]):
-                    picture = self._waiting[-1]  # a still that goes on for long is held once
-                self._waiting.append(picture)
-            yield picture
-
-    def steadied(self, found: Iterable[Tensor], source: Source) -> Iterator[Tensor]:
-        """Steady the maps that come of the pictures, if they are to be."""
-        state = None
-        for inverse in found:
-            if self._steady:
-                inverse, state = steadied(inverse, self._waiting.popleft(), state, source)
-            yield inverse
-
-
-def _write_maps(path: Path, maps: Iterable[Tensor], frames: int) -> int:
-    """Write maps (1, 1, h, w), as many as ``frames`` at most, one at a time; return how many came."""
-    count = 0
-    for count, inverse in enumerate(maps, 1):
-        if count == 1:
+def _make_maps(
+    path: Path,
+    kept: Path,
+    pictures: Callable[[int], Iterable[Tensor]],
+    frames: int,
+    source: Source,
+    settings: DepthSettings,
+) -> Pace:
+    """Make all maps, or those that are missing, and write each as it comes."""
+    steady = is_steadied(source, settings.stabilize, frames)
+    pace = Pace.read(kept, steady) if kept.exists() and path.exists() else Pace(steady)
+    coming = pace.watch(pictures(pace.done)) if pace.done < frames else ()
+    found = stream_inverse_depth(coming, frames - pace.done, source, settings.resolution, settings.batch_size)
+    for inverse in pace.steadied(found, source):
+        if pace.done == 1:
             open_memmap(path, "w+", np.float32, (frames, *inverse.shape[1:]))
-        if count <= frames:
-            open_memmap(path, "r+")[count - 1] = inverse[0].numpy()  # opened anew, or all of it would count as memory
-    return count
+        if pace.done <= frames:
+            open_memmap(path, "r+")[pace.done - 1] = inverse[0].numpy()  # opened anew, or all of it would be in memory
+        if pace.done % ANEW == 0 and not is_steady(source):
+            open_memmap(path, "r+").flush()
+            pace.write(kept)
+    return pace
 
 
-def _range(path: Path, watched: _Watched, percentile: float) -> tuple[float, float]:
+def _range(path: Path, pace: Pace, percentile: float) -> tuple[float, float]:
     """Find the range of a scene from its maps, of what lies within the bars of its pictures."""
     frames, _, *size = np.load(path, mmap_mode="r").shape
-    area = without_bars(watched.black.picture(), watched.size, tuple(size))
+    area = without_bars(pace.black.picture(), pace.size, tuple(size))
     bounds = (frame_bounds(_map(path, frame)[0], percentile, area) for frame in range(frames))
     return reduce(RangeState.add, bounds, RangeState()).range
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,8 +68,8 @@ def clip() -> Tensor:
     return torch.cat(scenes).clamp(0, 1).movedim(1, -1).contiguous()
 
 
-def pictures(image: Tensor) -> Iterator[Tensor]:
-    return (frame[None].movedim(-1, 1) for frame in image)
+def pictures(image: Tensor, first: int = 0) -> Iterator[Tensor]:
+    return (frame[None].movedim(-1, 1) for frame in image[first:])
 
 
 def scene_slices() -> list[slice]:
@@ -106,7 +107,7 @@ def test_it_is_the_depth_of_depth_estimate_to_the_bit(
         )
         for number, scene in enumerate(scene_slices()):
             path = tmp_path / f"{number}.npy"
-            made = module.SceneDepth.make(path, pictures(image[scene]), SCENES[number], model, settings)
+            made = module.SceneDepth.make(path, partial(pictures, image[scene]), SCENES[number], model, settings)
             found = module.SceneDepth.read(path)
             assert made == found and len(found) == SCENES[number]
             maps = zip(found.maps(), pictures(image[scene]), strict=True)
@@ -120,7 +121,7 @@ def test_any_part_of_a_scene_can_be_read(pack: Pack, models: dict[str, Any], tmp
     module, settings = pack("nodes.film.scene_depth"), pack("nodes.film.film_settings").DepthSettings()
     image = clip()[:7]
     with torch.inference_mode():
-        scene = module.SceneDepth.make(tmp_path / "0.npy", pictures(image), 7, models["depth_model"], settings)
+        scene = module.SceneDepth.make(tmp_path / "0.npy", partial(pictures, image), 7, models["depth_model"], settings)
     whole = torch.cat(list(scene.maps()))
     assert whole.shape[:2] == (7, 1) and (whole.min(), whole.max()) == (0, 1)
     assert torch.equal(torch.cat(list(scene.maps(2, 5))), whole[2:5])
@@ -130,25 +131,58 @@ def test_any_part_of_a_scene_can_be_read(pack: Pack, models: dict[str, Any], tmp
 def test_what_is_not_whole_is_not_there(pack: Pack, models: dict[str, Any], tmp_path: Path):
     module, settings = pack("nodes.film.scene_depth"), pack("nodes.film.film_settings").DepthSettings()
 
-    def interrupted() -> Iterator[Tensor]:
+    def interrupted(first: int) -> Iterator[Tensor]:
+        assert first == 0
         yield from pictures(clip()[:6])
         raise KeyboardInterrupt
 
     path, model = tmp_path / "0.npy", models["depth_model"]
     with torch.inference_mode():
         with pytest.raises(KeyboardInterrupt):
-            module.SceneDepth.make(path, interrupted(), 7, model, settings)
+            module.SceneDepth.make(path, interrupted, 7, model, settings)
         for frames in (6, 8):
             with pytest.raises(ValueError, match=f"video: 7 pictures came for a scene of {frames}"):
-                module.SceneDepth.make(path, pictures(clip()[:7]), frames, model, settings)
+                module.SceneDepth.make(path, partial(pictures, clip()[:7]), frames, model, settings)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stabilize", [True, False])
+def test_a_long_scene_is_gone_on_with_where_it_was_interrupted(
+    pack: Pack, models: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stabilize: bool
+):
+    module, model = pack("nodes.film.scene_depth"), models["depth_model"]
+    settings = pack("nodes.film.film_settings").DepthSettings(0, 3, stabilize)
+    for name in ("nodes.film.scene_depth", "nodes.depth.sources"):
+        monkeypatch.setattr(pack(name), "ANEW", 4)
+    image, started = torch.cat([clip()[:7], clip()[:5]]), []
+    image[8:] = image[7]  # the same picture before and after the place where one goes on
+
+    def interrupted(stop: int, first: int) -> Iterator[Tensor]:
+        started.append(first)
+        for frame, picture in enumerate(pictures(image, first), first):
+            if frame == stop:
+                raise KeyboardInterrupt
+            yield picture
+
+    with torch.inference_mode():
+        expected = module.SceneDepth.make(tmp_path / "whole.npy", partial(pictures, image), 12, model, settings)
+        path = tmp_path / "0.npy"
+        for stop in (2, 6, 9, 11):
+            with pytest.raises(KeyboardInterrupt):
+                module.SceneDepth.make(path, partial(interrupted, stop), 12, model, settings)
+            assert not path.exists()
+        found = module.SceneDepth.make(path, partial(interrupted, 12), 12, model, settings)
+    assert started == [0, 0, 4, 8, 8]
+    assert found.range == expected.range
+    assert path.read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0.json", "0.npy", "whole.json", "whole.npy"]
 
 
 def test_geometry_of_a_clip_is_refused(pack: Pack, tmp_path: Path):
     module, settings = pack("nodes.film.scene_depth"), pack("nodes.film.film_settings").DepthSettings()
     geometry = {"depth": torch.rand(7, HEIGHT, WIDTH)}
     with pytest.raises(ValueError, match="depth: geometry holds a clip as a whole. Connect the model itself"):
-        module.SceneDepth.make(tmp_path / "0.npy", pictures(clip()[:7]), 7, geometry, settings)
+        module.SceneDepth.make(tmp_path / "0.npy", partial(pictures, clip()[:7]), 7, geometry, settings)
 
 
 @pytest.mark.parametrize("still", [False, True])
@@ -157,7 +191,7 @@ def test_pictures_are_let_go(pack: Pack, monkeypatch: pytest.MonkeyPatch, tmp_pa
     model = (lambda frames: frames.mean(1, keepdim=True), torch.nn.Identity())
     monkeypatch.setattr(pack("nodes.depth.sources"), "_model", lambda *_: model)
 
-    def coming(frames: int, held: list[int]) -> Iterator[Tensor]:
+    def coming(frames: int, held: list[int], _first: int) -> Iterator[Tensor]:
         pictures: list[weakref.ref[Tensor]] = []
         for index in range(frames):
             stream = torch.Generator().manual_seed(0 if still else index)
@@ -170,6 +204,6 @@ def test_pictures_are_let_go(pack: Pack, monkeypatch: pytest.MonkeyPatch, tmp_pa
     most = []
     for frames in (10, 100):
         held: list[int] = []
-        module.SceneDepth.make(tmp_path / f"{frames}.npy", coming(frames, held), frames, "any", settings)
+        module.SceneDepth.make(tmp_path / f"{frames}.npy", partial(coming, frames, held), frames, "any", settings)
         most.append(max(held))
     assert most[0] == most[1] <= (3 if still else 10)
