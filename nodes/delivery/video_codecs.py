@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...stereo_core.ycbcr import to_ycbcr
 
-_BT709, _LIMITED = 1, 1  # as codecs number them
+_BT709, _BT2020, _LIMITED = 1, 9, 1  # as codecs number them
 
 
 class Codec(str, Enum):
@@ -84,6 +84,8 @@ class Encoding:
         full_color: each pixel has its own colour (4:4:4), where the codec can.
         pixel_aspect: width of a pixel by its height.
         signal: what the stream itself tells televisions (``VideoFormat.signal``); H.264 only.
+        transfer: the curve of brightness that the pictures come with, as codecs number it: BT.709's, or one of HDR,
+            whose colours are those of BT.2020.
         threads: of the encoder; 0 leaves it to the encoder, whose files then differ from machine to machine.
     """
 
@@ -93,11 +95,17 @@ class Encoding:
     pixel_aspect: Fraction = Fraction(1)
     signal: int | None = None
     threads: int = 0
+    transfer: int = _BT709
 
     @property
     def bits(self) -> int:
         """Of a sample."""
         return 10 if self.codec.value.endswith("10bit") else 8
+
+    @property
+    def wide(self) -> bool:
+        """The colours are those of BT.2020."""
+        return self.transfer != _BT709
 
     @property
     def subsampled(self) -> bool:
@@ -148,16 +156,22 @@ class Encoding:
         stream.pix_fmt = self.pixels
         codec = stream.codec_context
         codec.time_base, codec.sample_aspect_ratio = time_base, self.pixel_aspect
-        codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
+        codec.color_primaries = codec.colorspace = _BT2020 if self.wide else _BT709
+        codec.color_trc = self.transfer
         codec.color_range = _LIMITED
         if encoder.tag is not None and container.format.name == "mp4":
             codec.codec_tag = encoder.tag
         return stream
 
     def frame(self, picture: Tensor) -> av.VideoFrame:
-        """Return a picture (3, H, W) in [0, 1] as the encoder takes it: BT.709, limited range."""
+        """Return a picture (3, H, W) in [0, 1] as the encoder takes it, in limited range."""
         frame = av.VideoFrame(picture.shape[-1], picture.shape[-2], self.pixels)
-        for plane, values in zip(frame.planes, to_ycbcr(picture, self.bits, self.subsampled), strict=True):
-            rows = np.frombuffer(plane, np.uint8 if self.bits == 8 else np.int16).reshape(plane.height, -1)
-            rows[:, : plane.width] = values.cpu().numpy()
+        for plane, values in zip(frame.planes, to_ycbcr(picture, self.bits, self.subsampled, self.wide), strict=True):
+            samples(plane, self.bits)[:] = values.cpu().numpy()
         return frame
+
+
+def samples(plane: av.video.plane.VideoPlane, bits: int) -> np.ndarray:
+    """Return the samples (H, W) of a frame's plane: uint8 or, for 10 bits, int16."""
+    rows = np.frombuffer(plane, np.uint8 if bits == 8 else np.int16).reshape(plane.height, -1)
+    return rows[:, : plane.width]

@@ -27,7 +27,7 @@ _MOST_TIMESCALE = 10**7
 _PROGRAM = "Latent Stereo"
 # Fewer frames than these are encoded in the order in which they are shown. Then x265 leaves the time of decoding to
 # chance, and files are refused or broken now and then.
-_FEWEST_REORDERED = 3
+FEWEST_REORDERED = 3
 
 
 class Container(str, Enum):
@@ -162,7 +162,7 @@ class VideoFile:
         def timed(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
             for packet in packets:
                 packet.duration = durations[packet.pts]
-                if len(durations) < _FEWEST_REORDERED:
+                if len(durations) < FEWEST_REORDERED:
                     packet.dts = packet.pts
                 yield packet
 

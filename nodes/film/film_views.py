@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import av
 from torch import Tensor
 
 from ...stereo_core.clip_filling import ClipSettings
@@ -16,6 +17,7 @@ from ...stereo_core.warping import View
 from ..delivery.video_views import VideoViews
 from ..widgets.rendering import disparity_of, stream_views
 from .film_settings import FilmSettings
+from .left_planes import PackedPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +28,16 @@ class FilmFrame:
         picture: (1, 3, H, W) in [0, 1].
         inverse_depth: (1, 1, h, w) in [0, 1], 1 nearest, of the picture's shape.
         convergence: (1, 1, 1, 1), that of the frame, where it was found; ``None`` for the settings' number.
+        decoded: what the picture was made from, where it was decoded.
     """
 
     picture: Tensor
     inverse_depth: Tensor
     convergence: Tensor | None = None
+    decoded: av.VideoFrame | None = None
 
 
-def packed_pictures(frames: Iterable[FilmFrame], settings: FilmSettings) -> Iterator[Tensor]:
+def packed_pictures(frames: Iterable[FilmFrame], settings: FilmSettings) -> Iterator[PackedPicture]:
     """Make both views of each frame, as Image Stereo Shift does, and pack them, as Save Stereo Video does.
 
     Args:
@@ -41,25 +45,26 @@ def packed_pictures(frames: Iterable[FilmFrame], settings: FilmSettings) -> Iter
         settings: how the views are made and packed.
 
     Yields:
-        (3, H, W) in [0, 1] for each frame; with a ``reach`` in the settings so many frames later than they came.
+        The picture of each frame; with a ``reach`` in the settings so many frames later than they came.
     """
     if settings.form is StereoFormat.RGB_DEPTH:
         for frame in frames:
             maps = resize_keeping_edges(frame.inverse_depth, tuple(frame.picture.shape[-2:]))
-            yield VideoViews(settings.form, frame.picture, None, maps).frame(0)
+            yield PackedPicture(VideoViews(settings.form, frame.picture, None, maps).frame(0), settings.form)
         return
     shift = settings.shift
-    given: deque[Tensor] = deque()  # pictures of the frames whose views have not come yet
+    given: deque[FilmFrame] = deque()  # whose views have not come yet
 
     def disparities() -> Iterator[tuple[Tensor, Tensor]]:
         for frame in frames:
             depth = StereoDepth(frame.inverse_depth, shift.geometry, frame.convergence)
-            given.append(frame.picture)
+            given.append(frame)
             yield frame.picture, disparity_of(depth, frame.picture, shift.edges)
 
     fractions = {View.LEFT: shift.balance, View.RIGHT: 1 - shift.balance}
     clip = ClipSettings.of(shift.fill_from)
     for views in stream_views(disparities(), fractions, shift.rendering, shift.edge_growth, clip):
-        picture = given.popleft()
-        left, right = (views[view].image.to(picture) if view in views else picture for view in fractions)
-        yield VideoViews(settings.form, left, right, None).frame(0)
+        frame = given.popleft()
+        left, right = (views[view].image.to(frame.picture) if view in views else frame.picture for view in fractions)
+        unchanged = None if View.LEFT in views else frame.decoded
+        yield PackedPicture(VideoViews(settings.form, left, right, None).frame(0), settings.form, unchanged)

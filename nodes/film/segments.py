@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
 import av
-from torch import Tensor
 
 from ..delivery.timing import Timing
 from ..delivery.video_codecs import Encoding
-from ..delivery.video_file import Pictures
+from ..delivery.video_file import FEWEST_REORDERED, Pictures
+from .left_planes import PackedPicture
 
 
 def write_segment(
-    path: Path, encoding: Encoding, rate: Fraction, size: tuple[int, int], pictures: Iterable[Tensor]
+    path: Path, encoding: Encoding, rate: Fraction, size: tuple[int, int], pictures: Iterable[PackedPicture]
 ) -> int:
     """Encode pictures into a file of their own, which is there once it is whole.
 
@@ -27,25 +29,47 @@ def write_segment(
         encoding: with a number of threads, without which two machines make different files.
         rate: frames a second, by which encoders share out their bits.
         size: (H, W) of the pictures.
-        pictures: (3, H, W) each in [0, 1]; one is held at a time.
+        pictures: of that size; one is held at a time.
 
     Returns:
         How many pictures it holds.
+
+    Raises:
+        ValueError: a picture has another size, or the file cannot be written.
     """
-    partial = path.with_name(f"{path.name}.part")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may take this one for dead
     count = 0
-    try:
-        with av.open(str(partial), "w", format="mp4") as output:
-            stream = encoding.add_stream(output, size, rate, 1 / rate)
-            for count, picture in enumerate(pictures, 1):
-                frame = encoding.frame(picture)
-                frame.pts, frame.time_base = count - 1, 1 / rate
+    with ExitStack() as stack:
+        stack.callback(partial.unlink, missing_ok=True)
+        with _writing(path):
+            output = stack.enter_context(av.open(str(partial), "w", format="mp4"))
+        stream = encoding.add_stream(output, size, rate, 1 / rate)
+        for count, picture in enumerate(pictures, 1):
+            if picture.picture.shape[-2:] != size:  # the encoder would scale it
+                raise ValueError("video: its pictures change their size. Convert it to one size first.")
+            frame = picture.frame(encoding)
+            frame.pts, frame.time_base = count - 1, 1 / rate
+            with _writing(path):
                 output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        with _writing(path):
+            for packet in stream.encode(None):
+                if count < FEWEST_REORDERED:
+                    packet.dts = packet.pts
+                output.mux(packet)
+            output.close()
+            partial.replace(path)
     return count
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"filename_prefix: {path} cannot be written: {error.strerror or error}. Make room there, or choose another "
+            "folder; what is finished is kept."
+        ) from error
 
 
 def count_pictures(path: Path) -> int:

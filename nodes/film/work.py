@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 
 import comfy.model_management
-from torch import Tensor
 
 from ...stereo_core.geometry import Screen
 from ..delivery.output_files import written
@@ -21,6 +20,7 @@ from .film_progress import Progress
 from .film_scenes import FilmScenes, find_screen, read_screen, scenes_of
 from .film_views import FilmFrame, packed_pictures
 from .frames import read_frames
+from .left_planes import PackedPicture
 from .segments import count_pictures, joined, write_segment
 from .work_folder import WAIT, Claim, WorkFolder
 from .working_ahead import ahead
@@ -140,11 +140,11 @@ class Work:
     def _make_part(self, number: int, claim: Claim) -> None:
         part, film = self.parts[number], self._film
 
-        def told() -> Iterator[Tensor]:
+        def told() -> Iterator[PackedPicture]:
             for picture in ahead(self._pictures(part)):
                 claim.touch()
                 yield picture
-                self._progress.step(picture)
+                self._progress.step(picture.picture)
 
         rate = film.plan.timing.rate.limit_denominator(1001)
         count = write_segment(self._path(number), film.file.encoding, rate, film.size, told())
@@ -156,7 +156,7 @@ class Work:
                 "file changed meanwhile?"
             )
 
-    def _pictures(self, part: range) -> Iterator[Tensor]:
+    def _pictures(self, part: range) -> Iterator[PackedPicture]:
         """Make the packed pictures of a piece."""
         around, film = self._around(part), self._film
         scenes = {scene: self._depth_path(scene) for scene in self._scenes_of(part)}
@@ -167,7 +167,7 @@ class Work:
             maps = film.depth.maps(around, scenes)
             for number, frame, inverse in zip(around, decoded, maps, strict=True):
                 screen = next((value for scene, value in screens.items() if number in scene), None)
-                yield FilmFrame(frame.picture, inverse, screen)
+                yield FilmFrame(frame.picture, inverse, screen, frame.decoded)
 
         pictures = packed_pictures(frames(), film.settings)
         yield from islice(pictures, part.start - around.start, part.stop - around.start)

@@ -76,6 +76,6 @@ def test_pictures_are_those_of_the_nodes_to_the_bit(
         )
         for t in range(FRAMES)
     )
-    made = list(module.packed_pictures(frames, film))
+    made = [each.picture for each in module.packed_pictures(frames, film)]
     assert len(made) == FRAMES
     assert all(torch.equal(one, other) for one, other in zip(made, expected, strict=True))

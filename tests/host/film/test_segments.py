@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -26,18 +27,27 @@ def encoding(pack: Pack, codec: str, threads: int = 2) -> Any:
     return codecs.Encoding(codecs.Codec(codec), codecs.Quality("high"), threads=threads)
 
 
+def packed(pack: Pack, pictures: Iterable[Tensor]) -> Iterator[Any]:
+    form = pack("stereo_core.formats").StereoFormat.FULL_SBS
+    return (pack("nodes.film.left_planes").PackedPicture(picture, form) for picture in pictures)
+
+
 def uneven(pack: Pack, frames: int = FRAMES) -> Any:
     timing = pack("nodes.delivery.timing").Timing
     return timing(Fraction(1, 12800), UNEVEN[:frames], 512, Fraction(25))
+
+
+def write_one(pack: Pack, path: Path, pictures: Iterable[Tensor], codec: str = "h264", threads: int = 2) -> int:
+    return pack("nodes.film.segments").write_segment(
+        path, encoding(pack, codec, threads), Fraction(25), (HEIGHT, WIDTH), packed(pack, pictures)
+    )
 
 
 def write(pack: Pack, folder: Path, codec: str, pictures: Tensor, edges: list[int], threads: int = 2) -> list[Path]:
     made = []
     for first, last in zip(edges, edges[1:], strict=False):
         made.append(folder / f"{first:06}.mp4")
-        count = pack("nodes.film.segments").write_segment(
-            made[-1], encoding(pack, codec, threads), Fraction(25), (HEIGHT, WIDTH), iter(pictures[first:last])
-        )
+        count = write_one(pack, made[-1], pictures[first:last], codec, threads)
         assert count == last - first == pack("nodes.film.segments").count_pictures(made[-1])
     return made
 
@@ -93,12 +103,24 @@ def test_what_is_interrupted_leaves_nothing(pack: Pack, tmp_path: Path, pictures
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pack("nodes.film.segments").write_segment(
-            tmp_path / "a.mp4", encoding(pack, "h264"), Fraction(25), (HEIGHT, WIDTH), broken()
-        )
+        write_one(pack, tmp_path / "a.mp4", broken())
     assert not list(tmp_path.iterdir())
     (tmp_path / "b.mp4").write_bytes(b"no film")
     assert pack("nodes.film.segments").count_pictures(tmp_path / "b.mp4") == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_full_disk_is_told_and_leaves_nothing(pack: Pack, tmp_path: Path, pictures: Tensor):
+    (tmp_path / f"a.mp4.{os.getpid()}.part").symlink_to("/dev/full")
+    with pytest.raises(ValueError, match=r"^filename_prefix: .*a.mp4 cannot be written: No space left on device\. "):
+        write_one(pack, tmp_path / "a.mp4", pictures)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_of_another_size_is_not_scaled(pack: Pack, tmp_path: Path):
+    with pytest.raises(ValueError, match=r"^video: its pictures change their size"):
+        write_one(pack, tmp_path / "a.mp4", [torch.rand(3, HEIGHT, WIDTH), torch.rand(3, HEIGHT, WIDTH - 2)])
+    assert not list(tmp_path.iterdir())
 
 
 def test_pieces_end_at_cuts_that_are_near(pack: Pack):
