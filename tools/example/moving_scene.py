@@ -30,12 +30,12 @@ ORBIT = Orbit(tuple(full_turn(VIEWS)))
 
 
 def _around(t: float) -> Vector:
-    angle = math.radians(-60 + 150 * t)
+    angle = math.radians(-50 + 100 * t)
     return 0.38 * math.sin(angle), 0.06, 0.38 * math.cos(angle)
 
 
 def _bouncing(t: float) -> Vector:
-    return -0.26, -0.24 + 0.5 * 4 * t * (1 - t), 0.16
+    return -0.26, -0.2 + 0.28 * 4 * t * (1 - t), 0.16
 
 
 BALLS = (
@@ -44,9 +44,9 @@ BALLS = (
         lambda _: (0.02, -0.16, -0.06),
         ((0.86, 0.22, 0.12), (0.97, 0.86, 0.42)),
         (4, (1, 0.4, 0)),
-        lambda t: 60 * t,
+        lambda t: 40 * t,
     ),
-    Ball(0.13, _around, ((0.10, 0.28, 0.68), (0.50, 0.80, 0.86)), (3, (0.2, 1, 0)), lambda t: 150 * t),
+    Ball(0.13, _around, ((0.10, 0.28, 0.68), (0.50, 0.80, 0.86)), (3, (0.2, 1, 0)), lambda t: 100 * t),
     Ball(0.10, _bouncing, ((0.16, 0.52, 0.24), (0.76, 0.90, 0.44)), (3, (0, 1, 0.3))),
 )
 
