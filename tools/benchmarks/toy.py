@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from .references import warp_and_stretch
 from .table import machine, print_table
 
 _SCENES, _AT_ONCE, _SIZE, _STEPS = 64, 16, 128, 50
+_DRAWING = "euler_ancestral"  # StereoCrafter-Zero's, which is DDIM with noise
 _GUIDANCE = 2.5  # of text to stereo, and where null-text optimization is compared with replay
 _BASE = {"attention": "none", "fill": "zeros", "mask_every": 0.0}
 _MASKED = {**_BASE, "mask_every": 0.2}
@@ -42,6 +43,20 @@ SAMPLED: dict[str, dict[str, Any]] = {
     "everything, holes from the left": {**_EVERYTHING, "fill": "left"},
 }
 """Stereo KSampler's widgets, from an inverted picture; each attention mode comes on top of masked denoising."""
+
+CRAFTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "restart alone": ("Stereo_NoisyRestartSampler", {}),
+    "refinement alone": ("Stereo_IterativeRefineSampler", {}),
+    "refinement alone, no repeats": ("Stereo_IterativeRefineSampler", {"most_repeats": 1, "fewest_repeats": 1}),
+    "both": ("", {}),
+    "both, no repeats": ("", {"most_repeats": 1, "fewest_repeats": 1}),
+    "both, attention none": ("", {"attention": "none"}),
+    "both, form paper": ("", {"form": "paper"}),
+    "both, form code": ("", {"form": "code"}),
+    "both, holes from the left": ("", {"fill": "left"}),
+    "both, shift truncated": ("", {"shift": "truncated"}),
+}
+"""A sampler's node, or Stereo Video KSampler, and widgets besides its options' defaults: from an inverted picture."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,26 @@ class Bench:
         made["the true view through the autoencoder"] = self._decoded(again)
         return made
 
+    def crafted(self, pair: Pair) -> dict[str, Tensor]:
+        """The right view (B, 3, H, W) by each part of StereoCrafter-Zero, of clips of one frame."""
+        depth, share = _depth(pair)
+        latent = self.host["VAEEncode"]().encode(self.toy.vae, _image(pair.left))[0]
+        kinds = self._words(pair.label)
+        noise, known, sigmas = self._inverted(latent, kinds)
+        made = {}
+        for name, (node, widgets) in CRAFTED.items():
+            rest = {"max_disparity": share, "convergence": 0.0, "exponent": 1.0, "trajectory": known, **widgets}
+            if node:
+                stereo = self._by_sampler(node, gather(node, depth, rest), kinds, noise, sigmas)
+            else:
+                run = {"seed": 0, "steps": self.steps, "cfg": 1.0, "sampler_name": _DRAWING, "scheduler": "normal"}
+                inputs = {"denoise": 1.0, "attention": "left_query", **run, **rest}
+                node = "Stereo_StereoVideoKSampler"
+                crafter, none = self.host[node].execute, self.toy.conditioning()
+                stereo = crafter(self.toy.model, kinds, none, latent, **gather(node, depth, inputs)).args[0]
+            made[name] = self._decoded(stereo)[len(pair.left) :]
+        return made
+
     def generated(self, pair: Pair, attention: str) -> Tensor:
         """Both views (2B, 3, H, W) painted from noise, shifted by the disparity of scenes of the same kind."""
         depth, share = _depth(pair)
@@ -115,6 +150,16 @@ class Bench:
         none = self.toy.conditioning()
         inputs = gather("Stereo_StereoKSampler", depth, {**rest, **widgets})
         return node.execute(self.toy.model, kinds, none, latent, **inputs).args[0]
+
+    def _by_sampler(self, node: str, inputs: dict[str, Any], kinds: list[Any], noise: Any, sigmas: Tensor) -> Any:
+        """The pair by a node that gives a sampler, with the views coupled."""
+        import comfy.samplers
+        from comfy_extras.nodes_custom_sampler import SamplerCustom
+
+        sampler = self.host[node].execute(**inputs, sampler=comfy.samplers.sampler_object(_DRAWING)).args[0]
+        model = self.host["Stereo_CrossViewAttentionPatch"].execute(self.toy.model, "left_query", 0.0, 1.0, "", False)
+        told = (kinds, self.toy.conditioning(), sampler, sigmas, noise)
+        return SamplerCustom.execute(model.args[0], False, 0, 1.0, *told).args[0]
 
     def _null_text(
         self, kinds: list[Any], noise: Any, known: Any, sigmas: Tensor, depth: Tensor, widgets: dict[str, Any]
@@ -153,12 +198,12 @@ class Bench:
         return _core(self.host["VAEDecode"]().decode(self.toy.vae, latent)[0])
 
 
-def measure_right_views(bench: Bench) -> dict[str, dict[str, float]]:
+def measure_right_views(bench: Bench, make: Callable[[Pair], dict[str, Tensor]]) -> dict[str, dict[str, float]]:
     """Means over the scenes: PSNR and SSIM on all pixels, on those both eyes see, and on those the left does not."""
     found: dict[str, list[dict[str, Tensor]]] = {}
     for pair in bench.batches():
         masks = {"all": None, "visible": ~pair.right_only, "disoccluded": pair.right_only}
-        for name, made in bench.right_views(pair).items():
+        for name, made in make(pair).items():
             figures = {
                 f"{kind} {where}": measure(made, pair.right, mask)
                 for where, mask in masks.items()
@@ -185,7 +230,11 @@ def main(options: Sequence[str] = (), folder: Path = weights.FOLDER) -> int:
     parser.add_argument("--scenes", type=int, default=_SCENES, help=f"default {_SCENES}; on a CPU each takes minutes")
     parser.add_argument("--steps", type=int, default=_STEPS, help=f"of sampling; default {_STEPS}")
     parser.add_argument("--inner-steps", type=int, default=Bench.inner_steps, help="of null-text; 0 leaves it out")
+    parser.add_argument(
+        "--clips", action="store_true", help="the parts of StereoCrafter-Zero instead, on clips of one frame"
+    )
     given = parser.parse_args(options)
+    crafted = vars(given).pop("clips")
     try:
         weights.expect(folder)
     except FileNotFoundError as error:
@@ -198,7 +247,11 @@ def main(options: Sequence[str] = (), folder: Path = weights.FOLDER) -> int:
         bench = Bench(host, weights.load(folder), device=device, **vars(given))
         print(f"## The small model: {bench.scenes} held-out scenes, {bench.size}x{bench.size}, {bench.steps} steps\n")
         print(f"{machine(bench.device)}. Image to stereo: DDIM inversion, replay without guidance, true disparity.\n")
-        _print(measure_right_views(bench))
+        if crafted:
+            print("By StereoCrafter-Zero, each picture a clip of one frame, left_query where nothing else is said.\n")
+            _print(measure_right_views(bench, bench.crafted))
+            return 0
+        _print(measure_right_views(bench, bench.right_views))
         print("Text to stereo: left-right consistency by warping, by the coupling of the views.\n")
         _print(measure_generated(bench))
     return 0

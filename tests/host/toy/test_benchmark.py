@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def bench(host: dict[str, type], tmp_path_factory: pytest.TempPathFactory) -> to
 
 
 def test_the_right_view_of_every_method_is_measured(bench: toy.Bench):
-    figures = toy.measure_right_views(bench)
+    figures = toy.measure_right_views(bench, bench.right_views)
     assert [name for name in figures if name in toy.SAMPLED] == list(toy.SAMPLED)
     assert {"leave blank", "stretch", "Image Stereo Shift"} < figures.keys()
     assert sum("guidance" in name for name in figures) == 2
@@ -36,6 +37,14 @@ def test_the_right_view_of_every_method_is_measured(bench: toy.Bench):
     shift = figures["Image Stereo Shift"]
     assert shift["PSNR visible"] > 24 and shift["PSNR visible"] > shift["PSNR disoccluded"] + 3
     assert shift["PSNR disoccluded"] > figures["leave blank"]["PSNR disoccluded"]
+
+
+def test_parts_of_stereo_crafter_zero_are_measured(bench: toy.Bench):
+    longer = replace(bench, steps=5)
+    figures = toy.measure_right_views(longer, longer.crafted)
+    assert list(figures) == list(toy.CRAFTED)
+    assert all(torch.tensor([list(found.values()) for found in figures.values()]).isfinite().flatten())
+    assert len({found["PSNR all"] for found in figures.values()}) > 5  # each does something else
 
 
 def test_generated_pairs_are_measured(bench: toy.Bench):
