@@ -1,4 +1,4 @@
-"""Pictures as video stores them: BT.709 luma and colour difference in limited range."""
+"""Pictures as video stores them: luma and colour difference of BT.709 or BT.2020 in limited range."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from torch.nn import functional
 
 from .checks import expect_shape
 
-_RED, _GREEN, _BLUE = 0.2126, 0.7152, 0.0722
+# What red and blue contribute to luma; green is the rest.
+_BT709, _BT2020 = (0.2126, 0.0722), (0.2627, 0.0593)
 
 
-def to_ycbcr(image: Tensor, bits: int = 8, subsampled: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+def to_ycbcr(
+    image: Tensor, bits: int = 8, subsampled: bool = True, wide: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     r"""Turn a picture into the three planes that an encoder takes.
 
-    With :math:`k = 2^{bits - 8}` (Rec. ITU-R BT.709-6, items 3.2 to 3.4 and 4.6),
+    With :math:`k = 2^{bits - 8}` (Rec. ITU-R BT.709-6, items 3.2 to 3.4 and 4.6, whose numbers these are; for ``wide``
+    pictures BT.2020-2, table 4, non-constant luminance),
 
     .. math:: Y = k (16 + 219 Y'), \quad C_B = k (128 + 224 \frac{B' - Y'}{1.8556}), \quad
               C_R = k (128 + 224 \frac{R' - Y'}{1.5748})
@@ -27,6 +31,7 @@ def to_ycbcr(image: Tensor, bits: int = 8, subsampled: bool = True) -> tuple[Ten
         image: (3, H, W), R'G'B' in [0, 1]; what lies outside is clipped. H and W even where ``subsampled``.
         bits: of a sample, 8 or 10.
         subsampled: halve the colour planes in both directions.
+        wide: the colours are those of BT.2020.
 
     Returns:
         (H, W), and twice that or (H / 2, W / 2), uint8 or, for 10 bits, int16; on the device of ``image``.
@@ -41,8 +46,9 @@ def to_ycbcr(image: Tensor, bits: int = 8, subsampled: bool = True) -> tuple[Ten
     if subsampled and (height % 2 or width % 2):
         raise ValueError(f"image: {width}x{height} has no half size. Give an even width and height.")
     red, green, blue = image.float().clamp(0, 1)
-    luma = _RED * red + _GREEN * green + _BLUE * blue
-    colour = torch.stack([(blue - luma) / (2 * (1 - _BLUE)), (red - luma) / (2 * (1 - _RED))])
+    of_red, of_blue = _BT2020 if wide else _BT709
+    luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
+    colour = torch.stack([(blue - luma) / (2 * (1 - of_blue)), (red - luma) / (2 * (1 - of_red))])
     if subsampled:
         colour = _halved(colour)
     scale = 2 ** (bits - 8)

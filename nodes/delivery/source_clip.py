@@ -17,7 +17,8 @@ from .timing import Timing
 
 # What the file itself is about, which is another file now.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-_HDR = (16, 18)  # PQ and HLG, as codecs number transfer functions
+# As codecs number them: the curves of brightness PQ and HLG, the usual one, and the colours that go with HDR.
+_HDR, _BT709, _BT2020 = (16, 18), 1, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class SourceClip:
         streams: of sound and subtitles.
         metadata: title and the like.
         hdr: its pictures have more than standard dynamic range.
+        transfer: the curve of brightness that a file of its pictures can have: that of HDR, if its colours are those
+            of BT.2020, else BT.709's.
         audio: AUDIO of frames that were never in a file.
         others: bytes of all in the window that is no picture.
     """
@@ -45,6 +48,7 @@ class SourceClip:
     hdr: bool = False
     audio: dict[str, Any] | None = None
     others: int = 0
+    transfer: int = _BT709
 
     @classmethod
     def read(cls, source: Input.Video) -> SourceClip:
@@ -63,7 +67,8 @@ class SourceClip:
                 raise ValueError("source: has no pictures. Connect the video that the frames were made from.")
             stream = container.streams.video[0]
             base, rate = stream.time_base, stream.average_rate
-            hdr = stream.codec_context.color_trc in _HDR
+            hdr = (curve := stream.codec_context.color_trc) in _HDR
+            transfer = curve if hdr and stream.codec_context.colorspace == _BT2020 else _BT709
             first = _ticks(start, base)
             end = _ticks(start + duration, base) if duration else None
             packets, others = [], container.size
@@ -77,11 +82,12 @@ class SourceClip:
         streams = read_streams(file)
         windowed = len(inside) < len(packets)
         others = max(0, others) * len(inside) // max(1, len(packets))
+        told = {"streams": streams, "metadata": metadata, "hdr": hdr, "others": others, "transfer": transfer}
         if timing is None:
-            return cls(file, None, Fraction(start), windowed, streams, metadata, hdr, others=others)
+            return cls(file, None, Fraction(start), windowed, **told)
         beginnings = [timing.starts[0] * base, *(() if windowed else (each.start for each in streams))]
         origin = max(0, min(beginnings) // base)
-        return cls(file, timing.earlier(origin), origin * base, windowed, streams, metadata, hdr, others=others)
+        return cls(file, timing.earlier(origin), origin * base, windowed, **told)
 
     def most_bytes(self, until: Fraction | None) -> int:
         """About how many bytes ``copying`` gives, at most."""

@@ -16,6 +16,8 @@ from .video_file import Container, VideoFile, misfits
 from .video_views import Packed
 
 _WIDEST_H264 = 4096
+_KEPT_HDR = "HDR as in source. For frames that you have tone-mapped choose a codec of 8 bits."
+_LOST_HDR = "source is HDR, and the file is not: it looks pale unless you have tone-mapped it. hevc_10bit keeps HDR."
 _BYTES = 0.1  # a pixel, at most, of what is written here as a rule
 
 
@@ -64,7 +66,7 @@ class VideoPlan:
             ValueError: something does not fit, or is not there.
         """
         told = VIDEO_FORMATS[views.form]
-        encoding = _encoding(told, views, options)
+        encoding = _encoding(told, views, options, clip)
         encoding.expect_encoder(views.size)
         timing, until, remarks = _timing(len(views), fps, clip)
         made = audio if audio is not None or clip is None else clip.audio
@@ -73,7 +75,7 @@ class VideoPlan:
             streams = tuple(stream for stream in streams if stream.kind != "audio")
         container, kept, about_streams = _container(options.container, streams)
         if clip is not None and clip.hdr:
-            remarks.append("source is HDR, and the file is not: its colours look pale. Tone-map the frames first.")
+            remarks.append(_KEPT_HDR if encoding.wide else _LOST_HDR)
         file = VideoFile(
             container,
             encoding,
@@ -93,8 +95,10 @@ class VideoPlan:
         return self.file.copies * (pictures + self.file.most_sound)
 
 
-def _encoding(told: VideoFormat, views: Packed, options: FileOptions) -> Encoding:
+def _encoding(told: VideoFormat, views: Packed, options: FileOptions, clip: SourceClip | None) -> Encoding:
     encoding = Encoding(options.codec, options.quality, told.full_color, told.pixel_aspect)
+    if clip is not None and encoding.bits == 10:  # eight are too few for HDR
+        encoding = replace(encoding, transfer=clip.transfer)
     if options.tags is not Tags.CONTAINER_AND_STREAM:
         return encoding
     if told.signal is None:
@@ -134,6 +138,8 @@ def _container(
             remarks.append(f"MKV, for MP4 cannot hold the source's {_list(lost[Container.MP4])}.")
     if lost[kind]:
         remarks.append(f"Left out, for {kind.value.upper()} cannot hold it: the source's {_list(lost[kind])}.")
+        if any(stream.kind == "audio" for stream in lost[kind]):
+            remarks.append("For its sound as AAC connect audio of Get Video Components to audio.")
     return kind, tuple(stream for stream in streams if stream not in lost[kind]), remarks
 
 

@@ -25,6 +25,23 @@ def test_known_colours(color: tuple[float, ...], planes: tuple[int, ...], subsam
         assert plane.dtype == torch.uint8 and (plane == value).all()
 
 
+# The same of BT.2020, in 10 bits.
+WIDE = {
+    (0, 0, 0): (64, 512, 512),
+    (1, 1, 1): (940, 512, 512),
+    (1, 0, 0): (294, 387, 960),
+    (0, 1, 0): (658, 189, 100),
+    (0, 0, 1): (116, 960, 476),
+}
+
+
+@pytest.mark.parametrize(("color", "planes"), WIDE.items())
+def test_known_wide_colours(color: tuple[float, ...], planes: tuple[int, ...]):
+    image = torch.tensor(color, dtype=torch.float32).view(3, 1, 1).expand(3, 4, 6)
+    for plane, value in zip(to_ycbcr(image, 10, wide=True), planes, strict=True):
+        assert (plane == value).all()
+
+
 @pytest.mark.parametrize(("bits", "most"), [(8, 1.7), (10, 0.45)])
 def test_every_colour_comes_back_to_within_the_steps_of_its_samples(bits: int, most: float):
     """BT.709's inverse; a sample is off by half a step, which is up to 1.64 levels of blue in 8 bits."""

@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from pymediainfo import MediaInfo
 from torch import Tensor
 
 UNEVEN = (0, 512, 1024, 2000, 2600, 3000, 5000, 5512)
@@ -37,13 +38,14 @@ def film(
     subtitles: str | None = "mov_text",
     late: Fraction = Fraction(0),
     transfer: int = 1,
+    matrix: int = 2,
     chapters: Sequence[tuple[int, int, str]] = (),
     font: bytes = b"",
 ) -> Path:
     """Write a film of 32x24 with B-frames, a second of sound, and one title; sound and title begin ``late`` seconds on.
 
-    The kind of file is that of the path's name; ``transfer`` is how codecs number the curve of its brightness, and
-    ``chapters`` begin and end at milliseconds.
+    The kind of file is that of the path's name; ``transfer`` and ``matrix`` are how codecs number the curve of its
+    brightness and the colours of its planes, and ``chapters`` begin and end at milliseconds.
     """
     with av.open(str(path), "w", options={"movie_timescale": "12800"} if path.suffix == ".mp4" else {}) as container:
         container.metadata["title"] = "a film"
@@ -56,6 +58,7 @@ def film(
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 32, 24, "yuv420p"
         video.codec_context.time_base, video.codec_context.color_trc = base, transfer
+        video.codec_context.colorspace = matrix
         tone = sound and container.add_stream(sound, rate=48000, layout="stereo")
         titles = subtitles and container.add_mux_stream(subtitles)
         if tone:
@@ -139,6 +142,14 @@ def program(name: str, *arguments: str) -> str:
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     return subprocess.run([name, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def media_info(path: Path) -> dict[str, list[dict[str, str]]]:
+    """What MediaInfo, whose library is among the tests' packages, says of a file's streams, by their kind."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for track in json.loads(MediaInfo.parse(path, output="JSON"))["media"]["track"]:
+        found.setdefault(track["@type"], []).append(track)
+    return found
 
 
 def ffprobe(path: Path, *arguments: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tests.host.delivery.clips import (
     chapters,
     ffprobe,
     film,
+    media_info,
     packets,
     pixels,
     planes,
@@ -220,15 +221,44 @@ def test_mkvinfo_reads_the_mode_and_a_shape_that_is_not_squeezed(
     assert (f"Display width: {shape[0]}" in said, f"Display height: {shape[1]}" in said) == (True, True), said
 
 
-def test_mediainfo_reads_both_views(save: Callable[..., Path]):
-    path = save(*views(2), format="half_sbs", container="mkv")
-    (said,) = [
-        track
-        for track in json.loads(program("mediainfo", "--Output=JSON", str(path)))["media"]["track"]
-        if track["@type"] == "Video"
-    ]
-    assert (said["MultiView_Count"], said["MultiView_Layout"]) == ("2", "Side by Side (left eye first)")
-    assert float(said["DisplayAspectRatio"]) == pytest.approx(32 / 24, abs=0.01)
+@pytest.mark.parametrize(
+    ("form", "layout"),
+    [
+        ("half_sbs", "Side by Side (left eye first)"),
+        ("full_sbs", "Side by Side (left eye first)"),
+        ("cross_eyed", "Side by Side (right eye first)"),
+        ("half_tb", "Top-Bottom (left eye first)"),
+        ("full_tb", "Top-Bottom (left eye first)"),
+        ("anaglyph_dubois", None),
+        ("rgb_depth", None),
+    ],
+)
+def test_mediainfo_reads_both_views(save: Callable[..., Path], form: str, layout: str | None):
+    left, right = views(2)
+    (said,) = media_info(save(left, right, format=form, depth=left, container="mkv"))["Video"]
+    assert (said.get("MultiView_Count"), said.get("MultiView_Layout")) == ("2" if layout else None, layout)
+    shape = 64 / 24 if form == "rgb_depth" else 32 / 24
+    assert float(said["DisplayAspectRatio"]) == pytest.approx(shape, abs=0.01)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("codec", CODECS)
+def test_mediainfo_reads_every_codec_its_colours_and_what_a_source_brings(
+    save: Callable[..., Path], video: Callable[..., Any], codec: str, container: str, tmp_path: Path
+):
+    source = film(tmp_path / f"source.{container}", subtitles="mov_text" if container == "mp4" else "subrip")
+    said = media_info(save(*views(len(UNEVEN)), codec=codec, container=container, source=video(source)))
+    (picture,) = said["Video"]
+    name, tag, _ = CODECS[codec]
+    assert picture["Format"] == {"h264": "AVC", "hevc": "HEVC", "av1": "AV1"}[name]
+    assert picture["CodecID"] == tag or container == "mkv"
+    assert picture["BitDepth"] == ("10" if codec.endswith("10bit") else "8")
+    assert (picture["Width"], picture["Height"]) == ("64", "24")
+    assert container == "mkv" or picture["FrameCount"] == str(len(UNEVEN))
+    colors = [picture[key] for key in ("colour_range", "colour_primaries", "transfer_characteristics")]
+    assert colors == ["Limited", "BT.709", "BT.709"] and picture["matrix_coefficients"] == "BT.709"
+    assert [len(said[kind]) for kind in ("Audio", "Text")] == [1, 1]
+    assert said["Audio"][0]["Format"] == "AAC"
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
@@ -463,8 +493,33 @@ def test_a_source_of_high_dynamic_range_is_told(
     save: Callable[..., Path], video: Callable[..., Any], told: list[str], tmp_path: Path
 ):
     for transfer in (1, 16, 18):
-        save(*views(len(UNEVEN)), source=video(film(tmp_path / f"{transfer}.mp4", transfer=transfer)))
-    assert ["HDR" in line for line in told] == [False, True, True]
+        save(*views(len(UNEVEN)), source=video(film(tmp_path / f"{transfer}.mp4", transfer=transfer, matrix=9)))
+    save(*views(len(UNEVEN)), source=video(film(tmp_path / "other.mp4", transfer=16, matrix=1)), codec="h264_10bit")
+    assert ["it looks pale" in line for line in told] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "smpte2084"), (18, "arib-std-b67")])
+@pytest.mark.parametrize("codec", ["hevc_10bit", "av1_10bit"])
+def test_ten_bits_keep_high_dynamic_range(
+    save: Callable[..., Path],
+    video: Callable[..., Any],
+    told: list[str],
+    codec: str,
+    transfer: int,
+    name: str,
+    tmp_path: Path,
+):
+    """The host gives the source's own numbers; they come back from the file as they were, and it says what they are."""
+    left, right = views(len(UNEVEN))
+    source = video(film(tmp_path / "source.mp4", transfer=transfer, matrix=9))
+    path = save(left, right, source=source, codec=codec)
+    assert "HDR as in source" in told[0]
+    said = ffprobe(path)
+    colors = [said[f"color_{name}"] for name in ("range", "space", "transfer", "primaries")]
+    assert colors == ["tv", "bt2020nc", name, "bt2020"]
+    with av.open(str(path)) as container:
+        seen = np.stack([frame.to_ndarray(format="gbrpf32le") for frame in container.decode(video=0)])
+    assert np.abs(seen - torch.cat([left, right], 2).numpy()).mean() * 255 < 1.5
 
 
 def test_made_sound_takes_the_place_of_the_source_s(
