@@ -95,7 +95,7 @@ def seen(server: Server, pack: Callable[[str], ModuleType], screenshots: Path) -
     about["geometry"] = {"strength": STRENGTH, "screens": [ON_SCREEN], "plain": False}
     pair = about | {name: {"filename": f"viewer_{name}.png", "type": "input"} for name in files}
     film_item = about | {"clip": {"filename": "viewer.mp4", "type": "input"}, "frames": CLIP, "fps": FPS}
-    shot = {name: str(screenshots / f"viewer_{name}.png") for name in ("click", "many", "clip")}
+    shot = {name: str(screenshots / f"viewer_{name}.png") for name in ("click", "many", "clip", "full")}
     steps = {
         **{f"modes {name}": {"vue": vue, "modes": MODES, "shift": SHIFT} for name, vue in RENDERERS.items()},
         "clip nodes_2": {"vue": True, "item": film_item, "screenshot": shot["clip"]},
@@ -103,6 +103,7 @@ def seen(server: Server, pack: Callable[[str], ModuleType], screenshots: Path) -
         "many nodes_2": {"vue": True, "count": MANY, "screenshot": shot["many"]},
         "click nodes_2": {"vue": True, "places": [click[:3] for click in CLICKS], "screenshot": shot["click"]},
         "click classic": {"vue": False, "places": [click[:3] for click in CLICKS]},
+        **{f"subgraphs {name}": {"vue": vue, "screenshot": shot["full"]} for name, vue in RENDERERS.items()},
         "tabs classic": {"vue": False},
         "gone": {},
         "motion": {"reduced": False},
@@ -193,6 +194,32 @@ def test_a_click_writes_only_where_it_counts(seen: dict[str, Any], renderer: str
     assert said["forced"][0] != 0.11 and said["forced"][2] == "value"
     assert said["linked"] == [0.11, "convergence of Stereo Strength is linked: change it where it comes from."]
     assert seen[f"click {renderer}"]["without_depth"] == {"parallax": True}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_a_click_finds_its_node_in_and_out_of_subgraphs(seen: dict[str, Any], renderer: str):
+    outside, inside = (seen[f"subgraphs {renderer}"][place] for place in ("outside", "inside"))
+    (_, x, y, *_), *_ = CLICKS
+    with Image.open(ROOT / "nodes" / "examples" / "still_life_depth.png") as file:
+        truth = file.getpixel((int(x * file.width), int(y * file.height))) / 65535
+    assert outside == inside and outside[0] == pytest.approx(truth, abs=0.02)
+    assert f"convergence of Stereo Strength is now {outside[0]}." in outside[1]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_full_screen_shows_the_picture_alone_and_a_key_leaves_it(seen: dict[str, Any], renderer: str):
+    answer = seen[f"subgraphs {renderer}"]
+    width, height = answer["full"]["size"]
+    shown = read(answer["full"]["picture"])
+    with Image.open(ROOT / "nodes" / "examples" / "still_life.jpg") as file:
+        picture = np.asarray(file.convert("RGB").resize((round(file.width * height / file.height), height))) / 255
+    assert shown.shape[-2:] == (height, width) and answer["left"]
+    start = (width - picture.shape[1]) // 2
+    whole = shown[0].movedim(0, -1).numpy()
+    assert np.abs(whole[:, start : start + picture.shape[1]] - picture).mean() < 0.03
+    assert whole[:, : start - 1].max() == 0, "it is not stretched"
 
 
 @pytest.mark.browser

@@ -208,6 +208,80 @@ const steps = {
     return result;
   },
 
+  // The nodes that make the views in one subgraph, the viewer outside and then in another: clicks, and full screen.
+  async subgraphs(page, { vue, screenshot }) {
+    await draw(page, vue);
+    await inPage(page, async () => {
+      await window.steps.fresh();
+      const add = (type, ...pos) => {
+        const node = LiteGraph.createNode(type);
+        node.pos = pos;
+        app.graph.add(node);
+        return node;
+      };
+      const link = (from, slot, to, name) => from.connect(slot, to, to.inputs.findIndex(input => input.name === name));
+      const scene = add('Stereo_ExampleScene', 90, 120), strength = add('Stereo_StereoStrength', 90, 260);
+      const shift = add('Stereo_ImageStereoShift', 400, 120), view = add('Stereo_StereoPreview', 720, 120);
+      link(scene, 0, shift, 'image');
+      link(scene, 1, strength, 'depth');
+      link(strength, 0, shift, 'depth');
+      link(strength, 0, view, 'depth');
+      for (const slot of [0, 1]) link(shift, slot, view, ['left', 'right'][slot]);
+      window.inner = app.graph.convertToSubgraph(new Set([strength, shift])).subgraph;
+    });
+    const clicked = async inside => {
+      await run(page);
+      return inPage(page, async inside => {
+        const { until, point, choose, repaints } = window.steps;
+        const graph = inside ? window.outer : app.rootGraph;
+        const view = (window.view = graph.nodes.find(node => node.comfyClass === 'Stereo_StereoPreview'));
+        const strength = window.inner.nodes.find(node => node.comfyClass === 'Stereo_StereoStrength');
+        const convergence = strength.widgets.find(widget => widget.name === 'convergence');
+        await until(() => view.stereoViewer.media?.hasDepth && view.stereoViewer.drawn);
+        choose(view, 'left');
+        convergence.value = 0.11;
+        await repaints(3);
+        point(view, 0.5, 0.7, { ctrlKey: true });
+        return [convergence.value, view.stereoViewer.parts.note.textContent];
+      }, inside);
+    };
+    const outside = await clicked(false);
+    await inPage(page, async () => {
+      const { subgraph, node } = app.graph.convertToSubgraph(new Set([window.view]));
+      window.outer = subgraph;
+      app.canvas.openSubgraph(subgraph, node);
+      await window.steps.repaints(3);
+    });
+    const inside = await clicked(true);
+    const box = await inPage(page, async () => {
+      const { canvas, parts } = window.view.stereoViewer;
+      app.canvas.centerOnNode(window.view);
+      await window.steps.repaints(5);
+      const { x, y, width, height } = parts.full.getBoundingClientRect();
+      const { width: narrow } = canvas.getBoundingClientRect();
+      return { x: x + width / 2, y: y + height / 2, narrow };
+    });
+    await page.mouse.click(box.x, box.y);
+    const full = await inPage(page, async () => {
+      const { until, picture, slide } = window.steps;
+      const { canvas, parts } = window.view.stereoViewer;
+      await until(() => document.fullscreenElement === parts.stage);
+      slide(parts.shift, 0);
+      await until(() => canvas.width === window.innerWidth && canvas.height === window.innerHeight);
+      return { picture: await picture(window.view), size: [canvas.width, canvas.height] };
+    });
+    if (screenshot) await page.screenshot({ path: screenshot });
+    await page.keyboard.press('f');
+    const left = await inPage(page, async narrow => {
+      const { until } = window.steps;
+      await until(() => !document.fullscreenElement);
+      await until(() => Math.abs(window.view.stereoViewer.canvas.getBoundingClientRect().width - narrow) < 2);
+      app.canvas.setGraph(app.rootGraph);
+      return true;
+    }, box.narrow);
+    return { outside, inside, full, left };
+  },
+
   // What the node before it has shown is there again in another tab and back, and after the file is loaded again.
   async tabs(page, { item, vue }) {
     await draw(page, vue);
