@@ -101,7 +101,7 @@ def measure_disparity(disparity: Tensor, known: Tensor | None = None) -> Dispari
         if not seen.any():
             raise ValueError("disparity: nothing of a frame is known. Give views that show the same scene.")
         counts.append(_count(shares[seen]))
-        edges.append(_before_edges(shares, seen))
+        edges.append(_before_edges(shares, None if known is None else seen))
         both = seen[:, 1:] & seen[:, :-1]
         steps.append(_count(shares.diff(dim=1).abs()[both]))
     rows, most = torch.stack([rows for rows, _ in edges]), torch.stack([most for _, most in edges])
@@ -234,9 +234,17 @@ def _spread(count: Tensor) -> Spread:
     return Spread(*(_percentile(count, share) for share in (0.01, 0.5, 0.99)))
 
 
-def _before_edges(shares: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for the left and the right side the share of rows with something before the screen, and the most, (2,)."""
-    columns = max(1, round(_EDGE * shares.shape[-1]))
-    shown = torch.where(seen, shares, -torch.inf)
-    sides = torch.stack([shown[:, :columns].amax(1), shown[:, -columns:].amax(1)])
+def _before_edges(shares: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return for the left and the right side the share of rows with something before the screen, and the most, (2,).
+
+    Where views were matched (``seen``), what the left edge cuts is found at the edge of the right view: what lies at
+    that of the left view, and before the screen, is beyond the right one.
+    """
+    width = shares.shape[-1]
+    columns = max(1, round(_EDGE * width))
+    place = torch.arange(width, device=shares.device).expand_as(shares)
+    at_left, at_right = place < columns, place >= width - columns
+    if seen is not None:
+        at_left, at_right = seen & (at_left | (place - width * shares < columns)), seen & at_right
+    sides = torch.stack([torch.where(side, shares, -torch.inf).amax(1) for side in (at_left, at_right)])
     return (sides > _CUT).float().mean(1), sides.amax(1).clamp(min=0)

@@ -13,6 +13,8 @@ from .comfort_measures import PairFacts
 
 # A jump at a cut that the eyes notice, in degrees: the field's convention, as for what they can bear at all.
 _JUMP = 1.0
+# Less than this share of the width is nothing, as it is printed.
+_ON_SCREEN = 0.00005
 # Vertical disparity that is worth a word, in thousandths of the height: what matching itself may be wrong by.
 _VERTICAL = 2.0
 # Views that have less than this share in common are hardly of one scene: halfway between photographed pairs and pairs
@@ -76,6 +78,9 @@ def describe_comfort(
 
 def _extent(spread: Spread, viewing: Viewing) -> Iterable[str]:
     for name, share in (("near", spread.high), ("middle", spread.middle), ("far", spread.low)):
+        if abs(share) < _ON_SCREEN:
+            yield f"{name}: on the screen"
+            continue
         side = "in front" if share > 0 else "behind"
         yield (
             f"{name}: {1000 * share:+.1f} ‰ of the width, {abs(viewing.degrees(share)):.2f}° {side}, "

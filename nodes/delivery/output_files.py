@@ -14,6 +14,9 @@ from comfy_api.latest import io, ui
 
 from ...stereo_core.file_names import file_name
 
+# There a colon does not fail, but leaves an empty file without an ending.
+_ON_WINDOWS, _NOT_ON_WINDOWS = os.name == "nt", set(':*?"<>|')
+
 
 class Numbering(str, Enum):
     """When a number keeps a file's name apart from others."""
@@ -49,6 +52,11 @@ class OutputFiles:
             raise ValueError(
                 f"filename_prefix: {prefix} lies outside ComfyUI's output folder. Type a name, or folders within it "
                 "and a name, such as stereo/beach."
+            )
+        if _ON_WINDOWS and _NOT_ON_WINDOWS & set(prefix):
+            raise ValueError(
+                f"filename_prefix: {prefix} holds one of {' '.join(sorted(_NOT_ON_WINDOWS))}, which Windows allows in "
+                "no name. Type another."
             )
         try:
             folder, self.name, self._number, self._subfolder, _ = folder_paths.get_save_image_path(

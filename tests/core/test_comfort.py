@@ -130,6 +130,18 @@ def test_advice_puts_near_and_far_on_their_limits():
     assert flat == pytest.approx((30.0, 0.4)), "nothing moves, whatever the strength"
 
 
+@pytest.mark.parametrize("columns", [4, 12, 30])
+def test_matched_views_tell_of_a_cut_at_either_edge_however_far_in_front(columns: int):
+    """What the left view shows at its left edge is not in the right view, so it is never matched."""
+    disparity = torch.full((1, 1, 20, 240), float(columns))
+    known = (torch.arange(240) >= columns).expand(1, 1, 20, 240)
+    report = measure_disparity(disparity, known)
+    for side in (report.left, report.right):
+        assert (side.rows, side.most) == (1.0, pytest.approx(columns / 240))
+    inside = torch.where(torch.arange(240) < 120, -3.0, disparity)
+    assert measure_disparity(inside, known).left.rows == 0
+
+
 def test_what_is_not_known_does_not_count():
     disparity = plane(0.0)
     disparity[..., :50] = 9.0

@@ -318,6 +318,18 @@ def test_a_folder_in_which_nothing_can_be_written_is_told_of(save: Save, output:
         save(smooth(2), filename_prefix="stereo/beach")
 
 
+@pytest.mark.parametrize("prefix", ["12:30", "beach?", "a<b/c"])
+def test_a_name_that_windows_does_not_allow_is_told_of_there(
+    pack: Callable[[str], Any], save: Save, output: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack("nodes.delivery.output_files"), "_ON_WINDOWS", True)
+    with pytest.raises(
+        ValueError, match=r'^filename_prefix: .* holds one of " \* : < > \? \|, which Windows allows in no'
+    ):
+        save(smooth(2), filename_prefix=prefix)
+    assert list(output.iterdir()) == []
+
+
 @pytest.mark.parametrize("numbering", ["always", "if_taken"])
 def test_a_name_that_is_too_long_is_told_of(save: Save, output: Path, numbering: str) -> None:
     with pytest.raises(ValueError, match=r"LRF_Full_SBS.png cannot be written: File name too long"):

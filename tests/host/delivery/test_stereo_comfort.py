@@ -77,6 +77,22 @@ def test_finished_views_are_measured(comfort: Any):
         assert (max_disparity, convergence) == pytest.approx((3.0, 2 / 3)), "the whole comfortable range"
 
 
+def test_what_lies_on_the_screen_is_neither_in_front_nor_behind(comfort: Any):
+    report, *_ = comfort(depth=torch.full((1, 20, 30, 3), 0.5))
+    assert report.splitlines()[1:4] == ["near: on the screen", "middle: on the screen", "far: on the screen"]
+
+
+@pytest.mark.parametrize("columns", [4, 24])
+def test_both_edges_of_a_finished_pair_are_looked_at(comfort: Any, columns: int):
+    """A plane that stands in front of the screen all over is cut at either side."""
+    generator = torch.Generator().manual_seed(1)
+    scene = torch.nn.functional.interpolate(torch.rand(1, 3, 24, 60, generator=generator), (96, 240), mode="bicubic")
+    image = scene.clamp(0, 1).movedim(1, -1)
+    report, *_ = comfort(left=image[:, :, 10:210], right=image[:, :, 10 + columns : 210 + columns])
+    for side in ("left", "right"):
+        assert f"The {side} edge cuts what stands in front of the screen" in report
+
+
 def test_the_drawing_of_a_narrow_picture_stays_small(comfort: Any):
     wide, narrow = (comfort(depth=torch.rand(1, *size, 3))[1] for size in ((20, 30), (400, 2)))
     assert wide.shape[2] == narrow.shape[2] and narrow.shape[1] < 3 * narrow.shape[2]
