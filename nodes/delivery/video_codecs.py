@@ -108,6 +108,11 @@ class Encoding:
         return self.transfer != _BT709
 
     @property
+    def matrix(self) -> int:
+        """How samples are made of colours, as codecs number it."""
+        return _BT2020 if self.wide else _BT709
+
+    @property
     def subsampled(self) -> bool:
         """Colour has half the width and height of the picture (4:2:0)."""
         return not (self.full_color and _ENCODERS[self.codec].full_color)
@@ -156,7 +161,7 @@ class Encoding:
         stream.pix_fmt = self.pixels
         codec = stream.codec_context
         codec.time_base, codec.sample_aspect_ratio = time_base, self.pixel_aspect
-        codec.color_primaries = codec.colorspace = _BT2020 if self.wide else _BT709
+        codec.color_primaries = codec.colorspace = self.matrix  # both have the same number
         codec.color_trc = self.transfer
         codec.color_range = _LIMITED
         if encoder.tag is not None and container.format.name == "mp4":

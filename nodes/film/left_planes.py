@@ -12,7 +12,7 @@ from ...stereo_core.formats import StereoFormat, split
 from ...stereo_core.video_formats import Sphere
 from ..delivery.video_codecs import Encoding, samples
 
-_BT709, _FULL = 1, 2  # as codecs number them
+_FULL = 2  # the range of samples, as codecs number it
 # The axis on which the views lie side by side, and in which order.
 _PLACES = {StereoFormat.FULL_SBS: (1, 1), StereoFormat.CROSS_EYED: (1, -1), StereoFormat.FULL_TB: (0, 1)}
 
@@ -49,6 +49,6 @@ class PackedPicture:
 
 
 def _fits(frame: av.VideoFrame, encoding: Encoding) -> bool:
-    """Tell whether a frame's samples mean the same in a film; a source that does not tell its colours is no BT.709."""
-    told = frame.colorspace == _BT709 and frame.color_range != _FULL
+    """Tell whether a frame's samples mean the same in a film: the host takes those that tell nothing for BT.601."""
+    told = frame.colorspace == encoding.matrix and frame.color_range != _FULL
     return told and frame.format.name == encoding.pixels and not frame.rotation

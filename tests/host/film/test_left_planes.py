@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
@@ -25,13 +26,13 @@ def decoded(pixels: str = "yuv420p", matrix: int = 1, span: int = 1) -> av.Video
         rows = np.frombuffer(plane, np.int16 if wide else np.uint8).reshape(plane.height, -1)
         y, x = np.mgrid[: plane.height, : rows.shape[1]]
         rows[:] = (90 + 10 * number + y + x) * (4 if wide else 1)
-    frame.colorspace, frame.color_range = matrix, span
+    frame.colorspace, frame.color_range, frame.time_base = matrix, span, Fraction(1, 25)
     return frame
 
 
-def encoding(pack: Pack, codec: str = "h264", full_color: bool = False) -> Any:
+def encoding(pack: Pack, codec: str = "h264", full_color: bool = False, transfer: int = 1) -> Any:
     codecs = pack("nodes.delivery.video_codecs")
-    return codecs.Encoding(codecs.Codec(codec), codecs.Quality.HIGH, full_color)
+    return codecs.Encoding(codecs.Codec(codec), codecs.Quality.HIGH, full_color, transfer=transfer)
 
 
 def views(pack: Pack, frame: av.VideoFrame, form: str, how: Any, shown: bool = True) -> dict[str, list[np.ndarray]]:
@@ -52,14 +53,20 @@ def noise() -> torch.Tensor:
 
 @pytest.mark.parametrize("form", PLACES)
 @pytest.mark.parametrize(
-    ("pixels", "codec", "full_color"),
-    [("yuv420p", "h264", False), ("yuv420p10le", "hevc_10bit", False), ("yuv444p", "h264", True)],
+    ("pixels", "how", "matrix"),
+    [
+        ("yuv420p", {}, 1),
+        ("yuv420p10le", {"codec": "hevc_10bit"}, 1),
+        ("yuv420p10le", {"codec": "hevc_10bit", "transfer": 16}, 9),
+        ("yuv444p", {"full_color": True}, 1),
+    ],
+    ids=["8 bits", "10 bits", "HDR", "4:4:4"],
 )
-def test_the_left_view_is_the_sources_to_the_bit(pack: Pack, form: str, pixels: str, codec: str, full_color: bool):
-    frame, how = decoded(pixels), encoding(pack, codec, full_color)
+def test_the_left_view_is_the_sources_to_the_bit(pack: Pack, form: str, pixels: str, how: Any, matrix: int):
+    frame, how = decoded(pixels, matrix), encoding(pack, **how)
     found, drawn = views(pack, frame, form, how), views(pack, frame, form, how, shown=False)
     source = [pack("nodes.delivery.video_codecs").samples(plane, how.bits) for plane in frame.planes]
-    right = pack("stereo_core.ycbcr").to_ycbcr(noise()[0], how.bits, how.subsampled)
+    right = pack("stereo_core.ycbcr").to_ycbcr(noise()[0], how.bits, how.subsampled, how.wide)
     assert all(map(np.array_equal, found["left"], source))
     assert all(map(np.array_equal, found["right"], (plane.numpy() for plane in right)))
     for one, other in zip(found["left"], drawn["left"], strict=True):  # both eyes see the same colours
