@@ -54,8 +54,8 @@ class DepthEstimate(io.ComfyNode):
                     "stabilize",
                     default=True,
                     tooltip="Remove jumps of scale and offset between neighbouring frames of a scene, judged by what "
-                    "stands still. Does nothing to a single picture or under a moving camera. Not used for Video Depth "
-                    "Anything and DepthCrafter, which are steady by themselves.",
+                    "stands still, or along the motion where the camera moves. Does nothing to a single picture.\nNot "
+                    "used for Video Depth Anything and DepthCrafter, which are steady by themselves.",
                 ),
                 io.Int.Input(
                     "resolution",
@@ -141,7 +141,7 @@ def _describe(source: Source, stabilize: bool) -> str:
     kind = "A model for single frames"
     if isinstance(source, dict):
         kind = f"Geometry of {'all frames together' if source.get('mode') == 'multiview' else 'single frames'}"
-    return f"{kind}, {'steadied while the camera stands still' if stabilize else 'not steadied'}"
+    return f"{kind}, {'steadied' if stabilize else 'not steadied'}"
 
 
 def _steady(raw: Tensor, frames: Tensor, cuts: Tensor, source: Source) -> None:
