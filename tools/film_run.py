@@ -72,7 +72,7 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
         print(f"Pieces {options.segments.start} to {options.segments.stop - 1} are there; others are missing.")
         return 0
     work.finish(output, keep=options.keep_segments)
-    print("\n".join((str(output), *film.remarks)))
+    print("\n".join((str(output), *film.remarks, *work.remarks)))
     return 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import av
@@ -16,7 +18,7 @@ from ..delivery.video_views import expect_even, size_of_packed
 from .film_depth import FilmDepth
 from .film_plan import FilmPlan
 from .film_settings import FilmSettings
-from .identity import file_identity
+from .identity import file_identity, pack_identity
 
 # Of encoders: of every machine the same, for files differ with it.
 _THREADS = 8
@@ -60,7 +62,7 @@ class Film:
             ValueError: something does not fit, or is not there.
         """
         height, width = plan.size
-        expect_even("video: its pictures are", height, width, "before you load it, or use Save Stereo Video")
+        expect_even("video: its pictures are", height, width, "with another program first")
         shape = FilmShape(settings.form, size_of_packed(settings.form, height, width), len(plan))
         video = VideoPlan.make(shape, float(plan.timing.rate), settings.file, metadata, plan.clip)
         file = replace(video.file, encoding=replace(video.file.encoding, threads=_THREADS))
@@ -71,9 +73,22 @@ class Film:
         """(H, W) of the packed pictures."""
         return size_of_packed(self.settings.form, *self.plan.size)
 
-    def bytes_of(self, frame: float) -> int:
-        """Return how many bytes film and pieces take together, if a frame takes so many."""
-        return round((1 + self.file.copies) * frame * len(self.plan)) + self.file.copies * self.file.most_sound
+    def expect_room(self, folder: Path, taken: int, frames: int) -> None:
+        """Raise ``ValueError`` unless there is room for pieces and film, if so many frames have taken so much.
+
+        Args:
+            folder: of the pieces.
+            taken: bytes.
+            frames: how many.
+        """
+        whole = taken / max(1, frames) * len(self.plan)
+        needed = (1 + self.file.copies) * whole + self.file.copies * self.file.most_sound - taken
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise ValueError(
+                f"filename_prefix: the film needs about {needed / 2**30:.1f} GiB more, and {free / 2**30:.1f} GiB are "
+                "free there. Make room, or choose a lower quality; what is finished is kept."
+            )
 
     def identity(self) -> dict[str, Any]:
         """Return all that the film's pictures depend on, as JSON has it."""
@@ -82,5 +97,10 @@ class Film:
             "frames": [self.plan.times[0], self.plan.times[-1], len(self.plan)],
             "depth": self.depth.identity(),
             "settings": self.settings.as_json(),
-            "programs": {"av": av.__version__, "libraries": av.library_versions, "torch": torch.__version__},
+            "programs": {
+                "pack": pack_identity(),
+                "av": av.__version__,
+                "libraries": av.library_versions,
+                "torch": torch.__version__,
+            },
         }

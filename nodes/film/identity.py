@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 # Values looked at, at either end of each tensor: all of a network's would take as long as to load it.
 _ENDS = 256
+_PROGRAMS = ("stereo_core", "nodes/film", "nodes/depth", "nodes/delivery", "nodes/widgets")
 # Bytes looked at, at either end of a file: all of a film's would take minutes.
 _MEGABYTE = 2**20
 
@@ -26,6 +27,15 @@ def file_identity(file: str | io.BytesIO) -> str:
         digest.update(opened.read(_MEGABYTE))
         opened.seek(max(0, stat.st_size - _MEGABYTE), os.SEEK_SET)
         digest.update(opened.read(_MEGABYTE))
+    return digest.hexdigest()
+
+
+def pack_identity() -> str:
+    """Return a SHA-256 of the programs of this pack that a film is made with."""
+    pack, digest = Path(__file__).parents[2], hashlib.sha256()
+    for folder in _PROGRAMS:
+        for path in sorted((pack / folder).glob("*.py")):
+            digest.update(path.relative_to(pack).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 

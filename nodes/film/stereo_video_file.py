@@ -129,6 +129,6 @@ class StereoVideoFile(io.ComfyNode):
         work.make()
         path = files.next(name_suffix(settings.form), film.file.container.value)
         work.finish(path)
-        show_text(cls, "\n".join((f"{path.name}, {width}x{height}", *film.remarks, *folder.remarks)))
+        show_text(cls, "\n".join((f"{path.name}, {width}x{height}", *film.remarks, *work.remarks, *folder.remarks)))
         saved = ui.PreviewVideo([files.result(path)])
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), str(path), ui=saved)

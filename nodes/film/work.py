@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -32,6 +31,7 @@ class Work:
     def __init__(self, film: Film, folder: WorkFolder, progress: Progress) -> None:
         """Nothing is done yet; what is finished lies in the folder."""
         self._film, self._folder, self._progress = film, folder, progress
+        self._lost: set[int] = set()
         self._screen = film.settings.shift.geometry.screen is not Screen.VALUE
 
     @cached_property
@@ -75,6 +75,15 @@ class Work:
             if missing:
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 time.sleep(WAIT)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Say what was found on the way, in whole sentences."""
+        if not self._lost:
+            return ()
+        first = self._film.plan.time_code(min(self._lost))
+        count = f"{len(self._lost)} frames" if len(self._lost) > 1 else "One frame"
+        return (f"{count} of video cannot be decoded and show those before, the first at {first}.",)
 
     def is_whole(self) -> bool:
         """Tell whether all pieces are there."""
@@ -166,6 +175,8 @@ class Work:
             decoded = ahead(read_frames(film.plan.file, film.plan.times, around.start, around.stop))
             maps = film.depth.maps(around, scenes)
             for number, frame, inverse in zip(around, decoded, maps, strict=True):
+                if frame.lost and number in part:
+                    self._lost.add(number)
                 screen = next((value for scene, value in screens.items() if number in scene), None)
                 yield FilmFrame(frame.picture, inverse, screen, frame.decoded)
 
@@ -177,13 +188,7 @@ class Work:
         whole = [number for number in range(len(self.parts)) if self._path(number).exists()]
         taken = sum(self._path(number).stat().st_size for number in whole)
         frames = sum(len(self.parts[number]) for number in whole)
-        needed = self._film.bytes_of(taken / max(1, frames)) - taken
-        free = shutil.disk_usage(self._folder.path).free
-        if needed > free:
-            raise ValueError(
-                f"filename_prefix: the film needs about {needed / 2**30:.1f} GiB more, and {free / 2**30:.1f} GiB are "
-                "free there. Make room, or choose a lower quality; what is finished is kept."
-            )
+        self._film.expect_room(self._folder.path, taken, frames)
 
     def _tidy(self, part: range) -> None:
         """Delete the depth of scenes all of whose pieces are there."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.host.delivery.clips import pixels, times
-from tests.host.film.films import film
+from tests.host.film.films import damaged, film
 from tests.host.tiny.depth_networks import make_depth_anything
 
 Pack = Callable[[str], ModuleType]
@@ -222,3 +222,25 @@ def components(source: Any) -> Any:
     from comfy_api.latest import InputImpl
 
     return InputImpl.VideoFromComponents(source.get_components())
+
+
+def test_frames_that_cannot_be_decoded_are_told(
+    host: Host, pack: Pack, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    del output
+    whole = film(tmp_path, codec="mjpeg", pixels="yuvj420p", suffix=".avi")
+    told = []
+    monkeypatch.setattr(pack("nodes.film.stereo_video_file"), "show_text", lambda _, text: told.append(text))
+    run(host, video(damaged(whole, [3, 7])), video(whole))
+    assert "2 frames of video cannot be decoded and show those before, the first at 0:00:00.12." in told[-1]
+
+
+def test_a_disk_that_is_too_small_is_told_and_what_is_finished_is_kept(
+    host: Host, pack: Pack, films: tuple[Path, Path], output: Path, monkeypatch: pytest.MonkeyPatch
+):
+    usage = pack("nodes.film.film").shutil.disk_usage(output.anchor)
+    monkeypatch.setattr(pack("nodes.film.film").shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(ValueError, match="filename_prefix: the film needs about 0.0 GiB more"):
+        run(host, *map(video, films))
+    (work,) = output.glob("*.segments")
+    assert (work / "000000.mp4").exists() and not list(output.glob("*.mp4"))
