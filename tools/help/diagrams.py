@@ -158,6 +158,14 @@ def _of_matrices() -> dict[str, Pictures]:
             ("weight 0.5: the two models share", _weights(PAPER_WEIGHTS)),
             ("linear from 0.8 to 0", _weights(weights)),
         ),
+        "SplatOptions": (
+            ("warm_up 0.6: the first frame first", _warm_up(0.6)),
+            ("warm_up 0.3: more time for motion", _warm_up(0.3)),
+        ),
+        "SplatSave": (
+            ("a scene that moves", film(lambda size, time: landscape(size, 0.5, time), 4)),
+            ("a file for each frame", card("scene_0001.ply\nscene_0002.ply\nscene_0003.ply\n...")),
+        ),
         "ImageMatrixView": (
             ("views by frames, a view chosen", cells(4, 5, framed=lambda row, _column: row == 1)),
             ("its video", film(lambda size, time: landscape(size, 1.6 / 3, time), 4)),
@@ -179,6 +187,11 @@ def _of_matrices() -> dict[str, Pictures]:
             ("the clips that they begin", pair(lambda eye: film(_eye(landscape, eye), 2))),
         ),
     }
+
+
+def _warm_up(share: float) -> Cell:
+    shares = [(0, share, ORANGE, "first frame"), (share, 1, CYAN, "all frames")]
+    return time_line([("learns", shares)])
 
 
 def _corner(row: int, column: int) -> bool:

@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 from tools.benchmarks.middlebury import Pair, motorcycle
 from tools.diagram import film
 from tools.help.sheet import SIZE, result
+from tools.help.splats import splat_results
 
 _FOCAL = 1000.0  # times the baseline: distances up to a factor, which depth maps do not tell
 _FRAMES = 6
@@ -39,9 +40,10 @@ def results(nodes: Mapping[str, type]) -> dict[str, tuple[Image.Image, Image.Ima
     views = run("ImageStereoShift", left, strength[0], 0.0, "best", 0)
     scene_views = run("ImageStereoShift", scene, run("StereoStrength", scene_depth, **_STRENGTH)[0], 0.0, "best", 0)
     packed = {form: run("SBSCombine", *(scene_views[0], form, False, scene_views[1]))[0] for form in _FORMATS}
-    (estimated,) = run("DepthEstimate", left, _geometry(photograph), "scene", True, 0, 4, 0.5)
+    estimated, *_ = run("DepthEstimate", left, _geometry(photograph), "scene", True, 0, 4, 0.5)
     (simple,) = run("DissolveDepth", scene_depth, "gaussian", 40, 1.0, 0.25, 0, 8, False, "range_kept")
     return {
+        **splat_results(run),
         "ExampleScene": (result("image", _picture(scene)), result("depth", _picture(scene_depth))),
         "DepthEstimate": (
             result("a photograph, and its measured distances", _picture(left), _picture(_far(photograph))),

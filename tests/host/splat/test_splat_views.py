@@ -1,0 +1,173 @@
+"""A scene in the host: seen by both eyes, as the host's own splat, and in files that the host reads."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+WIDE = {"max_disparity": 4.0, "convergence": 0.25, "frames": 1, "width": 200, "height": 160, "background": ""}
+
+
+@pytest.fixture
+def dots(pack: Callable[[str], ModuleType]) -> Callable[..., Any]:
+    """Makes a scene of small black dots, at one place each or moving along x."""
+
+    def make(*places: tuple[float, float, float], drift: float = 0.0, frames: int = 1, size: float = 0.02) -> Any:
+        ways = torch.linspace(0, drift, frames)[:, None, None] * torch.tensor([1.0, 0, 0])
+        positions = torch.tensor(places)[None] + ways
+        count = len(places)
+        return pack("stereo_core.splat_scene").SplatScene(
+            positions,
+            torch.tensor([1.0, 0, 0, 0]).expand(frames, count, 4),
+            torch.full((count, 3), size),
+            torch.full((count, 1), 0.99),
+            torch.zeros(count, 3),
+        )
+
+    return make
+
+
+def middle(image: Tensor, rows: slice = slice(None)) -> tuple[float, float]:
+    """(column, row) of the middle of what is dark in (H, W, 3)."""
+    dark = (1 - image.mean(dim=-1))[rows]
+    row, column = (torch.arange(side) + 0.5 for side in dark.shape)
+    return float((dark.sum(0) * column).sum() / dark.sum()), float((dark.sum(1) * row).sum() / dark.sum())
+
+
+def see(host: dict[str, type], scene: Any, **given: Any) -> tuple[Tensor, ...]:
+    return host["Stereo_SplatStereo"].execute(scene, **{**WIDE, **given}).args
+
+
+def test_disparity_is_what_was_asked_for(host: dict[str, type], dots: Callable[..., Any]):
+    """4 % of 200 pixels between a near dot above and a far one below, a quarter of the way on the screen."""
+    left, right, depth, mask = see(host, dots((0.1, 0.25, 0.5), (-0.1, -0.25, -0.5)))
+    for rows, asked in ((slice(0, 80), 8 * 0.75), (slice(80, 160), -8 * 0.25)):
+        one, other = middle(left[0], rows), middle(right[0], rows)
+        assert one[0] - other[0] == pytest.approx(asked, abs=0.1)
+        assert one[1] == pytest.approx(other[1], abs=0.02), "rows match"
+    solid = mask[0] > 0.9
+    assert depth[0, :80][solid[:80]].min() > 0.99 and depth[0, 80:][solid[80:]].max() < 0.01
+    assert depth[0][mask[0] < 0.4].max() == 0, "background is far"
+
+
+def test_without_disparity_both_eyes_see_the_same(host: dict[str, type], dots: Callable[..., Any]):
+    left, right, *_ = see(host, dots((0.1, 0.2, 0.4), (0, 0, -0.3)), max_disparity=0.0)
+    torch.testing.assert_close(left, right)
+
+
+def test_the_path_moves_camera_and_time(host: dict[str, type], dots: Callable[..., Any]):
+    scene, straight = dots((0.0, 0.0, 0.3), (0.0, -0.3, -0.3), drift=0.2, frames=4), slice(0, 70)
+    path = host["Stereo_SplatPath"].execute(0, 20, 0, 0, 1, 1, 0, 0).args[0]
+    left, *_ = see(host, scene, frames=3, max_disparity=0.0, path=path)
+    columns = [middle(picture, slice(0, 100))[0] for picture in left]
+    assert columns[0] > columns[1] > columns[2], "a camera that walks to its right sees what is near go to the left"
+    later = host["Stereo_SplatPath"].execute(0, 0, 0, 0, 1, 1, 0, 1).args[0]
+    moved, *_ = see(host, scene, frames=2, max_disparity=0.0, path=later)
+    assert middle(moved[1], straight)[0] > middle(moved[0], straight)[0] + 5
+    nearer = host["Stereo_SplatPath"].execute(0, 0, 0, 0, 0.6, 0.6, 0, 0).args[0]
+    close, *_ = see(host, scene, max_disparity=0.0, path=nearer)
+    assert (1 - close).sum() > 1.5 * (1 - left[:1]).sum()
+
+
+@pytest.mark.parametrize(("yaw", "pitch", "roll"), [(0.0, 0.0, 0.0), (35.0, 20.0, 0.0), (-70.0, -15.0, 25.0)])
+def test_the_hosts_camera_and_splat_mean_the_same_to_its_own_renderer(
+    host: dict[str, type], dots: Callable[..., Any], yaw: float, pitch: float, roll: float
+):
+    from comfy_extras.nodes_gaussian_splat import CreateCameraInfo, RenderSplat
+
+    scene = dots((0.3, 0.2, 0.1), (-0.2, -0.1, -0.3))
+    mode = {"mode": "orbit", "yaw": yaw, "pitch": pitch, "distance": 2.5}
+    camera = CreateCameraInfo.execute(mode, 0.05, 0.0, 0.0, roll, 40.0, 1.2, "perspective").args[0]
+    (splat,) = host["Stereo_SplatAt"].execute(scene, 0.0, False).args
+    theirs = RenderSplat.execute(splat, 200, 160, 1, 1.0, 1.0, 0.0, 0.0, "color", "#ffffff", camera).args[0]
+    for given in (scene, splat):
+        ours = see(host, given, max_disparity=0.0, convergence=0.0, camera_info=camera)[0]
+        assert middle(ours[0]) == pytest.approx(middle(theirs[0]), abs=0.1)
+
+
+def test_a_splat_of_the_host_is_a_still_scene_that_fits_in(host: dict[str, type], dots: Callable[..., Any]):
+    scene = dots((5.0, 7.0, 9.0), (7.0, 7.0, 9.5), (6.0, 8.0, 8.0), size=0.1)
+    (splat,) = host["Stereo_SplatAt"].execute(scene, 0.0, False).args
+    left, _, _, mask = see(host, splat, max_disparity=1.0)
+    edge = torch.cat([mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]])
+    assert len(left) == 1 and edge.max() < 0.01 and mask.sum() > 50
+
+
+def test_one_time_or_all_frames(host: dict[str, type], dots: Callable[..., Any]):
+    scene = dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3), drift=0.3, frames=4)
+    (every,) = host["Stereo_SplatAt"].execute(scene, 0.0, True).args
+    (half,) = host["Stereo_SplatAt"].execute(scene, 0.5, False).args
+    turn = torch.tensor([1.0, -1, -1])
+    torch.testing.assert_close(every.positions, scene.positions * turn)
+    torch.testing.assert_close(half.positions, (scene.positions[:1] + torch.tensor([0.15, 0, 0])) * turn)
+    assert every.scales.shape == (4, 2, 3) and every.opacities.shape == (4, 2, 1) and every.sh.shape == (4, 2, 1, 3)
+
+
+def test_files_come_back_through_the_hosts_reader(host: dict[str, type], dots: Callable[..., Any]):
+    import folder_paths
+    from comfy_api.latest import Types
+    from comfy_extras.nodes_gaussian_splat import File3DToSplat
+
+    scene = dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3), drift=0.3, frames=3)
+    saved = host["Stereo_SplatSave"].execute(scene, "ply_sequence", "splats/ball").ui["files"]
+    assert [file["filename"] for file in saved] == [f"ball_00001_{number:04}.ply" for number in (1, 2, 3)]
+    (every,) = host["Stereo_SplatAt"].execute(scene, 0.0, True).args
+    for frame, file in enumerate(saved):
+        path = Path(folder_paths.get_output_directory()) / file["subfolder"] / file["filename"]
+        (read,) = File3DToSplat.execute(Types.File3D(str(path))).args
+        for name in ("positions", "scales", "rotations", "opacities", "sh"):
+            torch.testing.assert_close(getattr(read, name)[0], getattr(every, name)[frame], atol=1e-5, rtol=1e-5)
+    again = host["Stereo_SplatSave"].execute(scene, "ply_sequence", "splats/ball").ui["files"]
+    assert again[0]["subfolder"] != saved[0]["subfolder"], "nothing is overwritten"
+    (moving,) = host["Stereo_SplatSave"].execute(scene, "splatv", "splats/ball").ui["files"]
+    data = (Path(folder_paths.get_output_directory()) / moving["subfolder"] / moving["filename"]).read_bytes()
+    assert struct.unpack_from("<I", data) == (0x674B,) and moving["filename"].endswith(".splatv")
+
+
+def test_a_folder_that_was_not_finished_is_gone(pack: Callable[[str], ModuleType], tmp_path: Path):
+    with pytest.raises(RuntimeError), pack("nodes.delivery.output_files").written_folder(tmp_path / "clip") as folder:
+        (folder / "one.ply").write_bytes(b"")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_refusals(host: dict[str, type], dots: Callable[..., Any]):
+    scene = dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3), frames=2)
+    (both,) = host["Stereo_SplatAt"].execute(scene, 0.0, True).args
+    (one,) = host["Stereo_SplatAt"].execute(scene, 0.0, False).args
+    path = host["Stereo_SplatPath"].execute(0, 20, 0, 0, 1, 1, 0, 0).args[0]
+    camera = {"position": {"x": 0, "y": 0, "z": 3}, "target": {"x": 0, "y": 0, "z": 0}, "cameraType": "perspective"}
+    there = {**camera, "position": camera["target"]}
+    away = {**camera, "target": {"x": 0, "y": 0, "z": 6}}
+    for said, given, more in (
+        (r"splat holds 2 splats, and one is a scene\. Connect a single one", both, {}),
+        (r"splat is empty\. Connect a splat with at least one", replace_counts(one), {}),
+        (r"path and camera_info both say where the camera is\.", scene, {"path": path, "camera_info": camera}),
+        (r"camera_info is orthographic", scene, {"camera_info": {**camera, "cameraType": "orthographic"}}),
+        (r"camera_info: The camera stands in its target", scene, {"camera_info": there}),
+        (r"sees nothing of the scene\. Move it", scene, {"camera_info": away}),
+        (r"background: 'green' is no color\. Type one such as #ffffff", scene, {"background": "green"}),
+    ):
+        with pytest.raises(ValueError, match=said):
+            see(host, given, **more)
+
+
+def replace_counts(splat: Any) -> Any:
+    from comfy_api.latest import Types
+
+    parts = (splat.positions, splat.scales, splat.rotations, splat.opacities, splat.sh)
+    return Types.SPLAT(*parts, counts=torch.tensor([0]))
+
+
+def test_the_background_can_be_chosen(host: dict[str, type], dots: Callable[..., Any]):
+    scene = replace(dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3)), background=(0.0, 1.0, 0.0))
+    assert see(host, scene)[0][0, 0, 0].tolist() == [0, 1, 0]
+    assert see(host, scene, background="#ff0000")[0][0, 0, 0].tolist() == [1, 0, 0]
