@@ -20,12 +20,18 @@ from tools.setup import environment
 
 environment.enter(__file__)
 
-import torch  # noqa: E402  # only inside the environment
+import numpy as np  # noqa: E402  # only inside the environment
+import torch  # noqa: E402
 from PIL import Image, ImageOps  # noqa: E402
 from torch import Tensor  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
+from stereo_core.cameras import orbit_camera, stereo_base, stereo_pair  # noqa: E402
 from stereo_core.formats import StereoFormat, combine  # noqa: E402
 from stereo_core.rendering import render_view  # noqa: E402
+from stereo_core.splat_fitting import fit  # noqa: E402
+from stereo_core.splat_options import Emphasis, FitOptions  # noqa: E402
+from stereo_core.splatting import clip_depths, render_pair  # noqa: E402
 from tools.benchmarks.middlebury import motorcycle  # noqa: E402
 from tools.diagram import (  # noqa: E402
     PAPER,
@@ -43,7 +49,8 @@ from tools.diagram import (  # noqa: E402
     words,
 )
 from tools.diagram import beside as in_a_row  # noqa: E402
-from tools.example.files import CONVERGENCE, MAX_DISPARITY, still_life  # noqa: E402
+from tools.example.files import CONVERGENCE, MAX_DISPARITY, SHIPPED, still_life  # noqa: E402
+from tools.example.moving_scene import FRAMES, ORBIT, VIEWS  # noqa: E402
 from tools.host import workflow_file  # noqa: E402
 
 
@@ -108,12 +115,32 @@ def results() -> dict[str, Image.Image]:
     return {
         "image_depth_to_stereo": example,
         "look_at_it": seen,
+        "views_to_4d_stereo": _scene(),
         "image_to_stereo": stack(to_picture(left), ImageOps.scale(packed, 0.5)),
         "folder_to_stereo": stack(*folder, *folder),
         "video_to_stereo": stack(strip, small, strip),
         "video_depth_to_stereo_video": stack(frames, depths, small),
         "film_to_stereo_film": stack(*[strip] * 4),
     }
+
+
+def _scene() -> Image.Image:
+    """Some of the views of Splat 4D Example, and below them both eyes of a flight past what is made of them."""
+    with Image.open(SHIPPED / "moving_scene.png") as file:
+        sheet = to_tensor(np.asarray(file.convert("RGB")))[0]
+    matrix = sheet.unflatten(1, (VIEWS, -1)).unflatten(3, (FRAMES, -1)).permute(1, 3, 0, 2, 4)  # (V, F, 3, H, W)
+    small = functional.interpolate(matrix.flatten(0, 1), scale_factor=0.5, mode="area").unflatten(0, matrix.shape[:2])
+    scene = fit(small, ORBIT, FitOptions(1500, 1200, 360, emphasis=Emphasis.EVEN))
+    rows = []
+    for time in (0.0, 0.5, 1.0):
+        camera = orbit_camera(50 * time - 25, 10, 1.7, ORBIT.fov, 320, 240)
+        base = stereo_base(camera, 4, 0.5, *clip_depths(scene, [camera], [time]))
+        rows.append(
+            beside(*(to_picture(eye.color[None]) for eye in render_pair(scene, stereo_pair(camera, base), time)))
+        )
+    views = beside(*(to_picture(view[None]) for view in matrix[1::2, 0]))
+    width = rows[0].width
+    return stack(views.resize((width, width * views.height // views.width), Image.Resampling.LANCZOS), *rows)
 
 
 def _photo_and_pair(photo: Image.Image, both: Image.Image) -> Image.Image:

@@ -42,6 +42,7 @@ PICTURES = {  # and clips: saved ones, and those shown on nodes
     "video_depth_to_stereo_video": 3,
     "video_to_4d": 2,
     "video_to_stereo": 3,
+    "views_to_4d_stereo": 10,
 }
 # Sampling at 512x512 takes minutes on a CPU: these run with few steps on small pictures, all else as shipped.
 MATRIX = {"composed_stereo_video", "image_to_4d", "orbit_to_4d", "video_to_4d"}
@@ -54,6 +55,7 @@ SAMPLING = {
     "split_experts",
     "text_to_stereo",
     "text_to_stereo_video",
+    "views_to_4d_stereo",
     *MATRIX,
 }
 SMALLER = {

@@ -54,6 +54,9 @@ PICTURE = {
     "Stereo_ShiftCoupledViewExpert": 300,
     "Stereo_LeftTrajectory": 70,
     "Stereo_ImageMatrixConditioning": 70,
+    "Stereo_SplatReconstruct": 300,
+    "Stereo_SplatStereo": 60,
+    "Stereo_SplatSave": 60,
     "MarkdownNote": 10,
 }
 

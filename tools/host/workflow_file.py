@@ -44,6 +44,7 @@ TITLES = {
     "image_to_4d": "16 Expert - Picture to 4D",
     "video_to_4d": "17 Expert - Video to 4D",
     "orbit_to_4d": "18 Expert - Orbit to 4D",
+    "views_to_4d_stereo": "19 Expert - Views to 4D to 3D video (SBS)",
 }
 
 
