@@ -44,7 +44,7 @@ def splat_results(run: Callable[..., tuple[Any, ...]]) -> Pictures:
     flight = seen(-30.0, 30.0, frames=2)[0]
     (still,) = run("SplatAt", scene, 0.5, False)
     with torch.inference_mode():
-        shown = RenderSplat.execute(still, 480, 360, 1, 1.0, 1.0, 0.0, 0.0, "color", "#ffffff").args[0]
+        shown = RenderSplat.execute(still, 480, 360, 1, 1.0, 1.0, 0.0, 0.0, "#ffffff", "color").args[0]
     return {
         "SplatExample": (
             result("six of twelve sides, at the first frame", _film(matrix[1::2, 0])),

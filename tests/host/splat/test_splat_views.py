@@ -87,7 +87,7 @@ def test_the_hosts_camera_and_splat_mean_the_same_to_its_own_renderer(
     mode = {"mode": "orbit", "yaw": yaw, "pitch": pitch, "distance": 2.5}
     camera = CreateCameraInfo.execute(mode, 0.05, 0.0, 0.0, roll, 40.0, 1.2, "perspective").args[0]
     (splat,) = host["Stereo_SplatAt"].execute(scene, 0.0, False).args
-    theirs = RenderSplat.execute(splat, 200, 160, 1, 1.0, 1.0, 0.0, 0.0, "color", "#ffffff", camera).args[0]
+    theirs = RenderSplat.execute(splat, 200, 160, 1, 1.0, 1.0, 0.0, 0.0, "#ffffff", "color", camera).args[0]
     for given in (scene, splat):
         ours = see(host, given, max_disparity=0.0, convergence=0.0, camera_info=camera)[0]
         assert middle(ours[0]) == pytest.approx(middle(theirs[0]), abs=0.1)
