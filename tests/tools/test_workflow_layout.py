@@ -24,12 +24,12 @@ ALIASES = {
     "max_guidance": "cfg",
     "multiview_guidance": "cfg",
 }
-# Where two are meant to differ: the samplers of two parts of a schedule, the guidance of two models, and the frame rate
-# that a model is told beside the file's.
+# Where two are meant to differ: the samplers of two parts of a schedule, the guidance of two models, the frame rate
+# that a model is told beside the file's, and those of two files.
 APART = {
     "restart_then_plain": {"sampler_name"},
     "image_to_4d": {"cfg", "fps"},
-    "video_to_4d": {"cfg"},
+    "video_to_4d": {"cfg", "fps"},
     "orbit_to_4d": {"cfg", "fps"},
 }
 EVERYDAY = [name for name, title in TITLES.items() if "Expert" not in title]
