@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from tools.host.server import find_host
 
 _EVERY = 5.0  # seconds between two lines
 # Files of these are loaded by the host's own nodes; what their names hold.
-_OF_THE_HOST = {"depth_anything_3": "LoadDA3Model", "da3": "LoadDA3Model", "moge": "LoadMoGeModel"}
+_OF_THE_HOST = {
+    "depth_anything_3": "nodes_depth_anything_3.LoadDA3Model",
+    "da3": "nodes_depth_anything_3.LoadDA3Model",
+    "moge": "nodes_moge.LoadMoGeModel",
+}
 
 
 class Lines:
@@ -103,8 +108,9 @@ def load_model(host: dict[str, type], path: Path) -> Any:
     loader = next((node for part, node in _OF_THE_HOST.items() if part in path.name.lower()), None)
     if loader is None or path.is_dir():
         return host["Stereo_LoadDepthModel"].execute(path.name, "default").args[0]
-    precision = ["default"] if loader == "LoadDA3Model" else []
-    return host[loader].execute(path.name, *precision).args[0]
+    module, name = loader.split(".")
+    precision = ["default"] if name == "LoadDA3Model" else []
+    return getattr(import_module(f"comfy_extras.{module}"), name).execute(path.name, *precision).args[0]
 
 
 def _settings(options: argparse.Namespace) -> Any:
