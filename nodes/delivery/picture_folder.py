@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ..host import core_to_image, each_frame, expect_memory
 
-_ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
+_ENDINGS = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
+# Pillow reads these with a plugin alone; without one they are told of, for nobody wants photos left out in silence.
+_ENDINGS |= {".heic", ".heif"}
 
 
 def folder_names() -> list[str]:
@@ -95,4 +97,6 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _broken(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"folder: {path.name} cannot be read as a picture ({error}). Repair it, or take it out.")
+    return ValueError(
+        f"folder: {path.name} cannot be read as a picture ({error}). Save it as PNG or JPEG, or take it out."
+    )

@@ -38,6 +38,15 @@ def test_pictures_come_in_the_order_of_their_names_each_of_its_size(load, tmp_pa
     assert torch.equal(images[1][0, 0, 0], torch.tensor([0.0, 0.0, 1.0]))
 
 
+def test_a_photo_of_a_telephone_is_not_left_out_in_silence(load, tmp_path: Path) -> None:
+    for name in ("a.jfif", "b.gif"):
+        Image.new("RGB", (6, 4)).save(tmp_path / "holiday" / name, "JPEG" if name.endswith("jfif") else "GIF")
+    (tmp_path / "holiday" / "c.HEIC").write_bytes(b"as Pillow alone does not read it")
+    assert load.execute("holiday", 2, 0).result[1] == ["holiday/a", "holiday/b"]
+    with pytest.raises(ValueError, match=r"^folder: c.HEIC cannot be read as a picture .* Save it as PNG or JPEG, or"):
+        load.execute("holiday", 2, 1)
+
+
 def test_hidden_files_are_no_pictures(load, tmp_path: Path) -> None:
     paint(tmp_path / "holiday", "a.png")
     (tmp_path / "holiday" / "._a.png").write_bytes(b"what macOS writes beside it")
