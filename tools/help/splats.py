@@ -12,7 +12,7 @@ from torch import Tensor
 from tools.diagram import film
 from tools.help.sheet import SIZE, result
 
-_FIT = {"azimuths": "", "elevation": 0.0, "size": 96, "gaussians": 2500, "iterations": 1200, "seed": 1}
+_FIT = {"azimuths": "", "elevation": 0.0, "size": 64, "gaussians": 1500, "iterations": 1200, "seed": 1}
 _SEEN = {"max_disparity": 4.0, "convergence": 0.5, "width": 480, "height": 360, "background": ""}
 _SHOWN = 5  # frames of a film
 
