@@ -19,7 +19,7 @@ from .image_matrix import Cell
 from .seeds import Stream, make_generator
 from .splat_losses import neighbors, photometric_loss, rigidity_loss
 from .splat_matrix import TargetMatrix, target_matrix
-from .splat_model import SplatModel
+from .splat_model import USUAL_HALF, SplatModel
 from .splat_options import FitOptions, Motion
 from .splat_scene import WHITE, SplatScene
 from .splatting import rasterize
@@ -94,6 +94,7 @@ class _Fitting:
         frame = target.reference[1]
         start = [(view, frame) for view in range(target.images.shape[0])]
         half = seen_half(target.orbit)
+        self._rigidity = options.losses.rigidity * USUAL_HALF / half
         points, colors, volume = hull_points(
             torch.stack([target.masks[cell] for cell in start]),
             torch.stack([target.image(cell) for cell in start]),
@@ -196,7 +197,7 @@ class _Fitting:
         loss = loss + losses.shell * (seen.alpha * ~target.masks[cell].to(self._device)).mean()
         loss = loss + losses.opacity * gaussians.opacities.mean()
         if near is not None and self._options.motion is Motion.CURVE and near.shape[1] > 0:
-            loss = loss + losses.rigidity * rigidity_loss(self._model.positions, gaussians.positions, near)
+            loss = loss + self._rigidity * rigidity_loss(self._model.positions, gaussians.positions, near)
         loss.backward()  # type: ignore[no-untyped-call]
         self._model.step(still, moving)
         return _psnr(seen.color.detach(), picture)

@@ -12,7 +12,7 @@ from .splat_options import Losses
 
 _LEAST_EMPHASIS = 0.3
 _NEIGHBORS = 8
-_ROWS = 2048  # of the table of distances at a time
+_ROWS = 512  # of the table of distances at a time
 
 
 def photometric_loss(color: Tensor, target: Tensor, weights: Losses) -> Tensor:

@@ -17,7 +17,7 @@ _START_OPACITY = 0.3
 _START_SCALE = 0.5  # of the mean distance between points
 _FADED = 0.005
 _COPIES = 20  # of one Gaussian at once, at most
-_USUAL_HALF = 0.608  # half of what the usual camera shows: rates of places are for a scene of that size
+USUAL_HALF = 0.608  # half of what the usual camera shows: rates of places are for a scene of that size
 
 
 class SplatModel:
@@ -55,7 +55,7 @@ class SplatModel:
         }
         for tensor in self._own.values():
             tensor.requires_grad_()
-        size, rates = half / _USUAL_HALF, options.rates
+        size, rates = half / USUAL_HALF, options.rates
         base = {
             "position": rates.position * size,
             "scale": rates.scale,

@@ -20,7 +20,7 @@ _MOST = 0.99  # alpha of one Gaussian (Kerbl et al., 2023)
 # A group's lists differ in length by this factor and number at most: wider ones pad more, narrower ones are more calls.
 _RATIO, _SLACK = 1.4, 12
 # Pixels times list of a group, so that what it holds at a time stays below some hundred megabytes.
-_GROUP = 2**22
+GROUP = 2**22
 _DEAD = -1e4  # an exponent that gives alpha 0
 
 
@@ -114,7 +114,7 @@ def _groups(starts: Tensor) -> Iterator[_Group]:
     begin = 0
     while begin < used:
         longest, end = known[begin], begin + 1
-        most = max(_GROUP // (longest * _PIXELS), 1)
+        most = max(GROUP // (longest * _PIXELS), 1)
         while end < used and end - begin < most and known[end] * _RATIO >= longest - _SLACK:
             end += 1
         chosen, steps = tiles[begin:end], torch.arange(longest, device=starts.device)

@@ -14,6 +14,7 @@ from stereo_core.metrics import psnr
 from stereo_core.splat_fitting import Progress, fit
 from stereo_core.splat_losses import emphasis, neighbors, rigidity_loss
 from stereo_core.splat_matrix import target_matrix
+from stereo_core.splat_memory import fit_bytes
 from stereo_core.splat_model import SplatModel
 from stereo_core.splat_motion import Curves, DeformationField
 from stereo_core.splat_options import Emphasis, FitOptions, Motion
@@ -90,6 +91,17 @@ def test_the_same_seed_gives_the_same_scene_also_under_inference_mode():
     assert not torch.equal(first.positions, other.positions)
 
 
+def test_a_world_ten_times_as_large_is_fitted_alike():
+    """By the pictures: where a gradient is nothing but rounding, Adam makes a step of it all the same."""
+    options = dataclasses.replace(STILL, iterations=60, warm_up=20)
+    views = []
+    for radius in (2.0, 20.0):
+        cameras = dataclasses.replace(orbit(6), radius=radius)
+        scene = fit(matrix(6, 3), cameras, options)
+        views.append(render(scene, cameras.camera(30, SIZE, SIZE), 1.0).color[None])
+    assert psnr(*views).item() > 35
+
+
 def test_a_fit_ends_when_it_is_told_to():
     class EndedError(Exception):
         pass
@@ -141,6 +153,13 @@ def test_azimuths_that_contradict_the_pictures_are_refused():
     noise = torch.where(disc, torch.rand(10, 1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)), 1.0)
     with pytest.raises(ValueError, match="do not agree with these azimuths"):
         fit(noise, orbit(10), STILL)
+
+
+def test_the_memory_of_a_fit_grows_with_what_it_holds():
+    told = fit_bytes(FitOptions(), 21, 25, 288, 288)
+    assert told > 21 * 25 * 288**2 + 20000 * 4 * 300
+    assert fit_bytes(FitOptions(gaussians=40000), 21, 25, 288, 288) > told
+    assert fit_bytes(FitOptions(), 21, 25, 576, 576) > told > fit_bytes(FitOptions(), 21, 1, 288, 288)
 
 
 def test_options_that_make_no_sense_are_refused():

@@ -186,7 +186,7 @@ def _peak_in_process(count: int, size: int) -> int:
     small, camera = cloud(50, 32)
     _with_gradients(partial(_tiles, camera=camera), small)
     given, camera = cloud(count, size)
-    ballast = torch.ones(1 << 26)  # above what the imports once took, so that the step alone makes the peak
+    ballast = torch.ones(1 << 28)  # above what the imports once took, so that the step alone makes the peak
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     _with_gradients(partial(_tiles, camera=camera), given)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
