@@ -8,6 +8,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ...stereo_core.splat_memory import fit_bytes
 from ...stereo_core.splat_options import FitOptions
 from ...stereo_core.splat_scene import WHITE
 from ..host import core_to_image, expect_memory, show_text
@@ -16,10 +17,8 @@ from .matrix_pictures import Pictures, edge_color, read_images, read_masks, read
 from .reconstruction import ReconstructionOptions, comparison, run_fit
 
 _DEFAULTS = FitOptions()
-_COPIES = 4  # of a matrix's pictures in eight bits: as read, as fitted, its masks, and some for the sheet
+_COPIES = 3  # of a matrix's pictures in eight bits: as read, as fitted, and some for the sheet
 _OF_A_VIEW = 3 * 4  # of the bytes of its pictures: as read, and scaled, in float32
-_WORKING = 2**28  # the renderer's groups
-_OF_A_GAUSSIAN = 2**12  # its parameters, Adam's moments, and where its tiles are listed
 
 
 class SplatReconstruct(io.ComfyNode):
@@ -155,29 +154,28 @@ class SplatReconstruct(io.ComfyNode):
             if matrix is None
             else read_matrix(matrix, vae, views, azimuths, elevation)
         )
-        _expect_memory(source, size, gaussians)
+        fitting = chosen.of_fit(source.orbit, gaussians, iterations, seed)
+        _expect_memory(source, size, fitting)
         silhouettes = None if masks is None else read_masks(masks, source.size, source.scaled(size))
         orbit = replace(source.orbit, fov=chosen.fov)
         pictures = source.read(size)
         background = chosen.background or (edge_color(pictures) if masks is None else WHITE)
-        fitting = chosen.of_fit(orbit, gaussians, iterations, seed)
         scene = run_fit(pictures, orbit, fitting, background, silhouettes, lambda line: show_text(cls, line))
         sheet = core_to_image(comparison(scene, pictures))
         show_text(cls, scene.quality)
         return io.NodeOutput(scene, sheet, scene.quality, ui=ui.PreviewImage(sheet, cls=cls))
 
 
-def _expect_memory(source: Pictures, size: int, gaussians: int) -> None:
+def _expect_memory(source: Pictures, size: int, fitting: FitOptions) -> None:
     views, frames = source.size
     height, width = source.scaled(size)
     pixels = 3 * height * width
     kept = _COPIES * views * frames * pixels + _OF_A_VIEW * frames * 3 * source.sides[0] * source.sides[1]
-    knots = 7 * 4 * frames * gaussians
-    what = f"{gaussians} Gaussians for {views} views by {frames} frames of {width}x{height}"
+    what = f"{fitting.gaussians} Gaussians for {views} views by {frames} frames of {width}x{height}"
     expect_memory(
         "Splat 4D Reconstruct",
         what,
-        kept + knots,
-        _WORKING + _OF_A_GAUSSIAN * gaussians,
+        kept,
+        fit_bytes(fitting, views, frames, height, width),
         advice="Use a smaller size or fewer gaussians.",
     )
