@@ -31,7 +31,7 @@ def test_the_tables_name_every_node():
 def test_the_tables_name_every_template_by_its_number():
     numbers = {title.split()[0] for title in workflow_file.TITLES.values()}
     cells = [cell.strip() for cell in TABLES.split("|")]
-    named = [set(cell.split(", ")) for cell in cells if re.fullmatch(r"\d\db?(, \d\db?)*", cell)]
+    named = [set(cell.split(", ")) for cell in cells if re.fullmatch(r"\d\d[a-z]?(, \d\d[a-z]?)*", cell)]
     assert set().union(*named) == numbers
 
 
