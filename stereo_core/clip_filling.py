@@ -21,7 +21,7 @@ from .surface_motion import SurfaceMotion, still_motion, surface_motion
 from .warping import View
 
 # How much of a hole's colour is that of the frame before, along the motion: of what other frames show, and of a fill.
-_STEADY_SIGHT, _STEADY_FILL = 0.5, 0.9
+_STEADY_SIGHT, _STEADY_FILL = 0.5, 0.97
 # A surface near a nearer one by so many pixels may show a mixture of both, and does not count as seen.
 _MARGIN = 2
 # Values per pixel that following the points takes, when a tenth of the frame is hole.
