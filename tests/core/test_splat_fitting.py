@@ -250,11 +250,12 @@ def test_relocating_what_has_faded_leaves_the_picture():
     points = (torch.rand(120, 3, generator=generator) - 0.5) * 0.6
     model = SplatModel(points, torch.rand(120, 3, generator=generator), 0.25, 0.6, STILL, 0, 0.0)
     with torch.no_grad():
+        model._own["opacity"][:40] = 2.2  # of 0.9: the copies of what is nearly opaque have to shrink
         model._own["opacity"][40:] = -8.0
     camera = orbit_camera(20, 10, 2, 33.8, SIZE, SIZE)
     before = rasterize(model.at(None), camera, WHITE).color
     assert model.relocate(generator) == 80
     after = rasterize(model.at(None), camera, WHITE).color
     assert model.at(None).opacities.min() > 0.005 and len(model.positions) == 120
-    assert psnr(after[None], before[None]).item() > 33
+    assert psnr(after[None], before[None]).item() > 29
     assert model.relocate(generator) == 0
