@@ -68,35 +68,44 @@ def run(options: argparse.Namespace) -> int:
 
 def make(host: dict[str, type], options: argparse.Namespace) -> int:
     """Make the film in the host that is loaded."""
-    film, work, output = begin(host, options)
+    film = read(host, options)
+    output = options.output or _beside(options.film, film)
     if output.exists():
-        print(f"{output} is there already. Remove it first if it is to be made again.")
-        return 1
-    work.make(options.segments)
-    if options.segments is not None and not work.is_whole():
-        print(f"Pieces {options.segments.start} to {options.segments.stop - 1} are there; others are missing.")
+        print(f"{output} is there already, or just being written. Remove it first if it is to be made again.")
         return 0
-    work.finish(output, keep=options.keep_segments)
+    folder = pack_module("nodes.film.work_folder").WorkFolder.open(
+        options.folder or output.parent, output.stem, film.identity()
+    )
+    lines = Lines(pack_module("nodes.film.film_progress").in_words)
+    lines.say(f"{len(film.plan)} frames; the work lies in {folder.path}")
+    work = pack_module("nodes.film.work").Work(film, folder, lines)
+    try:
+        work.make(options.segments)
+        if options.segments is not None and not work.is_whole():
+            print(f"Pieces {options.segments.start} to {options.segments.stop - 1} are there; others are missing.")
+            return 0
+        work.finish(output, keep=options.keep_segments)
+    except FileNotFoundError:  # the process that writes the film deletes its pieces
+        if not output.exists():
+            raise
     print("\n".join((str(output), *film.remarks, *work.remarks)))
     return 0
 
 
-def begin(host: dict[str, type], options: argparse.Namespace) -> tuple[Any, Any, Path]:
-    """Return the film, the work on it, and where it will be."""
+def read(host: dict[str, type], options: argparse.Namespace) -> Any:
+    """Return the film that is to be made, a ``nodes.film.film.Film``."""
     from comfy_api.latest import InputImpl
 
-    settings, name_suffix = _settings(options), pack_module("stereo_core.video_formats").name_suffix
+    settings = _settings(options)
     plan = pack_module("nodes.film.film_plan").FilmPlan.read(InputImpl.VideoFromFile(str(options.film)))
     given = InputImpl.VideoFromFile(str(options.depth)) if options.depth else load_model(host, options.model)
     depth = pack_module("nodes.film.film_depth").depth_of(plan, given, settings.depth)
-    film = pack_module("nodes.film.film").Film.read(plan, depth, settings, {})
-    named = options.film.with_name(f"{options.film.stem}{name_suffix(settings.form)}.{film.file.container.value}")
-    output = options.output or named
-    root = options.folder or output.parent
-    folder = pack_module("nodes.film.work_folder").WorkFolder.open(root, output.stem, film.identity())
-    lines = Lines(pack_module("nodes.film.film_progress").in_words)
-    lines.say(f"{len(plan)} frames of {plan.size[1]}x{plan.size[0]}; the work lies in {folder.path}")
-    return film, pack_module("nodes.film.work").Work(film, folder, lines), output
+    return pack_module("nodes.film.film").Film.read(plan, depth, settings, {})
+
+
+def _beside(source: Path, film: Any) -> Path:
+    suffix = pack_module("stereo_core.video_formats").name_suffix(film.settings.form)
+    return source.with_name(f"{source.stem}{suffix}.{film.file.container.value}")
 
 
 def load_model(host: dict[str, type], path: Path) -> Any:

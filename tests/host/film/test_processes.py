@@ -1,0 +1,77 @@
+"""A film made by one process, and by several of which one is killed: the same bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.host.film.films import film
+from tools import film as command
+from tools import film_run
+from tools.setup.environment import READY, ROOT
+
+PIECES = 6
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film(tmp_path_factory.mktemp("source"), frames=10 * PIECES, cuts=(25,))
+
+
+def words(source: Path, output: Path) -> list[str]:
+    settings = ["--screen", "subject", "--rendering", "fast", "--segment-seconds", "0.4", "--max-disparity", "8"]
+    return [str(source), "--depth", str(source), "--output", str(output), "--cpu", *settings]
+
+
+def start(host_path: Path, source: Path, output: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "tools/film.py", *words(source, output)],
+        cwd=ROOT,
+        env={**os.environ, READY: "1", "COMFYUI_PATH": str(host_path), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_killed_process_loses_a_piece_and_others_finish_the_same_film(
+    host: dict[str, type], host_path: Path, source: Path, tmp_path: Path
+):
+    alone, shared = tmp_path / "alone" / "film.mp4", tmp_path / "shared" / "film.mp4"
+    for output in (alone, shared):
+        output.parent.mkdir()
+    assert film_run.make(host, command.parse(words(source, alone))) == 0
+    assert [each.name for each in alone.parent.iterdir()] == ["film.mp4"]
+
+    killed = start(host_path, source, shared)
+    while not list(shared.parent.glob("*.segments/00000[1-9].mp4")):
+        assert killed.poll() is None, killed.communicate()[0]
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not shared.exists() and list(shared.parent.glob("*.segments/*.lock"))
+
+    both = [start(host_path, source, shared) for _ in range(2)]
+    said = [each.communicate(timeout=300)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], "\n".join(said)
+    assert shared.read_bytes() == alone.read_bytes()
+    assert [each.name for each in shared.parent.iterdir()] == ["film.mp4"]
+
+
+def test_some_pieces_are_made_and_the_rest_by_another_run(host: dict[str, type], source: Path, tmp_path: Path):
+    output = tmp_path / "film.mp4"
+    some = command.parse([*words(source, output), "--segments", "1:3"])
+    assert film_run.make(host, some) == 0
+    (work,) = tmp_path.glob("*.segments")
+    assert [each.name for each in sorted(work.glob("*.mp4"))] == ["000001.mp4", "000002.mp4"] and not output.exists()
+    assert film_run.make(host, command.parse(words(source, output))) == 0
+    assert output.exists() and not work.exists()
+    before = output.stat().st_mtime_ns
+    assert film_run.make(host, some) == 0 and output.stat().st_mtime_ns == before
+    assert [each.name for each in tmp_path.iterdir()] == ["film.mp4"]
