@@ -30,7 +30,7 @@ class StereoStrength(io.ComfyNode):
                     "depth",
                     tooltip="Depth map of the left view, white is near: one for each picture or frame, or one for all.",
                 ),
-                *geometry_inputs(),
+                *geometry_inputs("the node shows it in per mille and pixels"),
                 exponent_input(),
                 io.Boolean.Input(
                     "invert", default=False, tooltip="The depth map is black where it is near, as some tools make it."

@@ -56,7 +56,7 @@ class StereoVideoFile(io.ComfyNode):
                     "Depth Estimate.\nOr a video of depth maps, white is near, with as many frames as video.",
                 ),
                 # the views
-                *geometry_inputs(),
+                *geometry_inputs("try it on a few seconds first"),
                 io.Combo.Input(
                     "rendering",
                     options=Rendering,

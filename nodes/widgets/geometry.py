@@ -45,8 +45,8 @@ def depth_input(what: str, number: str, optional: bool = False) -> io.MultiType.
     )
 
 
-def geometry_inputs() -> list[io.WidgetInput]:
-    """``max_disparity``, ``screen`` and ``convergence``, of a ``StereoGeometry``."""
+def geometry_inputs(advice: str) -> list[io.WidgetInput]:
+    """``max_disparity``, ``screen`` and ``convergence``, of a ``StereoGeometry``; ``advice`` on how strong to be."""
     return [
         io.Float.Input(
             "max_disparity",
@@ -55,7 +55,7 @@ def geometry_inputs() -> list[io.WidgetInput]:
             max=30.0,
             step=0.1,
             tooltip="Strength: how far the nearest point moves relative to the farthest, in percent of the "
-            "width.\n1 to 3 is comfortable on most screens; the node shows it in per mille and pixels.",
+            f"width.\n1 to 3 is comfortable on most screens; {advice}.",
         ),
         io.Combo.Input(
             "screen",

@@ -55,6 +55,18 @@ def _of_files() -> dict[str, Pictures]:
             ("left and right clip, sound", clips),
             ("a file that headset players understand", card("clip_LRF_Full_SBS.mp4")),
         ),
+        "StereoVideoFile": (
+            ("a film of any length, and a depth model", film(landscape, 4)),
+            ("a file that headset players understand", card("film_LRF_Full_SBS.mp4")),
+        ),
+        "StereoFilmOptions": (
+            ("a film in pieces", cells(2, 4)),
+            ("what is finished is kept", cells(2, 4, lambda row, column: 4 * row + column < 5)),
+        ),
+        "StereoFilmDepth": (
+            ("frames of a scene", film(landscape, 2)),
+            ("their depth, with one range", film(lambda size, _time: depth_map(size), 2)),
+        ),
         "VR180FromPanorama": (
             ("a panorama and its depth", lambda size: _above(size, landscape, depth_map)),
             ("what lies ahead, for each eye", pair(picture)),
