@@ -9,13 +9,15 @@ import torch
 
 from tools.host.in_process import pack_module
 
+from .video import svd_network
+
 
 def random_depthcrafter() -> Any:
     """Make what Load Depth Model gives for DepthCrafter, in fp32."""
     import comfy.clip_vision
     import comfy.sd
 
-    unet = _drawn(_unet())
+    unet = _drawn(svd_network())
     model = comfy.sd.load_diffusion_model_state_dict(unet, {"dtype": torch.float32})
     vae = comfy.sd.VAE(_drawn(_autoencoder()), dtype=torch.float32)
     vision = comfy.clip_vision.ClipVisionModel(
@@ -37,40 +39,6 @@ def _values(like: torch.Tensor) -> torch.Tensor:
     if like.ndim < 2:
         return torch.ones(like.shape)
     return torch.randn(like.shape) * (0.5 / max(like[0].numel(), 1) ** 0.5)
-
-
-def _unet() -> torch.nn.Module:
-    import comfy.ops
-    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-
-    return UNetModel(
-        image_size=32,
-        in_channels=8,
-        out_channels=4,
-        model_channels=320,
-        num_res_blocks=[2, 2, 2, 2],
-        channel_mult=[1, 2, 4, 4],
-        transformer_depth=[1, 1, 1, 1, 1, 1, 0, 0],
-        transformer_depth_output=[1] * 9 + [0] * 3,
-        transformer_depth_middle=1,
-        context_dim=1024,
-        num_head_channels=64,
-        num_classes="sequential",
-        adm_in_channels=768,
-        legacy=False,
-        use_spatial_transformer=True,
-        use_linear_in_transformer=True,
-        use_temporal_resblock=True,
-        use_temporal_attention=True,
-        use_spatial_context=True,
-        extra_ff_mix_layer=True,
-        merge_strategy="learned_with_images",
-        merge_factor=0.0,
-        video_kernel_size=[3, 1, 1],
-        dtype=torch.float16,
-        device="meta",
-        operations=comfy.ops.disable_weight_init,
-    )
 
 
 def _autoencoder() -> torch.nn.Module:

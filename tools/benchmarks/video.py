@@ -119,45 +119,47 @@ def wan(name: str, size: tuple[int, int, int], dim: int, ffn: int, layers: int, 
     return Shape(name, network, (1, 16, *size), (1, 77, text), {}, {"num_heads": heads, "text_dim": text})
 
 
+def svd_network() -> torch.nn.Module:
+    """Stable Video Diffusion's U-Net at its full size, without weights; DepthCrafter's is the same."""
+    import comfy.ops
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    return UNetModel(
+        image_size=32,
+        in_channels=8,
+        out_channels=4,
+        model_channels=320,
+        num_res_blocks=[2, 2, 2, 2],
+        channel_mult=[1, 2, 4, 4],
+        transformer_depth=[1, 1, 1, 1, 1, 1, 0, 0],
+        transformer_depth_output=[1] * 9 + [0] * 3,
+        transformer_depth_middle=1,
+        context_dim=1024,
+        use_linear_in_transformer=True,
+        num_head_channels=64,
+        num_classes="sequential",
+        adm_in_channels=768,
+        legacy=False,
+        use_spatial_transformer=True,
+        extra_ff_mix_layer=True,
+        use_spatial_context=True,
+        merge_strategy="learned_with_images",
+        merge_factor=0.0,
+        video_kernel_size=[3, 1, 1],
+        use_temporal_resblock=True,
+        use_temporal_attention=True,
+        disable_temporal_crossattention=False,
+        dtype=torch.float16,
+        device="meta",
+        operations=comfy.ops.disable_weight_init,
+    )
+
+
 def svd(frames: int, height: int, width: int) -> Shape:
     """Stable Video Diffusion at its full size."""
 
-    def network() -> torch.nn.Module:
-        import comfy.ops
-        from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-
-        return UNetModel(
-            image_size=32,
-            in_channels=8,
-            out_channels=4,
-            model_channels=320,
-            num_res_blocks=[2, 2, 2, 2],
-            channel_mult=[1, 2, 4, 4],
-            transformer_depth=[1, 1, 1, 1, 1, 1, 0, 0],
-            transformer_depth_output=[1] * 9 + [0] * 3,
-            transformer_depth_middle=1,
-            context_dim=1024,
-            use_linear_in_transformer=True,
-            num_head_channels=64,
-            num_classes="sequential",
-            adm_in_channels=768,
-            legacy=False,
-            use_spatial_transformer=True,
-            extra_ff_mix_layer=True,
-            use_spatial_context=True,
-            merge_strategy="learned_with_images",
-            merge_factor=0.0,
-            video_kernel_size=[3, 1, 1],
-            use_temporal_resblock=True,
-            use_temporal_attention=True,
-            disable_temporal_crossattention=False,
-            dtype=torch.float16,
-            device="meta",
-            operations=comfy.ops.disable_weight_init,
-        )
-
     picture = {"concat_latent_image": (1, 4, height, width)}
-    return Shape(f"SVD, {frames} frames", network, (frames, 4, height, width), (1, 1, 1024), picture, {}, frames)
+    return Shape(f"SVD, {frames} frames", svd_network, (frames, 4, height, width), (1, 1, 1024), picture, {}, frames)
 
 
 SMALL = wan("Wan, 256 wide, 6 layers", (5, 16, 24), 256, 1024, 6, 2, 256)
