@@ -80,11 +80,15 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
     lines.say(f"{len(film.plan)} frames; the work lies in {folder.path}")
     work = pack_module("nodes.film.work").Work(film, folder, lines)
     try:
+        if options.segments is not None and options.segments.stop > len(work.parts):
+            raise ValueError(f"--segments: the film has {len(work.parts)} pieces. Give 0:{len(work.parts)} or less.")
         work.make(options.segments)
         if options.segments is not None and not work.is_whole():
             print(f"Pieces {options.segments.start} to {options.segments.stop - 1} are there; others are missing.")
             return 0
-        work.finish(output, keep=options.keep_segments)
+        if not work.finish(output, keep=options.keep_segments):
+            print("All pieces are there; another process is just writing the film.")
+            return 0
     except FileNotFoundError:  # the process that writes the film deletes its pieces
         if not output.exists():
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,14 @@ class FilmPlan:
         """Say when a frame comes, for people."""
         seconds = float(self.timing.starts[frame] * self.timing.time_base)
         return f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{seconds % 60:05.2f}"
+
+    def about_lost(self, frames: Collection[int]) -> tuple[str, ...]:
+        """Say that some frames cannot be decoded, in whole sentences."""
+        if not frames:
+            return ()
+        count = f"{len(frames)} frames" if len(frames) > 1 else "One frame"
+        first = self.time_code(min(frames))
+        return (f"{count} of video cannot be decoded and show those before, the first at {first}.",)
 
 
 def segments(timing: Timing, seconds: float, cuts: Sequence[int] = ()) -> tuple[range, ...]:

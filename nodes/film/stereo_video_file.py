@@ -128,7 +128,10 @@ class StereoVideoFile(io.ComfyNode):
         work = Work(film, folder, NodeProgress(partial(show_text, cls)))
         work.make()
         path = files.next(name_suffix(settings.form), film.file.container.value)
-        work.finish(path)
+        if not work.finish(path):
+            raise ValueError(
+                f"filename_prefix: another ComfyUI is just writing this film in {files.folder}. Wait for it."
+            )
         show_text(cls, "\n".join((f"{path.name}, {width}x{height}", *film.remarks, *work.remarks, *folder.remarks)))
         saved = ui.PreviewVideo([files.result(path)])
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), str(path), ui=saved)

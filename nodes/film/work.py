@@ -67,7 +67,9 @@ class Work:
         while missing:
             for number in missing:
                 with self._folder.claim(f"{number:06}") as claim:
-                    if claim is not None and not self._is_whole(number) and self._prepare(self.parts[number]):
+                    if claim is None or self._is_whole(number):
+                        continue
+                    if all([self._prepare(scene) for scene in self._scenes_of(self.parts[number])]):
                         self._make_part(number, claim)
                         self._expect_room()
                         self._tidy(self.parts[number])
@@ -79,30 +81,30 @@ class Work:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Say what was found on the way, in whole sentences."""
-        if not self._lost:
-            return ()
-        first = self._film.plan.time_code(min(self._lost))
-        count = f"{len(self._lost)} frames" if len(self._lost) > 1 else "One frame"
-        return (f"{count} of video cannot be decoded and show those before, the first at {first}.",)
+        return self._film.plan.about_lost(self._lost)
 
     def is_whole(self) -> bool:
         """Tell whether all pieces are there."""
         return all(map(self._is_whole, range(len(self.parts))))
 
-    def finish(self, path: Path, keep: bool = False) -> None:
+    def finish(self, path: Path, keep: bool = False) -> bool:
         """Write the film from its pieces, and delete these unless they are to be kept.
+
+        Returns:
+            False where another process is just writing it.
 
         Raises:
             ValueError: it cannot be written.
         """
         with self._folder.claim("film") as claim:
-            if claim is None:  # another process writes it
-                return
+            if claim is None:
+                return False
             paths = [self._path(number) for number in range(len(self.parts))]
             with written(path) as partial:
                 self._film.file.write_packets(partial, joined(paths, self._film.plan.timing))
         if not keep:
             self._folder.remove()
+        return True
 
     def _path(self, number: int) -> Path:
         return self._folder.file(f"{number:06}.mp4")
@@ -126,11 +128,8 @@ class Work:
         last = part.stop + reach + 2 if reach else part.stop
         return range(max(0, part.start - reach), min(len(self._film.plan), last))
 
-    def _prepare(self, part: range) -> bool:
-        """Make the depth of the scenes that a piece shows; false where another process is just making it."""
-        return all([self._prepare_scene(scene) for scene in self._scenes_of(part)])
-
-    def _prepare_scene(self, scene: range) -> bool:
+    def _prepare(self, scene: range) -> bool:
+        """Make the depth of a scene; false where another process is just making it."""
         depth, path, screen = self._film.depth, self._depth_path(scene), self._screen_path(scene)
         with self._folder.claim(path.stem) as claim:
             if claim is None:
@@ -185,10 +184,9 @@ class Work:
 
     def _expect_room(self) -> None:
         """Raise unless there is room for the rest of the film, by what its pieces have taken so far."""
-        whole = [number for number in range(len(self.parts)) if self._path(number).exists()]
-        taken = sum(self._path(number).stat().st_size for number in whole)
-        frames = sum(len(self.parts[number]) for number in whole)
-        self._film.expect_room(self._folder.path, taken, frames)
+        made = [number for number in range(len(self.parts)) if self._path(number).exists()]
+        taken = sum(self._path(number).stat().st_size for number in made)
+        self._film.expect_room(self._folder.path, taken, sum(len(self.parts[number]) for number in made))
 
     def _tidy(self, part: range) -> None:
         """Delete the depth of scenes all of whose pieces are there."""

@@ -70,6 +70,8 @@ def test_some_pieces_are_made_and_the_rest_by_another_run(host: dict[str, type],
     assert film_run.make(host, some) == 0
     (work,) = tmp_path.glob("*.segments")
     assert [each.name for each in sorted(work.glob("*.mp4"))] == ["000001.mp4", "000002.mp4"] and not output.exists()
+    with pytest.raises(ValueError, match="--segments: the film has . pieces"):
+        film_run.make(host, command.parse([*words(source, output), "--segments", "5:70"]))
     assert film_run.make(host, command.parse(words(source, output))) == 0
     assert output.exists() and not work.exists()
     before = output.stat().st_mtime_ns
