@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -33,16 +34,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: beside FILM, named as players want it")
     parser.add_argument("--folder", type=Path, metavar="FOLDER", help="for the work; default: beside the output")
     parser.add_argument("--segments", metavar="FIRST:END", help="only these pieces, counted from 0")
-    parser.add_argument("--max-disparity", type=float, metavar="PERCENT", default=3.0, help="default 3")
-    parser.add_argument("--convergence", type=float, metavar="DEPTH", default=0.5, help="0 far to 1 near, default 0.5")
+    percent, share, seconds = _number(0, 30), _number(0, 1), _number(1, 600)
+    parser.add_argument("--max-disparity", type=percent, metavar="PERCENT", default=3.0, help="0 to 30, default 3")
+    parser.add_argument("--convergence", type=share, metavar="DEPTH", default=0.5, help="0 far to 1 near, default 0.5")
     parser.add_argument("--screen", choices=("value", "percentile", "subject"), default="value")
     parser.add_argument("--rendering", choices=("best", "fast", "detail"), default="best")
     parser.add_argument("--format", choices=FORMATS, default="full_sbs")
     parser.add_argument("--codec", default="h264", help="h264, hevc, av1, or hevc_10bit and so on")
     parser.add_argument("--quality", choices=("best", "high", "medium", "small"), default="high")
-    parser.add_argument("--resolution", type=int, metavar="PIXELS", default=0, help="of the depth model; 0: its own")
-    parser.add_argument("--batch-size", type=int, metavar="FRAMES", default=4, help="of the depth model, default 4")
-    parser.add_argument("--segment-seconds", type=float, metavar="SECONDS", default=10.0, help="default 10")
+    parser.add_argument(
+        "--resolution", type=_number(0, 4096, int), metavar="PIXELS", default=0, help="of the depth model; 0: its own"
+    )
+    parser.add_argument(
+        "--batch-size", type=_number(1, 256, int), metavar="FRAMES", default=4, help="of the depth model, default 4"
+    )
+    parser.add_argument("--segment-seconds", type=seconds, metavar="SECONDS", default=10.0, help="default 10")
     parser.add_argument("--keep-segments", action="store_true", help="leave the pieces in their folder")
     parser.add_argument("--cpu", action="store_true", help="even if there is a graphics card")
     options = parser.parse_args(arguments)
@@ -51,8 +57,32 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
             parser.error(f"there is no file {file}")
     if options.model is not None and not options.model.exists():
         parser.error(f"there is no file or folder {options.model}")
+    if options.output is not None:
+        _expect_output(parser, options)
     options.segments = _segments(parser, options.segments)
     return options
+
+
+def _number(low: float, high: float, kind: type = float) -> Callable[[str], float]:
+    """Return what reads a number within a range; the parser names the option where it raises."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"give a number from {low} to {high}")
+        return value
+
+    return read
+
+
+def _expect_output(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    output = options.output
+    if not output.parent.is_dir():
+        parser.error(f"--output {output}: there is no folder {output.parent}")
+    if output.is_dir():
+        parser.error(f"--output {output} is a folder; give the name of a file")
+    if any(file is not None and output.exists() and output.samefile(file) for file in (options.film, options.depth)):
+        parser.error(f"--output {output} is one of the films to be read; give another name")
 
 
 def _segments(parser: argparse.ArgumentParser, text: str | None) -> range | None:
@@ -60,7 +90,7 @@ def _segments(parser: argparse.ArgumentParser, text: str | None) -> range | None
         return None
     first, colon, end = text.partition(":")
     if not (colon and first.isdigit() and end.isdigit() and int(first) < int(end)):
-        parser.error(f"--segments {text}: give FIRST:END, such as 0:12 for the first twelve")
+        parser.error(f"--segments {text}: give FIRST:END, such as 0:12 for the first twelve pieces")
     return range(int(first), int(end))
 
 

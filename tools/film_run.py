@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: something does not fit, or is not there.
     """
+    print("Loading ...", flush=True)
     cuda = torch.cuda.is_available() and not options.cpu
     with tempfile.TemporaryDirectory(prefix="latent-stereo-") as base:
         host = load_host(find_host(), Path(base), cpu=not cuda)
@@ -80,11 +81,14 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
     lines.say(f"{len(film.plan)} frames; the work lies in {folder.path}")
     work = pack_module("nodes.film.work").Work(film, folder, lines)
     try:
-        if options.segments is not None and options.segments.stop > len(work.parts):
-            raise ValueError(f"--segments: the film has {len(work.parts)} pieces. Give 0:{len(work.parts)} or less.")
-        work.make(options.segments)
-        if options.segments is not None and not work.is_whole():
-            print(f"Pieces {options.segments.start} to {options.segments.stop - 1} are there; others are missing.")
+        wanted = options.segments
+        if wanted is not None:  # the last of a queue of jobs may ask for more than there are
+            wanted = range(wanted.start, min(wanted.stop, len(work.parts)))
+            if not wanted:
+                raise ValueError(f"--segments: the film's pieces are 0:{len(work.parts)}. Give some of these.")
+        work.make(wanted)
+        if wanted is not None and not work.is_whole():
+            print(f"Pieces {wanted.start} to {wanted.stop - 1} are there; others are missing.")
             return 0
         if not work.finish(output, keep=options.keep_segments):
             print("All pieces are there; another process is just writing the film.")

@@ -132,13 +132,15 @@ def _is_stale(lock: Path) -> bool:
         age, text = _age(lock), lock.read_text(encoding="utf-8")
     except OSError:  # gone meanwhile
         return False
-    if not text:  # just being written, or by a process that was killed in the middle of it
+    try:
+        owner = json.loads(text)
+        machine, process, since = owner["machine"], owner["process"], owner["since"]
+    except (ValueError, TypeError, KeyError):  # just being written, or by a process that was killed while it wrote
         return age > _TOUCH
-    owner = json.loads(text)
-    if age > _STALE or owner["machine"] != socket.gethostname():
+    if age > _STALE or machine != socket.gethostname():
         return age > _STALE
     with suppress(psutil.Error):
-        return psutil.Process(owner["process"]).create_time() != owner["since"]
+        return psutil.Process(process).create_time() != since
     return True
 
 

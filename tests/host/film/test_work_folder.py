@@ -71,7 +71,7 @@ def test_a_lock_of_nobody_is_taken_over(
 ):
     folder = folders.open(tmp_path, "work", {})
     path = folder.path / "000001.lock"
-    path.touch()
+    path.write_text('{"mach')
     if owner is not None:
         lock(folder.path, "000001", **owner)
     os.utime(path, (time.time() - age,) * 2)

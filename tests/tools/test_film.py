@@ -1,0 +1,47 @@
+"""What the command for films refuses before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools import film
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("film.mp4", "maps.mp4"):
+        Path(name).write_bytes(b"film")
+    Path("folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("film.mp4", "one of the arguments --model --depth is required"),
+        ("none.mp4 --depth maps.mp4", "there is no file none.mp4"),
+        ("film.mp4 --model none", "there is no file or folder none"),
+        ("film.mp4 --depth maps.mp4 --output none/a.mp4", "--output none/a.mp4: there is no folder none"),
+        ("film.mp4 --depth maps.mp4 --output folder", "--output folder is a folder"),
+        ("film.mp4 --depth maps.mp4 --output film.mp4", "--output film.mp4 is one of the films to be read"),
+        ("film.mp4 --depth maps.mp4 --output maps.mp4", "--output maps.mp4 is one of the films to be read"),
+        ("film.mp4 --depth maps.mp4 --max-disparity nan", "argument --max-disparity: give a number from 0 to 30"),
+        ("film.mp4 --depth maps.mp4 --convergence 7", "argument --convergence: give a number from 0 to 1"),
+        ("film.mp4 --depth maps.mp4 --batch-size 0", "argument --batch-size: give a number from 1 to 256"),
+        ("film.mp4 --depth maps.mp4 --segment-seconds nan", "argument --segment-seconds: give a number from 1 to 600"),
+        ("film.mp4 --depth maps.mp4 --segments 4", "--segments 4: give FIRST:END"),
+        ("film.mp4 --depth maps.mp4 --segments 4:2", "--segments 4:2: give FIRST:END"),
+    ],
+)
+def test_a_wrong_word_is_told(here: Path, capsys: pytest.CaptureFixture[str], words: str, message: str):  # noqa: ARG001
+    with pytest.raises(SystemExit):
+        film.parse(words.split())
+    assert message in capsys.readouterr().err
+
+
+def test_right_words_are_read(here: Path):  # noqa: ARG001
+    options = film.parse("film.mp4 --depth maps.mp4 --segments 2:5 --output out.mp4".split())
+    assert options.segments == range(2, 5) and options.output == Path("out.mp4") and options.max_disparity == 3.0
