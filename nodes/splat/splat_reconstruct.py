@@ -147,7 +147,8 @@ class SplatReconstruct(io.ComfyNode):
         options: ReconstructionOptions | None = None,
     ) -> io.NodeOutput:
         if (images is None) == (matrix is None):
-            raise ValueError("Connect either images or matrix: a scene is made from one of them.")
+            given = "both images and matrix" if matrix is not None else "neither images nor matrix"
+            raise ValueError(f"Splat 4D Reconstruct: got {given}. Connect one of them; a scene is made from it.")
         chosen = options or ReconstructionOptions()
         source = (
             read_images(images, views, azimuths, elevation)

@@ -129,8 +129,8 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, r"Connect either images or matrix"),
-        ({"images": balls(4), "matrix": {"samples": torch.ones(4, 4, 4, 4)}}, r"Connect either images or matrix"),
+        ({}, r"got neither images nor matrix"),
+        ({"images": balls(4), "matrix": {"samples": torch.ones(4, 4, 4, 4)}}, r"got both images and matrix"),
         ({"matrix": {"samples": torch.ones(4, 4, 4, 4)}}, r"matrix needs vae"),
         ({"images": balls(1), "views": 0}, r"views is 1, and one view alone has no depth"),
         ({"images": balls(4), "views": 1}, r"views is 1, and one view alone has no depth"),
