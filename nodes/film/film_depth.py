@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from comfy_api.latest import Input
 from torch import Tensor
 
 from ..depth.networks import resize_depth
-from ..depth.sources import Source
+from ..depth.sources import Source, map_bytes
 from ..host import depth_to_core
 from .film_plan import FilmPlan
 from .film_settings import DepthSettings
@@ -123,7 +124,18 @@ class ModelDepth:
                 yield frame.picture
                 step()
 
+        self._expect_room(path, len(scene))
         SceneDepth.make(path, pictures, len(scene), self.source, self.settings)
+
+    def _expect_room(self, path: Path, frames: int) -> None:
+        there = sum(each.stat().st_size for each in path.parent.glob(f"{path.stem}.*"))  # of a scene that was begun
+        needed = frames * map_bytes(self.plan.size, self.source, self.settings.resolution) - there
+        free = shutil.disk_usage(path.parent).free
+        if needed > free:
+            raise ValueError(
+                f"filename_prefix: the depth of a scene of {frames} frames needs {needed / 2**30:.1f} GiB there for a "
+                f"while, and {free / 2**30:.1f} GiB are free. Make room, or choose a folder on another disk."
+            )
 
     def maps(self, frames: range, scenes: Mapping[range, Path]) -> Iterator[Tensor]:
         """Give the maps, as large as the pictures."""

@@ -244,3 +244,13 @@ def test_a_disk_that_is_too_small_is_told_and_what_is_finished_is_kept(
         run(host, *map(video, films))
     (work,) = output.glob("*.segments")
     assert (work / "000000.mp4").exists() and not list(output.glob("*.mp4"))
+
+
+def test_a_disk_that_is_too_small_for_the_depth_of_a_scene_is_told(
+    host: Host, pack: Pack, depth_model: Any, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    del output
+    module = pack("nodes.film.film_depth")
+    monkeypatch.setattr(module, "map_bytes", lambda *_: 2**50)
+    with pytest.raises(ValueError, match="filename_prefix: the depth of a scene of 12 frames needs .* GiB there"):
+        run(host, video(film(tmp_path)), depth_model)
