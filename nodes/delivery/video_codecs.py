@@ -46,6 +46,7 @@ class _Encoder:
         tag: what the pictures' description is called in an MP4 file, where that is not its default.
         full_color: it can keep the colour of every pixel (4:4:4).
         threads: options by which it takes a number of threads.
+        rows: of pixels that each of its threads needs: with more threads than these, its files differ from run to run.
     """
 
     name: str
@@ -54,9 +55,10 @@ class _Encoder:
     tag: str | None = None
     full_color: bool = True
     threads: dict[str, str] = field(default_factory=lambda: {"threads": "{}"})
+    rows: int = 1
 
 
-_H264 = _Encoder("libx264", (12, 18, 23, 28), {"preset": "medium"})
+_H264 = _Encoder("libx264", (12, 18, 23, 28), {"preset": "medium"}, rows=32)
 # QuickTime plays HEVC as hvc1 only.
 _HEVC = _Encoder(
     "libx265",
@@ -154,8 +156,9 @@ class Encoding:
         if self.signal is not None:
             options["x264-params"] = f"frame-packing={self.signal}"
         if self.threads:
+            threads = max(1, min(self.threads, size[0] // encoder.rows))
             for name, text in encoder.threads.items():
-                options[name] = ":".join(filter(None, (options.get(name), text.format(self.threads))))
+                options[name] = ":".join(filter(None, (options.get(name), text.format(threads))))
         stream = container.add_stream(encoder.name, rate=rate, options=options)
         stream.height, stream.width = size
         stream.pix_fmt = self.pixels

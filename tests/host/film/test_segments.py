@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -132,3 +133,12 @@ def test_pieces_end_at_cuts_that_are_near(pack: Pack):
     assert torch.tensor([len(part) for part in parts(timing, 0.1)]).min() >= 3
     assert [len(part) for part in parts(pack("nodes.delivery.timing").Timing.constant(2, 10), 1.0)] == [2]
     assert sum(map(len, parts(uneven(pack), 0.1))) == FRAMES
+
+
+@pytest.mark.parametrize(("height", "threads"), [(24, "1"), (64, "2"), (1080, "8")])
+def test_low_pictures_have_fewer_threads_for_h264_differs_from_run_to_run_with_more(
+    pack: Pack, height: int, threads: str
+):
+    with av.open(io.BytesIO(), "w", format="mp4") as container:
+        stream = encoding(pack, "h264", 8).add_stream(container, (height, WIDTH), Fraction(25), Fraction(1, 25))
+        assert stream.codec_context.options["threads"] == threads
