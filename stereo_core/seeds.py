@@ -12,6 +12,7 @@ from. The numbers are arbitrary, and part of what a seed means: changing one cha
     COMPOSITION    the repeated steps of score composition               the run
     SHIFT          a shift by parts of a column, beside the moved noise  a step of the schedule
     SPLATS         where Gaussians start, and the order of pictures      the fit
+    WINDOW         all noise of a window of a film: a seed of its own    a window
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Stream(Enum):
     COMPOSITION = _Offsets(0x2545F491)
     SHIFT = _Offsets(0x4F1BBCDCB, step=1)
     SPLATS = _Offsets(0x6A09E667F)
+    WINDOW = _Offsets(0x3C6EF372F, step=0x4F1BBCDCBFA53E0B)  # so far apart that what is drawn in one reaches no other
 
 
 def derive_seed(seed: int, stream: Stream, step: int = 0, repeat: int = 0) -> int:
@@ -47,7 +49,7 @@ def derive_seed(seed: int, stream: Stream, step: int = 0, repeat: int = 0) -> in
     Args:
         seed: the user's, 0 to 2**64 - 1.
         stream: what the noise is for.
-        step: of the whole schedule, for streams that are drawn anew at every step.
+        step: of the whole schedule, for streams that are drawn anew at every step; the window's number.
         repeat: of the step, from 1, for streams that are drawn anew at every repeat.
 
     Returns:

@@ -46,10 +46,22 @@ def blend_windows(pieces: Sequence[Tensor], windows: Sequence[slice]) -> Tensor:
     done = 0
     for piece, window in zip(pieces, windows, strict=True):
         shared = done - window.start
-        # The frames between the last that is only old and the first that is only new.
-        share = torch.arange(1, shared + 1, device=clip.device, dtype=clip.dtype) / (shared + 1)
-        share = share.view(-1, *(1,) * (clip.ndim - 1))
-        clip[window.start : done] = torch.lerp(clip[window.start : done], piece[:shared], share)
+        clip[window.start : done] = fade(clip[window.start : done], piece[:shared])
         clip[done : window.stop] = piece[shared:]
         done = window.stop
     return clip
+
+
+def fade(old: Tensor, new: Tensor) -> Tensor:
+    """Fade linearly from one clip into another.
+
+    Args:
+        old: (n, ...) frames.
+        new: the same shape.
+
+    Returns:
+        (n, ...) frame ``i`` is ``old`` and ``new`` in parts of ``1 - (i + 1) / (n + 1)`` and ``(i + 1) / (n + 1)``: the
+        frames lie between the last that is only old and the first that is only new.
+    """
+    share = torch.arange(1, len(old) + 1, device=old.device, dtype=old.dtype) / (len(old) + 1)
+    return torch.lerp(old, new, share.view(-1, *(1,) * (old.ndim - 1)))
