@@ -12,11 +12,12 @@ from typing import Any
 import av
 from comfy_api.latest import Input, InputImpl
 
-from .source_streams import SourceStream, lasting, read_streams, rewound
+from .source_streams import SourceStream, lasting, opened, read_streams, readable, rewound
 from .timing import Timing
 
 # What the file itself is about, which is another file now.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+_VP8_SHOWN = 1 << 4  # in a frame's first byte (RFC 6386, section 9.1)
 # As codecs number them: the curves of brightness PQ and HLG, the usual one, and the colours that go with HDR.
 _HDR, _BT709, _BT2020 = (16, 18), 1, 9
 
@@ -35,6 +36,7 @@ class SourceClip:
         hdr: its pictures have more than standard dynamic range.
         transfer: the curve of brightness that a file of its pictures can have: that of HDR, if its colours are those
             of BT.2020, else BT.709's.
+        pixel_aspect: width of a pixel by its height; 1 where frames may have been scaled.
         audio: AUDIO of frames that were never in a file.
         others: bytes of all in the window that is no picture.
     """
@@ -49,22 +51,27 @@ class SourceClip:
     audio: dict[str, Any] | None = None
     others: int = 0
     transfer: int = _BT709
+    pixel_aspect: Fraction = Fraction(1)
 
     @classmethod
-    def read(cls, source: Input.Video) -> SourceClip:
+    def read(cls, source: Input.Video, name: str = "source") -> SourceClip:
         """Look at the packets of a source; nothing is decoded.
 
+        Args:
+            source: a video.
+            name: of the input, for messages.
+
         Raises:
-            ValueError: it has no pictures.
+            ValueError: it cannot be read, or has no pictures.
         """
         if isinstance(source, InputImpl.VideoFromComponents):
             parts = source.get_components()
             return cls(None, Timing.constant(len(parts.images), parts.frame_rate), audio=parts.audio)
-        start, duration = source.get_active_trim_window()
         file = source.get_stream_source()
-        with av.open(file) as container:
+        with opened(file, name) as container:
+            start, duration = source.get_active_trim_window()
             if not container.streams.video:
-                raise ValueError("source: has no pictures. Connect the video that the frames were made from.")
+                raise ValueError(f"{name}: has no pictures. Connect a video.")
             stream = container.streams.video[0]
             base, rate = stream.time_base, stream.average_rate
             hdr = (curve := stream.codec_context.color_trc) in _HDR
@@ -72,9 +79,9 @@ class SourceClip:
             first = _ticks(start, base)
             end = _ticks(start + duration, base) if duration else None
             packets, others = [], container.size
-            for packet in container.demux(stream):
+            for packet in readable(container, stream):
                 others -= packet.size
-                if packet.pts is not None and not packet.is_discard:
+                if packet.pts is not None and not packet.is_discard and _is_shown(packet, stream):
                     packets.append((packet.pts, packet.duration or 0))
             inside = [packet for packet in packets if packet[0] >= first and (end is None or packet[0] < end)]
             timing = Timing.of_packets(inside, base, rate)
@@ -134,7 +141,7 @@ class SourceClip:
     ) -> Iterator[av.Packet]:
         if not copies:
             return
-        for packet in container.demux(*(container.streams[index] for index in copies)):
+        for packet in readable(container, *(container.streams[index] for index in copies)):
             if packet.dts is None:  # marks the end
                 continue
             time, base = packet.pts if packet.pts is not None else packet.dts, packet.time_base
@@ -147,6 +154,11 @@ class SourceClip:
                 packet.pts -= by
             packet.stream = copies[packet.stream.index]
             yield packet
+
+
+def _is_shown(packet: av.Packet, stream: av.VideoStream) -> bool:
+    """Tell whether a picture comes of a packet: an empty one repeats another, and VP8 has some that are only kept."""
+    return packet.size > 0 and (stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & _VP8_SHOWN))
 
 
 def _ticks(time: float, base: Fraction) -> int:

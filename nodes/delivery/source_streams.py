@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -53,6 +55,33 @@ def rewound(file: str | io.BytesIO) -> str | io.BytesIO:
     if isinstance(file, io.BytesIO):
         file.seek(0)
     return file
+
+
+@contextmanager
+def opened(file: str | io.BytesIO, name: str) -> Iterator[av.container.InputContainer]:
+    """Open a video of an input of that name.
+
+    Raises:
+        ValueError: it cannot be opened, or is none.
+    """
+    try:
+        container = av.open(rewound(file))
+    except (av.FFmpegError, OSError) as error:
+        title = Path(file).name if isinstance(file, str) else "what is connected"
+        raise ValueError(
+            f"{name}: {title} cannot be read as a video: {error.strerror}. Choose another file, or save it anew with "
+            "another program."
+        ) from error
+    with container:
+        yield container
+
+
+def readable(container: av.container.InputContainer, *streams: Any) -> Iterator[av.Packet]:
+    """Give packets up to where a damaged file cannot be read any further."""
+    try:
+        yield from container.demux(*streams)
+    except av.error.InvalidDataError as error:
+        logging.info("%s: %s", container.name, error)
 
 
 def lasting(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:

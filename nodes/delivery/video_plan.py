@@ -96,7 +96,8 @@ class VideoPlan:
 
 
 def _encoding(told: VideoFormat, views: Packed, options: FileOptions, clip: SourceClip | None) -> Encoding:
-    encoding = Encoding(options.codec, options.quality, told.full_color, told.pixel_aspect)
+    aspect = told.pixel_aspect * (1 if clip is None else clip.pixel_aspect)
+    encoding = Encoding(options.codec, options.quality, told.full_color, aspect)
     if clip is not None and encoding.bits == 10:  # eight are too few for HDR
         encoding = replace(encoding, transfer=clip.transfer)
     if options.tags is not Tags.CONTAINER_AND_STREAM:
@@ -139,7 +140,10 @@ def _container(
     if lost[kind]:
         remarks.append(f"Left out, for {kind.value.upper()} cannot hold it: the source's {_list(lost[kind])}.")
         if any(stream.kind == "audio" for stream in lost[kind]):
-            remarks.append("For its sound as AAC connect audio of Get Video Components to audio.")
+            remarks.append(
+                "For its sound as AAC give Save Stereo Video the audio of Get Video Components, or convert the source "
+                "with another program first."
+            )
     return kind, tuple(stream for stream in streams if stream not in lost[kind]), remarks
 
 

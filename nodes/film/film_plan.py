@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfy_api.latest import Input, InputImpl
 
 from ..delivery.source_clip import SourceClip
 from ..delivery.timing import Timing
+from .decoding import pixel_aspect, tells_times
 from .frames import read_frames
 
 FEWEST = 3
@@ -51,15 +52,16 @@ class FilmPlan:
                 f"{name}: holds frames in memory, not a file. Connect Load Video, or save the frames with Save Stereo "
                 "Video."
             )
-        clip, file = SourceClip.read(video), video.get_stream_source()
-        if clip.timing is None:
+        clip, file = SourceClip.read(video, name), video.get_stream_source()
+        if clip.timing is None or not tells_times(file):
             raise ValueError(
                 f"{name}: its file does not say when each frame comes, or has none. Save it anew, for example as mp4, "
                 "with another program."
             )
         since = round(clip.origin / clip.timing.time_base)
         times = tuple(start + since for start in clip.timing.starts)
-        first = next(read_frames(file, times, 0, 1), None)
+        first = next(read_frames(file, times, 0, 1, name))
+        clip = replace(clip, pixel_aspect=pixel_aspect(file, first.decoded.rotation))
         return cls(file, clip, times, tuple(first.picture.shape[-2:]))
 
     @property

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, dropwhile
 from typing import Any
@@ -16,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .decoding import decoded
+
 # What the host turns into eight bits a colour first (comfy_api, VideoFromFile.get_components_internal).
 _EIGHT_BITS = {"yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8"}
 _ALIGNED = 32  # to as many pixels the host pads what it does not: libswscale reads beyond the edge of other widths
-_GUESSES = {"mpeg": 2}  # the key frame after a jump from which on times are told: those before are guessed, some wrong
 _FURTHER_BACK = (0, 10, 100)  # seconds before a frame where a whole key frame is looked for, and then from the start
 
 
@@ -96,37 +95,15 @@ def _numbered(
         return not frame.key_frame or not (frame.pts in known or frame.pts < times[0])
 
     for seconds in _FURTHER_BACK:
-        frames = dropwhile(is_no_start, _decoded(file, times[first], seconds, name))
+        frames = dropwhile(is_no_start, decoded(file, times[first], seconds, name))
         head = next(frames, None)
         if head is not None and head.pts <= times[first]:
             break
     else:
-        frames, head = _decoded(file, None, 0, name), None
+        frames, head = decoded(file, None, 0, name), None
     for frame in frames if head is None else chain([head], frames):
         if frame.pts in known:
             yield bisect_left(times, frame.pts), frame
-
-
-def _decoded(file: str | io.BytesIO, start: int | None, earlier: int, name: str) -> Iterator[av.VideoFrame]:
-    """Give all frames from the key frame on that is so many seconds before a time; ``None`` for the file's start."""
-    if isinstance(file, io.BytesIO):
-        file.seek(0)
-    with av.open(file) as container:
-        stream, guesses = container.streams.video[0], 0
-        if start is not None:
-            with suppress(av.FFmpegError):  # nothing comes so early
-                container.seek(start - int(earlier / stream.time_base), stream=stream)
-            guesses = _GUESSES.get(container.format.name, 0)
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                logging.info("%s: a packet is damaged", name)
-                continue
-            for frame in frames:
-                guesses -= frame.key_frame
-                if guesses <= 0 and frame.pts is not None:
-                    yield frame
 
 
 class _Pictures:

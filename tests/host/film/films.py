@@ -34,6 +34,7 @@ def film(
     frames: int = FRAMES,
     cuts: Sequence[int] = (),
     name: str = "film",
+    aspect: Fraction = Fraction(1),
 ) -> Path:
     """Write a film with B-frames where the codec has them, and a key frame every five.
 
@@ -47,6 +48,7 @@ def film(
         frames: how many, where ``times`` does not tell.
         cuts: frames with which another scene begins.
         name: of the file.
+        aspect: width of a pixel by its height.
     """
     path = folder / f"{name}{suffix}"
     height, width = size
@@ -56,7 +58,7 @@ def film(
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         stream.codec_context.time_base = 1 / rate
-        stream.codec_context.gop_size = 5
+        stream.codec_context.gop_size, stream.codec_context.sample_aspect_ratio = 5, aspect
         for index, time in enumerate(starts):
             scene = sum(index >= cut for cut in cuts)
             frame = av.VideoFrame.from_ndarray(picture(index, height, width, scene), format="rgb24")
