@@ -33,7 +33,9 @@ class StereoStrength(io.ComfyNode):
                 *geometry_inputs("the node shows it in per mille and pixels"),
                 exponent_input(),
                 io.Boolean.Input(
-                    "invert", default=False, tooltip="The depth map is black where it is near, as some tools make it."
+                    "invert",
+                    default=False,
+                    tooltip="Turn on for a depth map that is black where things are near, as some tools write it.",
                 ),
                 io.Image.Input(
                     "image",

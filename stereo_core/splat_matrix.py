@@ -125,8 +125,8 @@ def _expect_background(masks: Tensor, color: tuple[float, float, float]) -> None
     edge = torch.cat([masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]], dim=-1)
     if (~edge).float().mean() < _MARGIN:
         raise ValueError(
-            f"The pictures' edges do not have the background color ({', '.join(f'{part:.2g}' for part in color)}). "
-            "Remove the background, give masks of the object, or name the color that surrounds it."
+            f"The pictures' edges do not have the background colour ({', '.join(f'{part:.2g}' for part in color)}). "
+            "Remove the background, give masks of the object, or name the colour that surrounds it."
         )
     if not masks.flatten(2).any(dim=-1).all():
         raise ValueError("A picture of the matrix shows nothing but its background. Leave it out, or check the masks.")

@@ -54,7 +54,8 @@ class StereoFilmDepth(io.ComfyNode):
                 io.Boolean.Input(
                     "invert",
                     default=_DEFAULTS.invert,
-                    tooltip="A video of depth maps is black where it is near. Not used for depth models.",
+                    tooltip="Turn on for a video of depth maps that is black where things are near. Not used with "
+                    "depth models.",
                 ),
             ],
             outputs=[

@@ -21,6 +21,6 @@ def read_color(text: str, name: str) -> Color | None:
     if not written:
         return None
     if not re.fullmatch(r"#?[0-9a-fA-F]{6}", written):
-        raise ValueError(f"{name}: {text!r} is no color. Give one such as #ffffff (white), or nothing.")
+        raise ValueError(f"{name}: {text!r} is no colour. Give one such as #ffffff (white), or nothing.")
     red, green, blue = bytes.fromhex(written.lstrip("#"))
     return red / 255, green / 255, blue / 255

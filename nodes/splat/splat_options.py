@@ -30,14 +30,14 @@ class SplatOptions(io.ComfyNode):
                     options=Motion,
                     default=_DEFAULTS.motion.value,
                     tooltip="How motion is learned.\ncurve: a smooth curve for each Gaussian; fast, and also right "
-                    "where things part.\nmlp: one small network for all, as in Diffusion²; slower, neighbors "
+                    "where things part.\nmlp: one small network for all, as in Diffusion²; slower, neighbours "
                     "move alike.",
                 ),
                 io.Combo.Input(
                     "weights",
                     options=Emphasis,
                     default=_DEFAULTS.weights.value,
-                    tooltip="reference: colors are learned less from views and frames far from the reference view and "
+                    tooltip="reference: colours are learned less from views and frames far from the reference view and "
                     "the first frame, as in Diffusion²; generated pictures differ there.\neven: from all alike; for "
                     "pictures that agree, such as photographs and renderings.",
                 ),
@@ -47,7 +47,7 @@ class SplatOptions(io.ComfyNode):
                     min=0.05,
                     max=0.95,
                     step=0.05,
-                    tooltip="Share of the iterations, 0.05 to 0.95, that sees the first frame only, before anything "
+                    tooltip="Share of the iterations, 0.05 to 0.95, spent on the first frame alone, before anything "
                     "moves. Diffusion² takes 3,000 of 5,000.",
                 ),
                 io.Int.Input(
@@ -55,8 +55,9 @@ class SplatOptions(io.ComfyNode):
                     default=_DEFAULTS.held_out,
                     min=0,
                     max=100,
-                    tooltip="Every so many-th picture is not learned from: how well it is guessed tells how good the "
-                    "scene is. 0 learns from all, and then nothing is known of it. 2 or more.",
+                    tooltip="Every n-th picture is kept back for checking: the scene is not fitted to it, and how well "
+                    "the scene matches it tells how good the scene is.\n5 keeps back every fifth picture, 2 is the least; "
+                    "0 fits all pictures, and nothing is left to check with.",
                 ),
                 # the pictures
                 io.Float.Input(
@@ -70,8 +71,8 @@ class SplatOptions(io.ComfyNode):
                 io.String.Input(
                     "background",
                     default="",
-                    tooltip="Color of the pictures' background, such as #ffffff. Empty: the most usual one along their "
-                    "edges.\nWith masks: what the object is put on; white if empty.",
+                    tooltip="Colour of the pictures' background, such as #ffffff. Empty: the most usual one along "
+                    "their edges.\nWith masks: what the object is put on; white if empty.",
                 ),
             ],
             outputs=[SPLAT_OPTIONS.Output(display_name="options", tooltip="For options of Splat 4D Reconstruct.")],

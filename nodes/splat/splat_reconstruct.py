@@ -98,7 +98,7 @@ class SplatReconstruct(io.ComfyNode):
                     "images",
                     optional=True,
                     tooltip="All frames of the first view, then of the second, and so on. The object alone on one "
-                    "color, in the middle of the pictures.",
+                    "colour, in the middle of the pictures.",
                 ),
                 io.Latent.Input("matrix", optional=True, tooltip="Instead of images: from Score Composition Sampler."),
                 io.Vae.Input("vae", optional=True, tooltip="VAE of the video model, which decodes the matrix."),
@@ -106,7 +106,7 @@ class SplatReconstruct(io.ComfyNode):
                     "masks",
                     optional=True,
                     tooltip="White where the object is, a mask for each picture. Needed where the background is not of "
-                    "one color.",
+                    "one colour.",
                 ),
                 SPLAT_OPTIONS.Input(
                     "options", optional=True, tooltip="From Splat 4D Options: motion, weights, angle of the camera."

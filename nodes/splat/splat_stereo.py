@@ -69,7 +69,7 @@ class SplatStereo(io.ComfyNode):
                 io.String.Input(
                     "background",
                     default="",
-                    tooltip="Color behind the scene, such as #000000.\nEmpty: that of the pictures which it was made "
+                    tooltip="Colour behind the scene, such as #000000.\nEmpty: that of the pictures which it was made "
                     "from, white for one of ComfyUI's splats.",
                 ),
                 # where it is seen from

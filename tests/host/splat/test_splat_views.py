@@ -156,7 +156,7 @@ def test_refusals(host: dict[str, type], dots: Callable[..., Any]):
         (r"camera_info is orthographic", scene, {"camera_info": {**camera, "cameraType": "orthographic"}}),
         (r"camera_info: The camera stands in its target", scene, {"camera_info": there}),
         (r"sees nothing of the scene\. Move it", scene, {"camera_info": away}),
-        (r"background: 'green' is no color\. Give one such as #ffffff", scene, {"background": "green"}),
+        (r"background: 'green' is no colour\. Give one such as #ffffff", scene, {"background": "green"}),
     ):
         with pytest.raises(ValueError, match=said):
             see(host, given, **more)
