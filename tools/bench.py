@@ -15,6 +15,7 @@ from tools.setup import environment  # noqa: E402
 TABLES = (
     "quality",
     "edges",
+    "tiles",
     "texture",
     "clip_fill",
     "stereo",

@@ -14,6 +14,7 @@ import torch
 from comfy.ldm.moge.model import MoGeModel
 from torch import Tensor, nn
 
+from ...stereo_core.depth_tiles import Tiling, tiled_inverse_depth, tiled_size, tiles_of
 from .depthcrafter import DepthCrafterModel
 from .host_geometry import depth_of_geometry, run_da3, run_moge
 from .networks import DepthModel
@@ -26,7 +27,7 @@ Source = DepthModel | VideoDepthModel | DepthCrafterModel | MoGeModel | comfy.mo
 
 
 def raw_inverse_depth(
-    frames: Tensor, source: Source, resolution: int, batch_size: int, starts: Sequence[int]
+    frames: Tensor, source: Source, resolution: int, batch_size: int, starts: Sequence[int], tiles: int = 1
 ) -> Tensor:
     """Estimate the inverse depth of a clip, or take it from geometry, in the source's own scale.
 
@@ -36,20 +37,25 @@ def raw_inverse_depth(
         resolution: longest side in pixels at which a model runs; 0 for its own.
         batch_size: frames in one call of a model.
         starts: 0, and the frames that no call of a model takes together with those before, as scenes begin.
+        tiles: along the longer side of a picture, that a model for single frames looks at besides.
 
     Returns:
-        (T, 1, h, w) float32 on the CPU, larger is nearer, 0 at infinity; of the size that the source works at.
+        (T, 1, h, w) float32 on the CPU, larger is nearer, 0 at infinity; of the size that the source works at, or of
+        its tiles put together.
 
     Raises:
-        ValueError: geometry of another number of frames, or a source of another kind.
+        ValueError: geometry of another number of frames, a source of another kind, or tiles for one that has none.
     """
+    if tiles > 1 and (isinstance(source, dict) or is_steady(source)):
+        raise ValueError("tiles: geometry and models made for clips have none. Set tiles to 1, or raise resolution.")
     if isinstance(source, dict):
         return depth_of_geometry(frames, source)
     progress = comfy.utils.ProgressBar(len(frames))
     inverse = None
     for start, end in itertools.pairwise([*starts, len(frames)]):
         scene = frames[start:end].split(1)
-        for frame, found in enumerate(stream_inverse_depth(scene, end - start, source, resolution, batch_size), start):
+        found_all = stream_inverse_depth(scene, end - start, source, resolution, batch_size, tiles)
+        for frame, found in enumerate(found_all, start):
             if inverse is None:
                 inverse = found.new_empty(len(frames), *found.shape[1:])
             inverse[frame] = found[0]
@@ -58,7 +64,7 @@ def raw_inverse_depth(
 
 
 def stream_inverse_depth(
-    pictures: Iterable[Tensor], frames: int, source: Source, resolution: int, batch_size: int
+    pictures: Iterable[Tensor], frames: int, source: Source, resolution: int, batch_size: int, tiles: int = 1
 ) -> Iterator[Tensor]:
     """Estimate the inverse depth of one scene, whose pictures are looked at once, in their order.
 
@@ -69,7 +75,7 @@ def stream_inverse_depth(
         pictures: (1, 3, H, W) in [0, 1] each.
         frames: how many they are.
         source: a model.
-        resolution, batch_size: as for ``raw_inverse_depth``.
+        resolution, batch_size, tiles: as for ``raw_inverse_depth``.
 
     Yields:
         (1, 1, h, w) float32 on the CPU for each picture, as ``raw_inverse_depth`` gives it.
@@ -85,10 +91,14 @@ def stream_inverse_depth(
     if isinstance(source, dict):
         raise ValueError("depth: geometry holds a clip as a whole. Connect the model itself.")
     infer, network = _model(source, resolution)
+
+    def on_cpu(batch: Tensor) -> Tensor:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        return infer(batch.contiguous()).to("cpu", torch.float32)
+
     with _interruptible(network):
         for batch, counts in _batches(pictures, batch_size):
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            inverse = infer(torch.cat(batch).float().contiguous()).to("cpu", torch.float32)
+            inverse = tiled_inverse_depth(torch.cat(batch).float().contiguous(), on_cpu, Tiling(tiles))
             for found, count in zip(inverse.split(1), counts, strict=True):
                 yield from itertools.repeat(found, count)
 
@@ -116,26 +126,27 @@ def is_steady(source: Source) -> bool:
     return isinstance(source, VideoDepthModel | DepthCrafterModel)
 
 
-def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: int) -> tuple[int, int]:
+def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: int, tiles: int = 1) -> tuple[int, int]:
     """Return the bytes that the depth of a clip takes, and those that its network needs besides.
 
     The first holds the maps at the size of the source, three times while they are put together, and the pictures made
     of them.
 
     Args:
-        frames, source, resolution, batch_size: as for ``raw_inverse_depth``.
+        frames, source, resolution, batch_size, tiles: as for ``raw_inverse_depth``.
     """
     count, _, height, width = frames.shape
-    maps = count * map_bytes((height, width), source, resolution)
+    maps = count * map_bytes((height, width), source, resolution, tiles)
     pictures = count * height * width * 3 * comfy.model_management.intermediate_dtype().itemsize
     working = network_memory(min(batch_size, count), (height, width), source, resolution)
     return max(3 * maps, 2 * maps + pictures), working
 
 
-def map_bytes(size: tuple[int, int], source: Source, resolution: int) -> int:
+def map_bytes(size: tuple[int, int], source: Source, resolution: int, tiles: int = 1) -> int:
     """Return the bytes of the map that a source gives of a picture of this size (H, W)."""
     if isinstance(source, DepthModel):
-        size = source.map_size(*size, resolution)
+        tile = tuple(side.stop - side.start for side in tiles_of(size, Tiling(tiles))[0])
+        size = tiled_size(size, source.map_size(*tile, resolution), Tiling(tiles))
     return math.prod(size) * torch.float32.itemsize
 
 

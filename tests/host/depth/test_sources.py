@@ -248,3 +248,20 @@ def test_geometry_of_another_shape_or_without_depth_is_refused(estimate) -> None
         estimate(torch.rand(1, 100, 60, 3), {"depth": torch.ones(1, 90, 120)})
     with pytest.raises(ValueError, match="source: the geometry holds no valid depth"):
         estimate(torch.rand(1, 8, 8, 3), {"depth": torch.full((1, 8, 8), float("nan"))})
+
+
+def test_tiles_make_larger_maps_of_any_model_for_single_frames(models: dict, estimate, pack) -> None:
+    sources = pack("nodes.depth.sources")
+    frames = clip(2).movedim(-1, 1)
+    for source in (models["da3"], models["moge"]):
+        whole, tiled = (sources.raw_inverse_depth(frames, source, RESOLUTION, 4, [0], tiles) for tiles in (1, 2))
+        assert tiled.shape[-1] > 1.3 * whole.shape[-1] or tiled.shape[-2:] == frames.shape[-2:]
+        assert tiled.isfinite().all()
+        depth = estimate(clip(2), source, resolution=RESOLUTION, tiles=2)
+        assert depth.shape == (2, 70, 98, 3) and depth.min() == 0 and depth.max() == 1
+        assert torch.equal(estimate(clip(2), source, tiles=1), estimate(clip(2), source))
+
+
+def test_geometry_has_no_tiles(models: dict, estimate) -> None:
+    with pytest.raises(ValueError, match=r"tiles: geometry .*Set tiles to 1"):
+        estimate(clip(2), models["run_da3"](clip(2)), tiles=2)

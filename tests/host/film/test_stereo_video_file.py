@@ -252,5 +252,5 @@ def test_a_disk_that_is_too_small_for_the_depth_of_a_scene_is_told(
     del output
     module = pack("nodes.film.film_depth")
     monkeypatch.setattr(module, "map_bytes", lambda *_: 2**50)
-    with pytest.raises(ValueError, match="filename_prefix: the depth of a scene of 12 frames needs .* GiB there"):
+    with pytest.raises(ValueError, match="filename_prefix: the depth of a scene of 8 frames needs .* GiB there"):
         run(host, video(film(tmp_path)), depth_model)
