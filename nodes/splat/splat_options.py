@@ -56,8 +56,8 @@ class SplatOptions(io.ComfyNode):
                     min=0,
                     max=100,
                     tooltip="Every n-th picture is kept back for checking: the scene is not fitted to it, and how well "
-                    "the scene matches it tells how good the scene is.\n5 keeps back every fifth picture, 2 is the least; "
-                    "0 fits all pictures, and nothing is left to check with.",
+                    "the scene matches it tells how good the scene is.\n5 keeps back every fifth picture; 2 is the "
+                    "least. 0 fits all pictures, and nothing is left to check with.",
                 ),
                 # the pictures
                 io.Float.Input(
