@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ def write_thumbnails(path: Path, pictures: Iterable[Tensor]) -> None:
         path: of the file, an array of .npy: 2.3 kB for each frame.
         pictures: (1, 3, H, W) in [0, 1] each, at least one.
     """
-    with whole(path) as partial, partial.open("wb") as file:
-        np.save(file, torch.cat([thumbnail(picture[0]) for picture in pictures]).cpu().numpy())
+    data = BytesIO()
+    np.save(data, torch.cat([thumbnail(picture[0]) for picture in pictures]).cpu().numpy())
+    with whole(path) as partial:
+        partial.write_bytes(data.getvalue())
 
 
 def find_scenes(paths: Sequence[Path]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import comfy.model_management
 import torch
 from torch import Tensor
 
@@ -65,6 +66,7 @@ def scenes_of(plan: FilmPlan, folder: WorkFolder, progress: Progress) -> FilmSce
                 write_thumbnails(path, pictures())
         missing = [(chunk, path) for chunk, path in missing if not path.exists()]
         if missing:
+            comfy.model_management.throw_exception_if_processing_interrupted()
             time.sleep(WAIT)
     return FilmScenes(find_scenes(paths), len(plan))
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from ...stereo_core.depth_range import RangeState, apply_ranges, frame_bounds
 from ..depth.clip_depth import is_steadied, without_bars
 from ..depth.sources import ANEW, Source, is_steady, stream_inverse_depth
 from .film_settings import DepthSettings
+from .map_files import count_maps, flush, read_map, write_map
 from .scene_pace import Pace
 from .whole_files import whole
 
@@ -85,13 +84,13 @@ class SceneDepth:
         return cls(path, (low, high))
 
     def __len__(self) -> int:
-        return len(np.load(self.path, mmap_mode="r"))
+        return count_maps(self.path)
 
     def maps(self, first: int = 0, last: int | None = None) -> Iterator[Tensor]:
         """Give the maps (1, 1, h, w) in [0, 1], 1 nearest, from a frame of the scene to before another."""
         ranges = torch.tensor([self.range])
         for frame in range(first, len(self) if last is None else last):
-            yield apply_ranges(_map(self.path, frame), ranges)
+            yield apply_ranges(read_map(self.path, frame), ranges)
 
 
 def _make_maps(
@@ -108,27 +107,19 @@ def _make_maps(
     coming = pace.watch(pictures(pace.done)) if pace.done < frames else ()
     found = stream_inverse_depth(coming, frames - pace.done, source, settings.resolution, settings.batch_size)
     for inverse in pace.steadied(found, source):
-        if pace.done == 1:
-            open_memmap(path, "w+", np.float32, (frames, *inverse.shape[1:]))
         if pace.done <= frames:
-            open_memmap(path, "r+")[pace.done - 1] = inverse[0].numpy()  # opened anew, or all of it would be in memory
+            write_map(path, pace.done - 1, frames, inverse)
         if pace.done % ANEW == 0 and not is_steady(source):
-            open_memmap(path, "r+").flush()
+            flush(path)
             pace.write(kept)
     return pace
 
 
 def _range(path: Path, pace: Pace, percentile: float) -> tuple[float, float]:
     """Find the range of a scene from its maps, of what lies within the bars of its pictures."""
-    frames, _, *size = np.load(path, mmap_mode="r").shape
-    area = without_bars(pace.black.picture(), pace.size, tuple(size))
-    bounds = (frame_bounds(_map(path, frame)[0], percentile, area) for frame in range(frames))
+    area = without_bars(pace.black.picture(), pace.size, tuple(read_map(path, 0).shape[-2:]))
+    bounds = (frame_bounds(read_map(path, frame)[0], percentile, area) for frame in range(pace.done))
     return reduce(RangeState.add, bounds, RangeState()).range
-
-
-def _map(path: Path, frame: int) -> Tensor:
-    """Read one map (1, 1, h, w); nothing of the file stays in memory."""
-    return torch.from_numpy(np.array(np.load(path, mmap_mode="r")[frame]))[None]
 
 
 def _beside(path: Path) -> Path:

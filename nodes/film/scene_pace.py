@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -43,9 +44,10 @@ class Pace:
 
     def write(self, path: Path) -> None:
         """Keep it in a file."""
-        steady = vars(self._state) if self._steady else None
+        steady, data = vars(self._state) if self._steady else None, BytesIO()
+        torch.save({"done": self.done, "size": self.size, "black": vars(self.black), "steady": steady}, data)
         with whole(path) as partial:
-            torch.save({"done": self.done, "size": self.size, "black": vars(self.black), "steady": steady}, partial)
+            partial.write_bytes(data.getvalue())
 
     def watch(self, pictures: Iterable[Tensor]) -> Iterator[Tensor]:
         """Give pictures (1, 3, H, W) on, looking at them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -15,6 +15,7 @@ from ..delivery.timing import Timing
 from ..delivery.video_codecs import Encoding
 from ..delivery.video_file import FEWEST_REORDERED, Pictures
 from .left_planes import PackedPicture
+from .whole_files import writing
 
 
 def write_segment(
@@ -41,7 +42,7 @@ def write_segment(
     count = 0
     with ExitStack() as stack:
         stack.callback(partial.unlink, missing_ok=True)
-        with _writing(path):
+        with writing(path):
             output = stack.enter_context(av.open(str(partial), "w", format="mp4"))
         stream = encoding.add_stream(output, size, rate, 1 / rate)
         for count, picture in enumerate(pictures, 1):
@@ -49,9 +50,9 @@ def write_segment(
                 raise ValueError("video: its pictures change their size. Convert it to one size first.")
             frame = picture.frame(encoding)
             frame.pts, frame.time_base = count - 1, 1 / rate
-            with _writing(path):
+            with writing(path):
                 output.mux(stream.encode(frame))
-        with _writing(path):
+        with writing(path):
             for packet in stream.encode(None):
                 if count < FEWEST_REORDERED:
                     packet.dts = packet.pts
@@ -59,17 +60,6 @@ def write_segment(
             output.close()
             partial.replace(path)
     return count
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(
-            f"filename_prefix: {path} cannot be written: {error.strerror or error}. Make room there, or choose another "
-            "folder; what is finished is kept."
-        ) from error
 
 
 def count_pictures(path: Path) -> int:

@@ -126,9 +126,18 @@ class StereoVideoFile(io.ComfyNode):
         files = OutputFiles(filename_prefix, width, height)
         folder = WorkFolder.open(files.folder, files.name, film.identity())
         work = Work(film, folder, NodeProgress(partial(show_text, cls)))
-        work.make()
-        path = files.next(name_suffix(settings.form), film.file.container.value)
-        if not work.finish(path):
+        try:
+            work.make()
+            path = files.next(name_suffix(settings.form), film.file.container.value)
+            finished = work.finish(path)
+        except FileNotFoundError as error:
+            if folder.path.exists():
+                raise
+            raise ValueError(
+                f"filename_prefix: {folder.path.name} is gone from {files.folder}. Another ComfyUI has just finished "
+                "this film there, or somebody has deleted the folder; then queue it again."
+            ) from error
+        if not finished:
             raise ValueError(
                 f"filename_prefix: another ComfyUI is just writing this film in {files.folder}. Wait for it."
             )

@@ -1,4 +1,4 @@
-"""Files that are there once they are whole."""
+"""Files that are there once they are whole, and what is said where they cannot be written."""
 
 from __future__ import annotations
 
@@ -10,10 +10,34 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a path to write a file to, which becomes ``path`` in the end, or goes where the work fails or ends early."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    """Give a path to write a file to, which becomes ``path`` in the end, or goes where the work fails or ends early.
+
+    Raises:
+        ValueError: as ``writing``.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may take this one for dead
     try:
-        yield partial
-        partial.replace(path)
+        with writing(path):
+            yield partial
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Write a file or folder of a film's work.
+
+    Raises:
+        ValueError: it cannot be written.
+        FileNotFoundError: its folder is gone, as the work is once another process has finished the film.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(
+            f"filename_prefix: {path} cannot be written: {error.strerror or error}. Make room there, or choose another "
+            "folder; what is finished is kept."
+        ) from error

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from .whole_files import whole
+from .whole_files import whole, writing
 
 WAIT = 1.0
 """Seconds after which to look again whether others have finished."""
@@ -51,11 +51,12 @@ class WorkFolder:
                 another folder: nobody's work is thrown away.
 
         Raises:
-            OSError: the folder cannot be made or written to.
+            ValueError: the folder cannot be made or written to.
         """
         key = hashlib.sha256(json.dumps(film, sort_keys=True, default=str).encode()).hexdigest()
         folder = cls(root / f"{name}.{key[:_DIGITS]}{_ENDING}")
-        folder.path.mkdir(parents=True, exist_ok=True)
+        with writing(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
         folder.write(_MANIFEST, json.dumps(film, indent=1, default=str).encode())
         return folder
 
@@ -86,12 +87,11 @@ class WorkFolder:
     def claim(self, name: str) -> Iterator[Claim | None]:
         """Take a piece of work, unless another process has it: then nothing is given."""
         path = self.path / f"{name}{_LOCK}"
-        if path.exists() and _is_stale(path):
-            path.unlink(missing_ok=True)
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                json.dump(_me(), file)
-        except FileExistsError:
+        with writing(path):
+            if path.exists() and _is_stale(path):
+                path.unlink(missing_ok=True)
+            taken = _take(path)
+        if not taken:
             yield None
             return
         try:
@@ -100,8 +100,10 @@ class WorkFolder:
             path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete the folder with all that is in it."""
-        shutil.rmtree(self.path)
+        """Delete the folder with all that is in it; others that work in it notice at once."""
+        gone = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        self.path.rename(gone)
+        shutil.rmtree(gone)
 
 
 @dataclass
@@ -121,6 +123,21 @@ class Claim:
             with suppress(OSError):  # a network's hiccup is no reason to end
                 os.utime(self.path)
             self._touched = time.monotonic()
+
+
+def _take(lock: Path) -> bool:
+    """Make a lock; false where there is one."""
+    try:
+        file = lock.open("x", encoding="utf-8")
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            json.dump(_me(), file)
+    except OSError:  # a full disk
+        lock.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def _me() -> dict[str, Any]:
