@@ -124,8 +124,8 @@ class Encoding:
         """libavutil's name of the pictures' form."""
         return f"yuv{420 if self.subsampled else 444}p{'10le' if self.bits == 10 else ''}"
 
-    def expect_encoder(self, size: tuple[int, int]) -> None:
-        """Raise ``ValueError`` unless this PyAV has the encoder, and it takes pictures of this size (H, W)."""
+    def expect_encoder(self, size: tuple[int, int], rate: Fraction = Fraction(24)) -> None:
+        """Raise ``ValueError`` unless there is the encoder, and takes pictures of this size (H, W) at this rate."""
         missing = {codec for codec, encoder in _ENCODERS.items() if encoder.name not in av.codecs_available}
         if self.codec in missing:
             there = [codec.value for codec in Codec if codec not in missing]
@@ -140,11 +140,11 @@ class Encoding:
             )
         try:
             with av.open(BytesIO(), "w", format="mp4") as nothing:
-                self.add_stream(nothing, size, Fraction(24), Fraction(1, 24)).codec_context.open()
+                self.add_stream(nothing, size, rate, 1 / rate).codec_context.open()
         except av.FFmpegError as error:
             raise ValueError(
-                f"codec: {self.codec.value} takes no pictures of {size[1]}x{size[0]}. Choose another codec, or scale "
-                "the views."
+                f"codec: {self.codec.value} takes no pictures of {size[1]}x{size[0]} at {float(rate):g} frames a "
+                "second. Choose another codec, or scale the views."
             ) from error
 
     def add_stream(

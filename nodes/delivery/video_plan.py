@@ -67,8 +67,8 @@ class VideoPlan:
         """
         told = VIDEO_FORMATS[views.form]
         encoding = _encoding(told, views, options, clip)
-        encoding.expect_encoder(views.size)
         timing, until, remarks = _timing(len(views), fps, clip)
+        encoding.expect_encoder(views.size, max(timing.rate.limit_denominator(1001), Fraction(1, 1001)))
         made = audio if audio is not None or clip is None else clip.audio
         streams = () if clip is None else clip.streams
         if made is not None:

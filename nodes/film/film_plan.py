@@ -53,6 +53,11 @@ class FilmPlan:
                 "Video."
             )
         clip, file = SourceClip.read(video, name), video.get_stream_source()
+        if clip.timing is None and clip.windowed:
+            raise ValueError(
+                f"{name}: the part that Trim Video has chosen holds no frames. It counts the time of the file, which "
+                "need not begin at 0. Choose another part."
+            )
         if clip.timing is None or not tells_times(file):
             raise ValueError(
                 f"{name}: its file does not say when each frame comes, or has none. Save it anew, for example as mp4, "

@@ -113,3 +113,17 @@ def test_pixels_that_are_not_square_keep_their_shape(
     _, path = run(host, video(source), video(source), format=form).args
     with av.open(path) as container:
         assert container.streams.video[0].sample_aspect_ratio == factor * aspect
+
+
+@pytest.mark.parametrize(("begins", "start"), [(0, 5.0), (50, 0.1)])
+def test_a_part_without_frames_is_told(host: Host, tmp_path: Path, begins: int, start: float):
+    whole = film(tmp_path, suffix=".ts", start=begins)
+    with pytest.raises(ValueError, match=r"^video: the part that Trim Video has chosen holds no frames"):
+        run(host, video(whole, start, 0.2), video(whole))
+
+
+def test_a_rate_that_the_encoder_does_not_take_is_told_before_the_work(host: Host, tmp_path: Path):
+    source = film(tmp_path, size=(64, 64), rate=Fraction(1000))
+    with pytest.raises(ValueError, match=r"^codec: av1 takes no pictures of 128x64 at 1000 frames a second"):
+        run(host, video(source), video(source), codec="av1")
+    assert not (tmp_path / "output").exists()
