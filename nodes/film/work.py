@@ -66,26 +66,30 @@ class Work:
         self._progress.expect(whole, whole - (1 + self._film.depth.by_scene) * left)
         while missing:
             for number in missing:
-                with self._folder.claim(f"{number:06}") as claim:
-                    if claim is None or self._is_whole(number):
-                        continue
-                    if all([self._prepare(scene) for scene in self._scenes_of(self.parts[number])]):
-                        self._make_part(number, claim)
-                        self._expect_room()
-                        self._tidy(self.parts[number])
+                self.make_piece(number)
             missing = [number for number in missing if not self._is_whole(number)]
             if missing:
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 time.sleep(WAIT)
+
+    def make_piece(self, number: int) -> bool:
+        """Make a piece, unless others are making it or its depth; tell whether it is there."""
+        with self._folder.claim(f"{number:06}") as claim:
+            if claim is not None and not self._is_whole(number):
+                if all([self._prepare(scene) for scene in self._scenes_of(self.parts[number])]):
+                    self._make_part(number, claim)
+                    self._expect_room()
+                    self._tidy(self.parts[number])
+        return self._is_whole(number)
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """Say what was found on the way, in whole sentences."""
         return self._film.plan.about_lost(self._lost)
 
-    def is_whole(self) -> bool:
-        """Tell whether all pieces are there."""
-        return all(map(self._is_whole, range(len(self.parts))))
+    def is_whole(self, wanted: range | None = None) -> bool:
+        """Tell whether all pieces, or some, are there."""
+        return all(map(self._is_whole, range(len(self.parts)) if wanted is None else wanted))
 
     def finish(self, path: Path, keep: bool = False) -> bool:
         """Write the film from its pieces, and delete these unless they are to be kept.

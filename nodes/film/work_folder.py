@@ -133,15 +133,17 @@ def _take(lock: Path) -> bool:
         return False
     try:
         with file:
-            json.dump(_me(), file)
+            file.write(owner())
     except OSError:  # a full disk
         lock.unlink(missing_ok=True)
         raise
     return True
 
 
-def _me() -> dict[str, Any]:
-    return {"machine": socket.gethostname(), "process": os.getpid(), "since": psutil.Process().create_time()}
+def owner() -> str:
+    """Return what a lock of this process says."""
+    since = psutil.Process().create_time()
+    return json.dumps({"machine": socket.gethostname(), "process": os.getpid(), "since": since})
 
 
 def _is_stale(lock: Path) -> bool:
@@ -150,8 +152,8 @@ def _is_stale(lock: Path) -> bool:
     except OSError:  # gone meanwhile
         return False
     try:
-        owner = json.loads(text)
-        machine, process, since = owner["machine"], owner["process"], owner["since"]
+        said = json.loads(text)
+        machine, process, since = said["machine"], said["process"], said["since"]
     except (ValueError, TypeError, KeyError):  # just being written, or by a process that was killed while it wrote
         return age > _TOUCH
     if age > _STALE or machine != socket.gethostname():
