@@ -12,7 +12,7 @@ from typing import Any
 import av
 from comfy_api.latest import Input, InputImpl
 
-from .source_streams import SourceStream, lasting, opened, read_streams, readable, rewound
+from .source_streams import SourceStream, lasting, opened, read_streams, readable
 from .timing import Timing
 
 # What the file itself is about, which is another file now.
@@ -73,6 +73,8 @@ class SourceClip:
             if not container.streams.video:
                 raise ValueError(f"{name}: has no pictures. Connect a video.")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise ValueError(f"{name}: its pictures are of an unknown kind. Save it anew with another program.")
             base, rate = stream.time_base, stream.average_rate
             hdr = (curve := stream.codec_context.color_trc) in _HDR
             transfer = curve if hdr and stream.codec_context.colorspace == _BT2020 else _BT709
@@ -115,7 +117,7 @@ class SourceClip:
             wanted: some of ``streams``.
             until: seconds after ``origin`` at which what is copied ends; ``None`` for all there is.
         """
-        with av.open(rewound(self.file)) as container:
+        with opened(self.file) as container:
             copies = {}
             for stream in (container.streams[each.index] for each in wanted):
                 copy = copies[stream.index] = output.add_stream_from_template(stream, opaque=True)

@@ -44,7 +44,7 @@ class SourceStream:
 
 def read_streams(file: str | io.BytesIO) -> tuple[SourceStream, ...]:
     """Return a file's streams of sound and subtitles, and find out which kinds of file can hold each."""
-    with av.open(rewound(file)) as container:
+    with opened(file) as container:
         streams = [stream for stream in container.streams if stream.type in _COPIED]
         firsts = _first_packets(container)
         return tuple(_describe(stream, firsts.get(stream.index)) for stream in streams)
@@ -58,14 +58,14 @@ def rewound(file: str | io.BytesIO) -> str | io.BytesIO:
 
 
 @contextmanager
-def opened(file: str | io.BytesIO, name: str) -> Iterator[av.container.InputContainer]:
+def opened(file: str | io.BytesIO, name: str = "source") -> Iterator[av.container.InputContainer]:
     """Open a video of an input of that name.
 
     Raises:
         ValueError: it cannot be opened, or is none.
     """
     try:
-        container = av.open(rewound(file))
+        container = av.open(rewound(file), metadata_errors="replace")  # old files are not in UTF-8
     except (av.FFmpegError, OSError) as error:
         title = Path(file).name if isinstance(file, str) else "what is connected"
         raise ValueError(
@@ -77,10 +77,16 @@ def opened(file: str | io.BytesIO, name: str) -> Iterator[av.container.InputCont
 
 
 def readable(container: av.container.InputContainer, *streams: Any) -> Iterator[av.Packet]:
-    """Give packets up to where a damaged file cannot be read any further."""
+    """Give packets up to where a damaged file cannot be read any further.
+
+    Raises:
+        OSError: it lies where it cannot be reached.
+    """
     try:
         yield from container.demux(*streams)
-    except av.error.InvalidDataError as error:
+    except OSError:
+        raise
+    except (av.FFmpegError, IndexError) as error:  # the latter is PyAV's own, of streams that begin late in a file
         logging.info("%s: %s", container.name, error)
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 
 import av
 
-from ..delivery.source_streams import readable, rewound
+from ..delivery.source_streams import opened, readable
 
 _GUESSES = {"mpeg": 2}  # the key frame after a jump from which on times are told: those before are guessed, some wrong
 _TIMELESS = {"avi"}  # times are guessed where frames are stored in another order than that in which they are shown
@@ -20,7 +20,7 @@ _LOOKED_AT = 50  # frames, for such an order
 
 def decoded(file: str | io.BytesIO, start: int | None, earlier: int, name: str) -> Iterator[av.VideoFrame]:
     """Give all frames from the key frame on that is so many seconds before a time; ``None`` for the file's start."""
-    with av.open(rewound(file)) as container:
+    with opened(file, name) as container:
         stream, guesses = container.streams.video[0], 0
         if start is not None:
             with suppress(av.FFmpegError):  # nothing comes so early
@@ -31,9 +31,7 @@ def decoded(file: str | io.BytesIO, start: int | None, earlier: int, name: str) 
                 continue
             try:
                 frames = packet.decode()
-            except av.FFmpegError as error:  # each decoder has its own
-                if isinstance(error, OSError | MemoryError):
-                    raise
+            except av.FFmpegError:  # each decoder has its own
                 logging.info("%s: a packet is damaged", name)
                 continue
             for frame in frames:
@@ -44,7 +42,7 @@ def decoded(file: str | io.BytesIO, start: int | None, earlier: int, name: str) 
 
 def tells_times(file: str | io.BytesIO) -> bool:
     """Tell whether frames of a film come at the times that its file tells, going by the first ones."""
-    with av.open(rewound(file)) as container:
+    with opened(file) as container:
         if container.format.name not in _TIMELESS:
             return True
     times = [frame.pts for frame in islice(decoded(file, None, 0, "video"), _LOOKED_AT)]
@@ -53,6 +51,6 @@ def tells_times(file: str | io.BytesIO) -> bool:
 
 def pixel_aspect(file: str | io.BytesIO, degrees: int) -> Fraction:
     """Return the width of a pixel by its height, once pictures are turned by so many degrees."""
-    with av.open(rewound(file)) as container:
+    with opened(file) as container:
         aspect = container.streams.video[0].sample_aspect_ratio or Fraction(1)
     return 1 / aspect if degrees % 180 else aspect

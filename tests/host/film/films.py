@@ -35,6 +35,7 @@ def film(
     cuts: Sequence[int] = (),
     name: str = "film",
     aspect: Fraction = Fraction(1),
+    title: str = "",
 ) -> Path:
     """Write a film with B-frames where the codec has them, and a key frame every five.
 
@@ -49,11 +50,13 @@ def film(
         cuts: frames with which another scene begins.
         name: of the file.
         aspect: width of a pixel by its height.
+        title: that the file tells.
     """
     path = folder / f"{name}{suffix}"
     height, width = size
     starts = [start + time for time in (times or range(frames))]
     with av.open(str(path), "w") as container:
+        container.metadata.update({"title": title} if title else {})
         options = {"libx264": {"bf": "2"}, "libx265": {"x265-params": "log-level=error:bframes=2"}}.get(codec, {})
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixels

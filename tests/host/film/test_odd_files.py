@@ -127,3 +127,51 @@ def test_a_rate_that_the_encoder_does_not_take_is_told_before_the_work(host: Hos
     with pytest.raises(ValueError, match=r"^codec: av1 takes no pictures of 128x64 at 1000 frames a second"):
         run(host, video(source), video(source), codec="av1")
     assert not (tmp_path / "output").exists()
+
+
+def test_titles_that_are_not_in_utf_8_do_not_matter(host: Host, tmp_path: Path):
+    source = film(tmp_path, suffix=".mkv", title="a film")
+    source.write_bytes(source.read_bytes().replace(b"a film", b"a f\xeelm"))
+    _, path = run(host, video(source), video(source)).args
+    with av.open(path) as container:
+        assert container.metadata["title"] == "a f\ufffdlm"
+
+
+def test_pictures_of_an_unknown_kind_are_told(pack: Pack, tmp_path: Path):
+    source = film(tmp_path)
+    source.write_bytes(source.read_bytes().replace(b"avc1", b"nobd").replace(b"avcC", b"nobC"))
+    with pytest.raises(ValueError, match=r"^video: its pictures are of an unknown kind"):
+        plan(pack, source)
+
+
+@pytest.mark.parametrize("kind", [av.error.PermissionError, av.error.MemoryError, av.error.ExternalError])
+def test_each_decoder_has_its_own_word_for_damage(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[av.FFmpegError]
+):
+    path = film(tmp_path, codec="mjpeg", pixels="yuvj420p", suffix=".mov")
+    module, times = pack("nodes.film.decoding"), plan(pack, path).times
+
+    class Damaged:
+        def __init__(self, packet: av.Packet) -> None:
+            self.dts, self.size, self.packet = packet.dts, packet.size, packet
+
+        def decode(self) -> list[av.VideoFrame]:
+            if self.packet.dts == 3 * 512:
+                raise kind(1, "damaged")
+            return self.packet.decode()
+
+    monkeypatch.setattr(module, "readable", lambda container, stream: map(Damaged, container.demux(stream)))
+    frames = list(pack("nodes.film.frames").read_frames(str(path), times))
+    assert [number for number, frame in enumerate(frames) if frame.lost] == [3]
+
+
+@pytest.mark.parametrize("error", [IndexError("a stream that began late"), av.error.MemoryError(12, "damaged")])
+def test_what_can_be_read_of_a_file_is_the_film(pack: Pack, error: Exception):
+    class Container:
+        name = "film"
+
+        def demux(self, *_: object) -> Any:
+            yield "packet"
+            raise error
+
+    assert list(pack("nodes.delivery.source_streams").readable(Container())) == ["packet"]
