@@ -1,10 +1,11 @@
 """Pictures of 3D Gaussians: projection (EWA) and blending, with gradients, on any device.
 
-A Gaussian with mean m and covariance S is seen as one with mean pi(R (m - eye)) and covariance J R S R^T J^T + 0.3 I,
+A Gaussian with mean m and covariance S is seen as one with mean pi(R (m - eye)) and covariance J R S R^T J^T + I / 12,
 in pixels, J the projection's derivative at its mean (Zwicker et al., "EWA splatting", 2001; Kerbl et al., "3D Gaussian
-splatting for real-time radiance field rendering", 2023, Eq. 3, 5 and 6). Its opacity falls by the ratio of the areas
-without and with the 0.3, so that what is thinner than a pixel covers no more of it than it should (Yu et al.,
-"Mip-Splatting", 2024, Eq. 9).
+splatting for real-time radiance field rendering", 2023, Eq. 3, 5 and 6). The 1/12 is the variance of a pixel's square;
+the usual 0.3 is wider than that, and a fit then makes up for the wider outlines by placing Gaussians too deep. Opacity
+falls by the ratio of the areas without and with it, so that what is thinner than a pixel covers no more of it than it
+should (Yu et al., "Mip-Splatting", 2024, Eq. 9).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .cameras import Camera
 from .splat_scene import SplatScene
 from .splat_tiles import blend, exponents, tile_lists
 
-_BLUR = 0.3  # square pixels added to every covariance
+_BLUR = 1 / 12  # square pixels added to every covariance
 _FIELD = 1.3  # the derivative is that of a place within so many times the picture: beyond, it is no good
 _NEAREST = 0.01  # depth below which nothing is drawn
 _LEAST_RATIO = 2.5e-5  # of areas, so that the root of it keeps a gradient

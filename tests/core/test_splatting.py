@@ -53,7 +53,7 @@ def test_one_gaussian_on_the_axis_has_its_closed_form():
     plain = (sigma * CAMERA.focal / 2) ** 2
     rows, columns = torch.meshgrid(torch.arange(32) - 15.5, torch.arange(40) - 19.5, indexing="ij")
     squared = rows**2 + columns**2
-    expected = opacity * plain / (plain + 0.3) * (-squared / (2 * (plain + 0.3))).exp()
+    expected = opacity * plain / (plain + 1 / 12) * (-squared / (2 * (plain + 1 / 12))).exp()
     torch.testing.assert_close(seen.alpha[0], expected, atol=1e-3, rtol=0)
     torch.testing.assert_close(seen.color, 1 - seen.alpha.expand(3, -1, -1))
     torch.testing.assert_close(seen.depth[seen.alpha > 0.01], torch.full_like(seen.depth, 2)[seen.alpha > 0.01])

@@ -10,7 +10,7 @@ from torch import Tensor
 from stereo_core.cameras import Camera
 from stereo_core.splatting import Gaussians, rotation_matrices
 
-_BLUR, _MOST, _NEAREST = 0.3, 0.99, 0.01
+_BLUR, _MOST, _NEAREST = 1 / 12, 0.99, 0.01
 
 
 def draw_plainly(gaussians: Gaussians, camera: Camera, background: Sequence[float]) -> tuple[Tensor, Tensor]:
