@@ -86,7 +86,8 @@ def tiled_inverse_depth(pictures: Tensor, infer: Callable[[Tensor], Tensor], til
     A model for single pictures gives every tile a scale and an offset of its own, and bends it. So each tile's map is
     brought to the whole picture's by least squares, and then to its means in a grid of cells, without their edges:
     surfaces lie where the whole picture has them, edges are as fine as the tile's. Tiles fade into each other where
-    they overlap. What is at infinity in a tile's map stays there.
+    they overlap. What is at infinity in a tile's map stays there, if the whole picture has infinity around: a part of
+    a wall alone can be taken for sky, and networks that see no sky give 0 to the farthest that they are shown.
 
     Args:
         pictures: (B, 3, H, W).
@@ -176,7 +177,8 @@ class _Merged:
         own = _sampled(tile, rows.in_tile, columns.in_tile)
         given = _sampled(whole, rows.in_whole, columns.in_whole)
         self.total[region] += weight * _brought(own, given, tiling.cells)
-        self.far[region] += weight * _sampled((tile == 0).to(tile), rows.in_tile, columns.in_tile)
+        far = _sampled((tile == 0).to(tile), rows.in_tile, columns.in_tile)
+        self.far[region] += weight * far * _around(given == 0, tiling.cells).to(far)
         self.weights[region] += weight
 
     def finished(self) -> Tensor:
@@ -203,8 +205,14 @@ def _brought(own: Tensor, given: Tensor, cells: int) -> Tensor:
     return fitted + functional.interpolate(pooled / trusted, own.shape[-2:], mode="bicubic", align_corners=False)
 
 
+def _around(there: Tensor, cells: int) -> Tensor:
+    """Tell where something (B, 1, h, w) is there, in the same or a neighbouring cell; of the same shape, 0 or 1."""
+    found = functional.max_pool2d(functional.adaptive_max_pool2d(there.float(), cells), 3, 1, 1)
+    return functional.interpolate(found, there.shape[-2:], mode="nearest")
+
+
 def _flat(depth: Tensor) -> Tensor:
     """Return weights, 1 where maps are flat and near 0 at edges."""
     high = functional.max_pool2d(depth, _AROUND, 1, _AROUND // 2)
     step = high + functional.max_pool2d(-depth, _AROUND, 1, _AROUND // 2)
-    return 1 / (1 + (step / (_STEP * depth.std((-2, -1), keepdim=True) + 1e-6)).square())
+    return 1 / (1 + (step / (_STEP * depth.std((-2, -1), correction=0, keepdim=True) + 1e-6)).square())

@@ -90,6 +90,24 @@ def test_what_is_at_infinity_stays_there():
     assert (tiled[..., : rows - 2, :] == 0).all() and (tiled[..., rows + 2 :, :] > 0).all()
 
 
+def test_what_only_a_tile_takes_for_infinity_is_where_the_whole_picture_has_it():
+    whole = tiled_inverse_depth(scene(), model(), Tiling(1))
+
+    def infer(pictures: Tensor) -> Tensor:
+        if pictures.shape[-1] == WIDTH:
+            return whole
+        small = F.interpolate(pictures[:, :1], (48, SIDE), mode="bilinear", antialias=True)
+        return (small - small.min() - 0.03).clamp(min=0)  # 0 is the farthest that this tile shows
+
+    tiled = tiled_inverse_depth(scene(), infer, Tiling(3))
+    assert (tiled > 0.8 * whole.min()).all()
+
+
+def test_a_picture_of_one_pixel_has_tiles():
+    picture = torch.full((1, 3, 1, 1), 0.5)
+    assert tiled_inverse_depth(picture, lambda shown: shown[:, :1], Tiling(2)).item() == 0.5
+
+
 def test_pictures_are_independent_and_the_size_is_told():
     other = scene().flip(-1)
     exact = lambda pictures: F.avg_pool2d(pictures[:, :1], 4)  # noqa: E731
