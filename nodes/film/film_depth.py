@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from comfy_api.latest import Input
 from torch import Tensor
 
+from ...stereo_core.geometry import StereoGeometry
+from ...stereo_core.stereo_depth import StereoDepth
 from ..depth.networks import resize_depth
 from ..depth.sources import Source, map_bytes
 from ..host import depth_to_core
@@ -64,6 +67,7 @@ def depth_of(film: FilmPlan, depth: DepthGiven, settings: DepthSettings) -> Film
             f"depth: has {len(maps)} frames, and video {len(film)}. Connect a video with a map for each frame, cut as "
             "video is."
         )
+    StereoDepth(torch.empty(1, 1, *maps.size), StereoGeometry()).expect_aspect(*film.size)
     return GivenDepth(maps, settings.invert)
 
 

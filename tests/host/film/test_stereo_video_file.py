@@ -208,9 +208,11 @@ def test_what_cannot_be_is_refused_before_the_work(
 
 
 def test_depth_of_another_film_is_refused(host: Host, films: tuple[Path, Path], output: Path, tmp_path: Path):
-    del output
     with pytest.raises(ValueError, match="depth: has 12 frames, and video 40"):
         run(host, video(films[0]), video(film(tmp_path)))
+    with pytest.raises(ValueError, match="^depth is 24x24, of another shape than the picture"):
+        run(host, video(films[0]), video(film(tmp_path, size=(24, 24), frames=FRAMES, name="square")))
+    assert not list(output.glob("*"))
     with pytest.raises(ValueError, match="video: its pictures are 33x24"):
         odd = film(tmp_path, size=(24, 33), pixels="yuv444p", name="odd")
         run(host, video(odd), video(odd))
