@@ -192,7 +192,7 @@ def told_by_name(
     try:
         yield
     except _ERRORS as error:
-        raise ValueError(f"{name}: {problem} ({_reason(error)}). Fetch {again}.") from error
+        raise ValueError(f"model_name: {name}: {problem} ({_reason(error)}). Fetch {again}.") from error
 
 
 def _reason(error: Exception) -> str:

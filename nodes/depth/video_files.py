@@ -81,18 +81,30 @@ def find_video_model(name: str) -> VideoFile:
         )
     sizes, metadata = _read(path)
     if MARK not in sizes:
+        _expect_readable(path, wanted)
         raise ValueError(
-            f"model_name: {wanted} is not a file of Video Depth Anything. Other networks that are a single file are "
-            "loaded by nodes of their own: Load Depth Anything 3, Load MoGe Model."
+            f"model_name: {wanted} is not a file of Video Depth Anything or DepthCrafter. Other networks that are a "
+            "single file are loaded by nodes of their own: Load Depth Anything 3, Load MoGe Model."
         )
     try:
         shape = read_shape(sizes)
     except (LookupError, ValueError) as error:
         raise ValueError(
-            f"model_name: {wanted} lacks a part of its network ({error}). Fetch the file again."
+            f"model_name: {wanted} is not a whole network of Video Depth Anything ({error}). Fetch the file again."
         ) from error
     metric = metadata.get(METRIC, str(METRIC in os.path.basename(name).lower())).lower() == "true"
     return VideoFile(shown, Path(path), shape, metric)
+
+
+def _expect_readable(path: str, wanted: str) -> None:
+    try:
+        with safe_open(path, framework="pt"):
+            return
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f"model_name: {wanted} cannot be read: it is cut short, or not in the safetensors format. Fetch the file "
+            "again; a .pth file must be converted (tools/convert_depth.py), not renamed."
+        ) from error
 
 
 def _read(path: str) -> tuple[dict[str, list[int]], dict[str, str]]:

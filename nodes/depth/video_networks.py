@@ -19,7 +19,7 @@ from ..host import compute_device, expect_memory
 from .networks import WEIGHT_DTYPES, expect_finite_depth, told_by_name
 from .video_depth_anything import VideoDepthAnything
 from .video_files import find_video_model
-from .video_weights import PATCH, Shape, host_weights
+from .video_weights import PATCH, Shape, expect_whole, host_weights
 
 # The shorter side at which it runs, in pixels, and the aspect ratio from which on wider clips run smaller.
 _SIDE, _WIDEST, _WIDE = 518, 1.78, 1.777
@@ -126,7 +126,9 @@ def load_video_model(name: str, weight_dtype: str) -> VideoDepthModel:
     expect_memory("Load Depth Model", f"the network in {file.name}", parameters * dtype.itemsize)
     network = VideoDepthAnything(file.shape, dtype, comfy.model_management.unet_offload_device(), comfy.ops.manual_cast)
     with told_by_name(file.name, "the weights could not be loaded", "the file again"):
-        network.load_state_dict(host_weights(load_file(file.path)))
+        weights = host_weights(load_file(file.path))
+        expect_whole(weights, planned.state_dict())
+        network.load_state_dict(weights)
     patcher = comfy.model_patcher.CoreModelPatcher(
         network.eval(), load_device=compute_device(), offload_device=comfy.model_management.unet_offload_device()
     )

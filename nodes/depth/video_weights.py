@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from ...stereo_core.depth_windows import WINDOW
+
 PATCH = 14  # pixels
 
 # Only these networks have it, by whatever name their file goes.
 MARK = "head.motion_modules.0.temporal_transformer.proj_in.weight"
+
+_PLACES_IN_TIME = "head.motion_modules.0.temporal_transformer.transformer_blocks.0.attention_blocks.0.pos_encoder.pe"
+_LEVELS = 4  # of the decoder
 
 # Published names of the encoder's tensors, and the host's.
 _HOST_NAMES = {
@@ -73,21 +79,44 @@ def read_shape(sizes: Mapping[str, Sequence[int]]) -> Shape:
     """Read the network's shape from the sizes of a published file's tensors.
 
     Raises:
-        LookupError, ValueError: tensors that tell it are missing, or have another number of axes.
+        ValueError: tensors that tell it are missing, or of sizes that no such network has.
     """
     layers = {name.split(".")[2] for name in sizes if name.startswith("pretrained.blocks.")}
-    _, positions, width = sizes["pretrained.pos_embed"]
-    _, frames, _ = sizes[
-        "head.motion_modules.0.temporal_transformer.transformer_blocks.0.attention_blocks.0.pos_encoder.pe"
-    ]
+    _, positions, width = _size(sizes, "pretrained.pos_embed", 3)
+    _, frames, _ = _size(sizes, _PLACES_IN_TIME, 3)
+    if len(layers) < _LEVELS or width < 1 or positions < 2 or frames < WINDOW:
+        raise ValueError(
+            f"{len(layers)} layers of {width} channels with {positions} positions and {frames} moments in time"
+        )
     return Shape(
         layers=len(layers),
         width=width,
-        side=round((positions - 1) ** 0.5),
-        channels=tuple(sizes[f"head.projects.{level}.weight"][0] for level in range(4)),
-        features=sizes["head.scratch.layer1_rn.weight"][0],
+        side=math.isqrt(positions - 1),
+        channels=tuple(_size(sizes, f"head.projects.{level}.weight", 4)[0] for level in range(_LEVELS)),
+        features=_size(sizes, "head.scratch.layer1_rn.weight", 4)[0],
         frames=frames,
     )
+
+
+def _size(sizes: Mapping[str, Sequence[int]], name: str, axes: int) -> Sequence[int]:
+    if name not in sizes:
+        raise ValueError(f"{name} is missing")
+    if len(sizes[name]) != axes:
+        raise ValueError(f"{name} has the shape {tuple(sizes[name])}")
+    return sizes[name]
+
+
+def expect_whole(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Raise unless tensors are those of a network, by their names and shapes.
+
+    Raises:
+        ValueError: with one that is missing, left over, or of another shape.
+    """
+    if odd := found.keys() ^ expected.keys():
+        raise ValueError(f"{len(odd)} tensors are missing or left over, {min(odd)} among them")
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape:
+            raise ValueError(f"{name} has the shape {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}")
 
 
 def host_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:

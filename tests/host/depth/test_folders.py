@@ -160,7 +160,7 @@ def edit_backbone(folder: Path, **changes: object) -> None:
 )
 def test_settings_that_do_not_fit_together_are_reported_before_the_run(change: dict, loader, models: Path) -> None:
     depth_networks.edit_config(models / "anything", **change)
-    with pytest.raises(ValueError, match=r"^anything: the (settings|weights) .*Fetch config.json"):
+    with pytest.raises(ValueError, match=r"^model_name: anything: the (settings|weights) .*Fetch config.json"):
         load(loader)
 
 

@@ -289,7 +289,7 @@ def base(host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa
 
 def is_clear(message: str) -> bool:
     """Names the model or what to set, is one short text in characters that can be shown, and says what to do."""
-    named = message.startswith(("model_name: ", "mutated: ", "Load Depth Model: ", "Depth Estimate: ", "resolution: "))
+    named = message.startswith(("model_name: ", "Load Depth Model: ", "Depth Estimate: ", "resolution: "))
     named = named or message.startswith(("The depth model gave values that are not", "The depth model does not run at"))
     return named and len(message) < 800 and "\n" not in message and message.isprintable() and message.endswith(".")
 

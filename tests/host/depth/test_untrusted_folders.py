@@ -307,7 +307,7 @@ def test_a_weights_file_that_lies_is_refused(lie: str, loader, models: Path) -> 
     else:
         text = json.dumps(header).encode()
         file.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
-    with pytest.raises(ValueError, match=r"^anything: the weights could not be loaded \("):
+    with pytest.raises(ValueError, match=r"^model_name: anything: the weights could not be loaded \("):
         load(loader)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from torch import Tensor
 pytest.importorskip("transformers")
 from stereo_core.depth_range import DepthRange, normalize_inverse_depth  # noqa: E402
 from tests.host.tiny import depth_networks  # noqa: E402
-from tests.host.tiny.video_depth import make_video_depth, published_weights  # noqa: E402
+from tests.host.tiny.video_depth import WIDTH, make_video_depth, published_weights  # noqa: E402
 from tools import convert_depth  # noqa: E402
 
 FOLDER = "geometry_estimation"
 FILE = "video_depth_anything_vits.safetensors"
 # What the published code made of the same weights and pictures; the file's own metadata say how.
 PUBLISHED = load_file(Path(__file__).with_name("video_depth_anything.safetensors"))
+_TIME = "head.motion_modules.0.temporal_transformer."
 OPTIONS = {"range": "clip", "stabilize": True, "resolution": 70, "batch_size": 4, "percentile": 0.0}
 
 
@@ -178,7 +180,37 @@ def test_tensors_that_lack_or_are_left_over_are_told(loader, models: Path) -> No
     for change in ({"head.projects.0.bias": None}, {"more": torch.zeros(1)}, {"head.projects.0.bias": torch.zeros(3)}):
         changed = {name: tensor for name, tensor in (weights | change).items() if tensor is not None}
         save_file(changed, models / FILE)
-        assert FILE in (message := refusal(loader, FILE)) and next(iter(change)) in message
+        assert (message := refusal(loader, FILE)).startswith(f"model_name: {FILE}: ")
+        assert next(iter(change)) in message and "state_dict" not in message
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "pickled"])
+def test_files_that_are_damaged_or_renamed_are_told_to_be(damage: str, loader, models: Path) -> None:
+    raw = (models / FILE).read_bytes()
+    (models / FILE).write_bytes({"empty": b"", "cut": raw[: len(raw) // 2]}.get(damage, b""))
+    if damage == "pickled":
+        torch.save({"x": torch.zeros(1)}, models / FILE)
+    message = refusal(loader, FILE)
+    assert loader.validate_inputs(FILE) == message
+    assert re.fullmatch(rf"model_name: \S*{FILE} cannot be read: .*Fetch the file again; .*converted.*", message)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("pretrained.pos_embed", (17, WIDTH)),
+        ("pretrained.pos_embed", (1, 0, WIDTH)),
+        ("pretrained.blocks.", None),
+        (f"{_TIME}transformer_blocks.0.attention_blocks.0.pos_encoder.pe", (1, 8, WIDTH)),
+        ("head.projects.3.weight", (64, WIDTH)),
+    ],
+)
+def test_sizes_that_no_such_network_has_are_refused_before_it_is_made(name: str, size, loader, models: Path) -> None:
+    changed = {key: tensor for key, tensor in published_weights().items() if not key.startswith(name)}
+    save_file(changed | ({name: torch.zeros(size)} if size else {}), models / FILE)
+    message = refusal(loader, FILE)
+    assert loader.validate_inputs(FILE) == message
+    assert "is not a whole network of Video Depth Anything" in message and message.endswith("Fetch the file again.")
 
 
 @pytest.fixture
