@@ -46,7 +46,7 @@ class WorkFolder:
 
         Args:
             root: the folder to make it in.
-            name: of the film.
+            name: of the film; with the time in it the next run has another, and goes on all the same.
             film: all that the film depends on, as JSON has it. Another film, or the same one with other settings, has
                 another folder: nobody's work is thrown away.
 
@@ -54,7 +54,8 @@ class WorkFolder:
             ValueError: the folder cannot be made or written to.
         """
         key = hashlib.sha256(json.dumps(film, sort_keys=True, default=str).encode()).hexdigest()
-        folder = cls(root / f"{name}.{key[:_DIGITS]}{_ENDING}")
+        ending = f".{key[:_DIGITS]}{_ENDING}"
+        folder = cls(min(root.glob(f"*{ending}"), default=root / f"{name}{ending}"))
         with writing(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
         folder.write(_MANIFEST, json.dumps(film, indent=1, default=str).encode())

@@ -65,7 +65,7 @@ def test_a_lock_that_finds_no_room_is_told_and_is_not_left(pack: Pack, tmp_path:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(module.json, "dump", full)
+    monkeypatch.setattr(module, "owner", full)
     with pytest.raises(ValueError, match=SAID.format("000001.lock")), folder.claim("000001"):
         pass
     assert [each.name for each in folder.path.iterdir()] == ["manifest.json"]

@@ -35,9 +35,16 @@ def test_the_same_film_is_gone_on_with_and_another_one_has_its_own_folder(folder
     assert json.loads(again.file("manifest.json").read_text())["crf"] == 18
     other = folders.open(tmp_path, "a[film]", {"source": "a", "crf": 20})
     assert not other.file("000001.mp4").exists() and other.others == [folder.path]
-    assert folders.open(tmp_path, "a", {"source": "a", "crf": 20}).others == []
+    assert folders.open(tmp_path, "a", {"source": "a", "crf": 22}).others == []
     other.remove()
     assert again.others == [] and again.file("000001.mp4").exists()
+
+
+def test_a_film_that_has_another_name_each_time_is_gone_on_with(folders: Any, tmp_path: Path):
+    folder = folders.open(tmp_path, "film_2026-11-27_20-05", {"source": "a"})
+    assert folders.open(tmp_path, "film_2026-11-28_07-30", {"source": "a"}) == folder
+    assert folders.open(tmp_path, "film_2026-11-28_07-30", {"source": "b"}) != folder
+    assert folders.open(tmp_path / "elsewhere", "film", {"source": "a"}) != folder
 
 
 def test_work_is_taken_once(folders: Any, tmp_path: Path):
