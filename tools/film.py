@@ -4,6 +4,7 @@ python tools/film.py FILM.mp4 --model MODEL                       depth by a mod
 python tools/film.py FILM.mp4 --depth DEPTH.mp4                   a film of depth maps (white is near)
 python tools/film.py FILM.mp4 --model MODEL --folder /shared/work on each machine that sees both: they share the work
 python tools/film.py FILM.mp4 --model MODEL --segments 0:12       pieces 0 to 11 only, for a queue of jobs
+python tools/film.py FILM.mp4 --model MODEL --ray A:6379          on all machines of the Ray cluster that A heads
 
 MODEL is a folder or file as Load Depth Model takes it, or a file of Depth Anything 3 or MoGe.
 """
@@ -34,6 +35,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: beside FILM, named as players want it")
     parser.add_argument("--folder", type=Path, metavar="FOLDER", help="for the work; default: beside the output")
     parser.add_argument("--segments", metavar="FIRST:END", help="only these pieces, counted from 0")
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        type=_address,
+        metavar="HOST:PORT",
+        help="hand the pieces out on a Ray cluster that sees all files; alone: the one of this machine",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_number(1, 1024, int),
+        metavar="COUNT",
+        help="with --ray; default: one for each graphics card, or without any for each machine",
+    )
     percent, share, seconds = _number(0, 30), _number(0, 1), _number(1, 600)
     parser.add_argument("--max-disparity", type=percent, metavar="PERCENT", default=3.0, help="0 to 30, default 3")
     parser.add_argument("--convergence", type=share, metavar="DEPTH", default=0.5, help="0 far to 1 near, default 0.5")
@@ -60,6 +75,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if options.output is not None:
         _expect_output(parser, options)
     options.segments = _segments(parser, options.segments)
+    if options.ray is not None and options.segments is not None:
+        parser.error("--ray hands out all pieces; leave out --segments")
+    if options.ray is None and options.workers is not None:
+        parser.error("--workers is for --ray; leave it out")
     return options
 
 
@@ -73,6 +92,13 @@ def _number(low: float, high: float, kind: type = float) -> Callable[[str], floa
         return value
 
     return read
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if text and not (host and port.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text} is no address; give HOST:PORT, such as A:6379, or put --ray last")
+    return text
 
 
 def _expect_output(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -99,9 +125,13 @@ def main() -> int:
     environment.enter(__file__)
     environment.stop_on_signals()
 
-    from tools import film_run
-
     try:
+        if options.ray is not None:
+            from tools import film_ray
+
+            return film_ray.run(options)
+        from tools import film_run
+
         return film_run.run(options)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on.", file=sys.stderr)

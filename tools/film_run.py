@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import dataclass
+from glob import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,45 @@ class Lines:
         print(text, flush=True)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A film that is to be made, and where.
+
+    Attributes:
+        film: a ``nodes.film.film.Film``.
+        output: the file that it becomes.
+        folder: of the work, a ``nodes.film.work_folder.WorkFolder``.
+        work: a ``nodes.film.work.Work``.
+    """
+
+    film: Any
+    output: Path
+    folder: Any
+    work: Any
+
+    @classmethod
+    def open(cls, film: Any, options: argparse.Namespace, progress: Any) -> Job | None:
+        """Open the folder of the work; ``None`` where the film is there already."""
+        output = output_of(film, options)
+        if is_there(output):
+            return None
+        folders = pack_module("nodes.film.work_folder")
+        folder = folders.WorkFolder.open(options.folder or output.parent, output.stem, film.identity())
+        if is_there(output) and not list(folder.path.glob("*.mp4")):  # it was just finished, and its pieces deleted
+            folder.remove()
+            return None
+        return cls(film, output, folder, pack_module("nodes.film.work").Work(film, folder, progress))
+
+    def finish(self, keep: bool) -> bool:
+        """Write the film from its pieces; false where another process is just writing it."""
+        with self.folder.claim("film") as claim:
+            # A process that was killed has left the film's name, empty, and what it had written.
+            if claim is not None and self.output.exists() and not is_there(self.output):
+                for left in (*self.output.parent.glob(f".{escape(self.output.stem)}.*.part*"), self.output):
+                    left.unlink(missing_ok=True)
+        return self.work.finish(self.output, keep=keep)
+
+
 def run(options: argparse.Namespace) -> int:
     """Make the film, or some of its pieces; returns the exit code.
 
@@ -60,26 +101,27 @@ def run(options: argparse.Namespace) -> int:
         ValueError: something does not fit, or is not there.
     """
     print("Loading ...", flush=True)
-    cuda = torch.cuda.is_available() and not options.cpu
     with tempfile.TemporaryDirectory(prefix="latent-stereo-") as base:
-        host = load_host(find_host(), Path(base), cpu=not cuda)
+        host = load(Path(base), options)
         with torch.inference_mode():
             return make(host, options)
 
 
+def load(base: Path, options: argparse.Namespace) -> dict[str, type]:
+    """Load the host into this process, with ``base`` for its files."""
+    cuda = torch.cuda.is_available() and not options.cpu
+    return load_host(find_host(), base, cpu=not cuda)
+
+
 def make(host: dict[str, type], options: argparse.Namespace) -> int:
     """Make the film in the host that is loaded."""
-    film = read(host, options)
-    output = options.output or _beside(options.film, film)
-    if output.exists():
-        print(f"{output} is there already, or just being written. Remove it first if it is to be made again.")
+    film, lines = read(host, options), Lines(pack_module("nodes.film.film_progress").in_words)
+    job = Job.open(film, options, lines)
+    if job is None:
+        print(f"{output_of(film, options)} is there already. Remove it first if it is to be made again.")
         return 0
-    folder = pack_module("nodes.film.work_folder").WorkFolder.open(
-        options.folder or output.parent, output.stem, film.identity()
-    )
-    lines = Lines(pack_module("nodes.film.film_progress").in_words)
-    lines.say(f"{len(film.plan)} frames; the work lies in {folder.path}")
-    work = pack_module("nodes.film.work").Work(film, folder, lines)
+    lines.say(f"{len(film.plan)} frames; the work lies in {job.folder.path}")
+    work = job.work
     try:
         wanted = options.segments
         if wanted is not None:  # the last of a queue of jobs may ask for more than there are
@@ -90,14 +132,19 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
         if wanted is not None and not work.is_whole():
             print(f"Pieces {wanted.start} to {wanted.stop - 1} are there; others are missing.")
             return 0
-        if not work.finish(output, keep=options.keep_segments):
+        if not job.finish(options.keep_segments):
             print("All pieces are there; another process is just writing the film.")
             return 0
     except FileNotFoundError:  # the process that writes the film deletes its pieces
-        if not output.exists():
+        if not is_there(job.output):
             raise
-    print("\n".join((str(output), *film.remarks, *work.remarks)))
+    print("\n".join((str(job.output), *film.remarks, *work.remarks)))
     return 0
+
+
+def is_there(output: Path) -> bool:
+    """Tell whether a film is written; its name alone is there before."""
+    return output.exists() and output.stat().st_size > 0
 
 
 def read(host: dict[str, type], options: argparse.Namespace) -> Any:
@@ -111,9 +158,12 @@ def read(host: dict[str, type], options: argparse.Namespace) -> Any:
     return pack_module("nodes.film.film").Film.read(plan, depth, settings, {})
 
 
-def _beside(source: Path, film: Any) -> Path:
+def output_of(film: Any, options: argparse.Namespace) -> Path:
+    """Return the file that a film becomes."""
+    if options.output:
+        return options.output
     suffix = pack_module("stereo_core.video_formats").name_suffix(film.settings.form)
-    return source.with_name(f"{source.stem}{suffix}.{film.file.container.value}")
+    return options.film.with_name(f"{options.film.stem}{suffix}.{film.file.container.value}")
 
 
 def load_model(host: dict[str, type], path: Path) -> Any:
