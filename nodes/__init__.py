@@ -37,6 +37,8 @@ from .depth_estimate import DepthEstimate
 from .disparity_propagate import DisparityPropagate
 from .dissolve_depth import DissolveDepth
 from .example_scene import ExampleScene
+from .film.film_window import FilmWindow
+from .film.save_film_window import SaveFilmWindow
 from .film.stereo_film_depth import StereoFilmDepth
 from .film.stereo_film_options import StereoFilmOptions
 from .film.stereo_video_file import StereoVideoFile
@@ -122,5 +124,7 @@ NODES: list[type[io.ComfyNode]] = [
     StereoVideoFile,
     StereoFilmOptions,
     StereoFilmDepth,
+    FilmWindow,
+    SaveFilmWindow,
     SBSSplit,
 ]

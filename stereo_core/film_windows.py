@@ -49,7 +49,7 @@ def plan_film_windows(starts: Sequence[int], frames: int, length: int, overlap: 
         raise ValueError(f"length: got {length}. Give at least one frame.")
     if not 0 <= overlap < length:
         raise ValueError(f"overlap: {overlap} frames of a window of {length}. Give 0 to {length - 1}.")
-    windows = []
+    windows: list[Window] = []
     for first, end in zip(starts, [*starts[1:], frames], strict=True):
         slices = plan_windows(end - first, length, overlap)
         begins = [first + part.start for part in slices]

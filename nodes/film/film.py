@@ -7,18 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import av
-import torch
-
 from ...stereo_core.formats import StereoFormat
 from ...stereo_core.video_formats import Sphere
 from ..delivery.video_file import VideoFile
-from ..delivery.video_plan import VideoPlan
+from ..delivery.video_plan import FileOptions, VideoPlan
 from ..delivery.video_views import expect_even, size_of_packed
 from .film_depth import FilmDepth
 from .film_plan import FilmPlan
 from .film_settings import FilmSettings
-from .identity import file_identity, pack_identity
+from .identity import file_identity, programs_identity
 
 # Of encoders: of every machine the same, for files differ with it.
 _THREADS = 8
@@ -34,6 +31,22 @@ class FilmShape:
 
     def __len__(self) -> int:
         return self.frames
+
+
+def film_video(plan: FilmPlan, shape: FilmShape, options: FileOptions, metadata: dict[str, str]) -> VideoPlan:
+    """Settle what file a film becomes.
+
+    Args:
+        plan: of the film.
+        shape: of its packed pictures.
+        options: of the file.
+        metadata: texts by name, besides the source's.
+
+    Raises:
+        ValueError: something does not fit, or is not there.
+    """
+    video = VideoPlan.make(shape, float(plan.timing.rate), options, metadata, plan.clip)
+    return replace(video, file=replace(video.file, encoding=replace(video.file.encoding, threads=_THREADS)))
 
 
 @dataclass(frozen=True)
@@ -61,12 +74,14 @@ class Film:
         Raises:
             ValueError: something does not fit, or is not there.
         """
-        height, width = plan.size
-        expect_even("video: its pictures are", height, width, "with another program first")
-        shape = FilmShape(settings.form, size_of_packed(settings.form, height, width), len(plan))
-        video = VideoPlan.make(shape, float(plan.timing.rate), settings.file, metadata, plan.clip)
-        file = replace(video.file, encoding=replace(video.file.encoding, threads=_THREADS))
-        return cls(plan, depth, settings, file, video.remarks)
+        expect_even("video: its pictures are", *plan.size, "with another program first")
+        video = film_video(
+            plan,
+            FilmShape(settings.form, size_of_packed(settings.form, *plan.size), len(plan)),
+            settings.file,
+            metadata,
+        )
+        return cls(plan, depth, settings, video.file, video.remarks)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -97,10 +112,5 @@ class Film:
             "frames": [self.plan.times[0], self.plan.times[-1], len(self.plan)],
             "depth": self.depth.identity(),
             "settings": self.settings.as_json(),
-            "programs": {
-                "pack": pack_identity(),
-                "av": av.__version__,
-                "libraries": av.library_versions,
-                "torch": torch.__version__,
-            },
+            "programs": programs_identity(),
         }

@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 from pathlib import Path
+from typing import Any
 
+import av
 import torch
 from torch import Tensor, nn
 
@@ -37,6 +39,16 @@ def pack_identity() -> str:
         for path in sorted((pack / folder).glob("*.py")):
             digest.update(path.relative_to(pack).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def programs_identity() -> dict[str, Any]:
+    """Return all programs that a film depends on, as JSON has it."""
+    return {
+        "pack": pack_identity(),
+        "av": av.__version__,
+        "libraries": av.library_versions,
+        "torch": torch.__version__,
+    }
 
 
 def network_fingerprint(network: nn.Module) -> str:

@@ -12,15 +12,15 @@ from pathlib import Path
 import comfy.model_management
 
 from ...stereo_core.geometry import Screen
-from ..delivery.output_files import written
 from .film import Film
 from .film_plan import segments
 from .film_progress import Progress
 from .film_scenes import FilmScenes, find_screen, read_screen, scenes_of
 from .film_views import FilmFrame, packed_pictures
 from .frames import read_frames
+from .joining import join
 from .left_planes import PackedPicture
-from .segments import count_pictures, joined, write_segment
+from .segments import count_pictures, write_segment
 from .work_folder import WAIT, Claim, WorkFolder
 from .working_ahead import ahead
 
@@ -100,15 +100,8 @@ class Work:
         Raises:
             ValueError: it cannot be written.
         """
-        with self._folder.claim("film") as claim:
-            if claim is None:
-                return False
-            paths = [self._path(number) for number in range(len(self.parts))]
-            with written(path) as partial:
-                self._film.file.write_packets(partial, joined(paths, self._film.plan.timing))
-        if not keep:
-            self._folder.remove()
-        return True
+        paths = [self._path(number) for number in range(len(self.parts))]
+        return join(self._folder, paths, self._film.file, path, keep)
 
     def _path(self, number: int) -> Path:
         return self._folder.file(f"{number:06}.mp4")

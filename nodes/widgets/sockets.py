@@ -21,6 +21,9 @@ VIDEO_OPTIONS = io.Custom("STEREO_VIDEO_OPTIONS")
 FILM_OPTIONS = io.Custom("STEREO_FILM_OPTIONS")
 FILM_DEPTH = io.Custom("STEREO_FILM_DEPTH")
 
+# A nodes.film.chosen_window.ChosenWindow: a film's plan, its windows, and the number of one of them.
+FILM_WINDOW = io.Custom("STEREO_FILM_WINDOW")
+
 # A stereo_core.composition_weights.CompositionSettings.
 COMPOSITION_OPTIONS = io.Custom("STEREO_COMPOSITION_OPTIONS")
 

@@ -67,6 +67,17 @@ def _of_files() -> dict[str, Pictures]:
             ("frames of a scene", film(landscape, 2)),
             ("their depth, with one range", film(lambda size, _time: depth_map(size), 2)),
         ),
+        "FilmWindow": (
+            ("a film of any length", film(landscape, 6)),
+            (
+                "as many of its frames as a video model takes",
+                film(lambda size, time: landscape(size, time=time / 3), 2),
+            ),
+        ),
+        "SaveFilmWindow": (
+            ("windows, finished one after another", cells(1, 6, lambda _row, column: column < 5)),
+            ("a file that headset players understand", card("film_LRF_Full_SBS.mp4")),
+        ),
         "VR180FromPanorama": (
             ("a panorama and its depth", lambda size: _above(size, landscape, depth_map)),
             ("what lies ahead, for each eye", pair(picture)),

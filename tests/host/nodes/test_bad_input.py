@@ -152,6 +152,7 @@ WITHOUT_CLIPS = (
     "SplatPath",
     "SplatSave",
     "CrossViewAttentionPatch",
+    "SaveFilmWindow",
     "SaveStereoImage",
     "SaveStereoImage rgb_depth",
     "SaveStereoImage wiggle",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.host.film.films import film
 from tests.host.matrix.runs import schedule as karras
 from tests.host.matrix.runs import words
 from tests.host.tiny import inversion
@@ -171,6 +172,19 @@ def folder_of_pictures() -> str:
     return folder.name
 
 
+def film_window(host: Host) -> Inputs:
+    import folder_paths
+    from comfy_api.latest import InputImpl
+
+    folder = Path(folder_paths.get_input_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    path = film(folder, size=(32, 64), frames=3, name="three")
+    node = host["Stereo_FilmWindow"]
+    widgets = {**defaults(node), "length": 2, "overlap": 1}
+    chosen = node.execute(**widgets, video=InputImpl.VideoFromFile(str(path))).args[1]
+    return {"film_window": chosen, "left": pictures(2), "right": pictures(2)}
+
+
 CASES: dict[str, Callable[[Host], Inputs]] = {
     "DepthEstimate": lambda _: {"image": pictures(2), "source": {"depth": 1 + pictures(2)[..., 0]}},
     "StereoStrength": lambda _: {"depth": depth_step(2), "image": pictures(2)},
@@ -246,6 +260,7 @@ CASES: dict[str, Callable[[Host], Inputs]] = {
     "LoadPictureFolder": lambda _: {"folder": folder_of_pictures(), "count": 0},
     "SaveStereoVideo": lambda _: {"left": pictures(2), "right": pictures(2)},
     "SaveStereoVideo rgb_depth": lambda _: {"left": pictures(2), "depth": depth_step(2), "format": "rgb_depth"},
+    "SaveFilmWindow": film_window,
     "SBSSplit": lambda _: {"image": pictures(2)},
 }
 """For each node, by its class and perhaps a word on the case: what is connected, and widgets that are not as usual."""
