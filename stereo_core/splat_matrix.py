@@ -112,13 +112,16 @@ def target_matrix(
         _expect_background(found, color)
         return TargetMatrix(images, found, orbit, color, reference)
     expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
+    shown = masks > 0.5
+    if not shown.flatten(2).any(dim=-1).all():
+        raise ValueError("One of the masks is empty. White is where the object is: check whether they are inverted.")
     behind = torch.tensor(color, device=images.device)[:, None, None]
     composed = torch.empty_like(images)
     for view in range(views):
         share = masks[view].to(images.device).float()[:, None]
         mixed = _as_float(images[view]) * share + behind * (1 - share)
         composed[view] = mixed if images.is_floating_point() else (mixed * 255).round()
-    return TargetMatrix(composed, masks > 0.5, orbit, color, reference)
+    return TargetMatrix(composed, shown, orbit, color, reference)
 
 
 def _expect_background(masks: Tensor, color: tuple[float, float, float]) -> None:
