@@ -17,6 +17,7 @@ from stereo_core.windows import blend_windows
 from tests.host.delivery.clips import film as film_with_sound
 from tests.host.delivery.clips import pixels, times
 from tests.host.film.test_stereo_video_file import video
+from tools.host.server import PromptError, Server
 
 Pack = Callable[[str], ModuleType]
 Host = dict[str, type]
@@ -228,3 +229,32 @@ def test_only_the_frames_of_a_window_are_decoded(
     monkeypatch.setattr(module, "scenes_of", lambda *_: pytest.fail("the film is looked at again"))
     window(host, source, 5)
     assert len(read) == LENGTH
+
+
+def test_queued_runs_make_the_film_and_those_too_many_do_nothing(server: Server, tmp_path: Path):
+    """As in the editor: one graph, whose window counts up."""
+    name = server.place(with_a_cut(tmp_path / "queued.mp4"))
+    widgets = {"length": LENGTH, "overlap": OVERLAP, "seed": 7}
+    given = {**FILE, "filename_prefix": "queued/film"}
+
+    def run(number: int) -> list[str]:
+        graph = {
+            "load": {"class_type": "LoadVideo", "inputs": {"file": name}},
+            "window": {
+                "class_type": "Stereo_FilmWindow",
+                "inputs": {"video": ["load", 0], "window": number, **widgets},
+            },
+            "right": {"class_type": "ImageInvert", "inputs": {"image": ["window", 0]}},
+            "save": {
+                "class_type": "Stereo_SaveFilmWindow",
+                "inputs": {"film_window": ["window", 1], "right": ["right", 0], **given},
+            },
+        }
+        return [file.path.name for file in server.run(graph)]
+
+    with pytest.raises(PromptError, match="window: 1 fades from window 0"):
+        run(1)
+    assert [run(number) for number in (0, 1, 0, 2, 3, 4, 6)] == 7 * [[]]
+    assert run(5) == ["film_00001_LRF_Full_SBS.mp4"]
+    saved = server.base / "output" / "queued" / "film_00001_LRF_Full_SBS.mp4"
+    assert pixels(saved).shape == (FRAMES, SIZE[0], 2 * SIZE[1], 3)
