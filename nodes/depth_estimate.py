@@ -95,8 +95,8 @@ class DepthEstimate(io.ComfyNode):
                     min=1,
                     max=8,
                     optional=True,
-                    tooltip="For large pictures: the model also looks at parts of the picture, so many along its longer "
-                    "side, and takes finer edges from them. What is near and what is far stays as in the whole "
+                    tooltip="For large pictures: the model also looks at parts of the picture, so many along its "
+                    "longer side, and takes finer edges from them. What is near and what is far stays as in the whole "
                     "picture.\n1: the picture alone (default). 2 takes 3 to 5 times as long, 3 takes 7 to 10 times.\n"
                     "Not for geometry, nor for Video Depth Anything and DepthCrafter.",
                 ),
@@ -135,7 +135,8 @@ class DepthEstimate(io.ComfyNode):
     ) -> io.NodeOutput:
         frames = image_to_core(image, "image")
         needed = memory_needed(frames, source, resolution, batch_size, tiles)
-        expect_memory("Depth Estimate", describe_size(frames), *needed)
+        advice = "Lower resolution or batch_size, or use fewer or smaller pictures."
+        expect_memory("Depth Estimate", describe_size(frames), *needed, advice=advice)
         cuts, range = find_scene_starts(frames), DepthRange(range)
         starts = cuts.nonzero().flatten().tolist() if range is DepthRange.SCENE or is_steady(source) else [0]
         raw = raw_inverse_depth(frames, source, resolution, batch_size, starts, tiles)

@@ -18,6 +18,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
 from .dissolving_step import Conditioning
+from .networks import expect_finite_depth
 
 WINDOW, OVERLAP = 110, 25
 STEPS = 5
@@ -88,6 +89,8 @@ class DepthCrafterModel:
         latents = self.sample(self.conditioning(scene, stream), frames, size, stream)
         for part in latents.split(_CHUNK):
             pixels = self.vae.decode(part).float().cpu()
+            if not pixels.isfinite().all():
+                raise ValueError("vae: gave values that are not finite. Start ComfyUI with --fp32-vae.")
             yield _resized(pixels.mean(-1).unsqueeze(1), tuple(first.shape[-2:]))
 
     def sample(self, positive: Conditioning, frames: int, size: tuple[int, int], stream: torch.Generator) -> Tensor:
@@ -114,6 +117,7 @@ class DepthCrafterModel:
                 # The host adds noise of the largest level for a state without a picture, sqrt(1 + sigma^2).
                 given[:overlap] *= high / (1 + high**2) ** 0.5
             made = self._window(positive, shown, given, known, sigmas)
+            expect_finite_depth(made, self.model.model_dtype())
             noise = torch.cat([noise[window - overlap :], noise[: window - overlap]])
             if done is None:
                 done = made

@@ -22,6 +22,7 @@ from .folders import MODEL_FILES, find_depth_model
 from .preprocessing import Preprocessing
 
 WEIGHT_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+SMALLER = "Set weight_dtype to fp16, or choose a smaller model."
 
 # What transformers and safetensors raise on a model that they do not expect. The oldest transformers that the host
 # accepts lacks the last one.
@@ -164,9 +165,8 @@ def load_depth_model(name: str, weight_dtype: str) -> DepthModel:
         needs = rehearse(files.config, size)
     dtype = _dtype(weight_dtype, files.config, needs.parameters)
     run = int(needs.activations * math.prod(size) * dtype.itemsize)
-    expect_memory(
-        "Load Depth Model", f"the network that config.json describes, {name},", needs.parameters * dtype.itemsize, run
-    )
+    what = f"the network that config.json describes, {name},"
+    expect_memory("Load Depth Model", what, needs.parameters * dtype.itemsize, run, advice=SMALLER)
     with told_by_name(files.name, "the weights could not be loaded"):
         network = build(files.config, files.weights, needs, dtype)
     patcher = comfy.model_patcher.CoreModelPatcher(

@@ -23,6 +23,9 @@ from .video_networks import VideoDepthModel
 ANEW = 256
 """Frames of a scene after which a model for single frames begins anew, so that one can go on from there."""
 
+# Maps of a picture that are held at once while its tiles are put together.
+_MERGING = 12
+
 Source = DepthModel | VideoDepthModel | DepthCrafterModel | MoGeModel | comfy.model_patcher.ModelPatcher | dict
 
 
@@ -46,8 +49,7 @@ def raw_inverse_depth(
     Raises:
         ValueError: geometry of another number of frames, a source of another kind, or tiles for one that has none.
     """
-    if tiles > 1 and (isinstance(source, dict) or is_steady(source)):
-        raise ValueError("tiles: geometry and models made for clips have none. Set tiles to 1, or raise resolution.")
+    _expect_tiles(source, tiles)
     if isinstance(source, dict):
         return depth_of_geometry(frames, source)
     progress = comfy.utils.ProgressBar(len(frames))
@@ -61,6 +63,11 @@ def raw_inverse_depth(
             inverse[frame] = found[0]
             progress.update(1)
     return inverse
+
+
+def _expect_tiles(source: Source, tiles: int) -> None:
+    if tiles > 1 and (isinstance(source, dict) or is_steady(source)):
+        raise ValueError("tiles: geometry and models made for clips have none. Set tiles to 1, or raise resolution.")
 
 
 def stream_inverse_depth(
@@ -130,16 +137,18 @@ def memory_needed(frames: Tensor, source: Source, resolution: int, batch_size: i
     """Return the bytes that the depth of a clip takes, and those that its network needs besides.
 
     The first holds the maps at the size of the source, three times while they are put together, and the pictures made
-    of them.
+    of them; or those of a batch, while its tiles are put together. Takes what ``raw_inverse_depth`` takes.
 
-    Args:
-        frames, source, resolution, batch_size, tiles: as for ``raw_inverse_depth``.
+    Raises:
+        ValueError: as ``raw_inverse_depth``, for tiles.
     """
+    _expect_tiles(source, tiles)
     count, _, height, width = frames.shape
-    maps = count * map_bytes((height, width), source, resolution, tiles)
+    one = map_bytes((height, width), source, resolution, tiles)
+    maps, merging = count * one, _MERGING * min(batch_size, count) * one if tiles > 1 else 0
     pictures = count * height * width * 3 * comfy.model_management.intermediate_dtype().itemsize
     working = network_memory(min(batch_size, count), (height, width), source, resolution)
-    return max(3 * maps, 2 * maps + pictures), working
+    return max(3 * maps, 2 * maps + pictures, maps + merging), working
 
 
 def map_bytes(size: tuple[int, int], source: Source, resolution: int, tiles: int = 1) -> int:

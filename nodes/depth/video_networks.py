@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...stereo_core.depth_range import inverse_depth_from_metric
 from ...stereo_core.depth_windows import WINDOW, clip_depth
 from ..host import compute_device, expect_memory
-from .networks import WEIGHT_DTYPES, expect_finite_depth, told_by_name
+from .networks import SMALLER, WEIGHT_DTYPES, expect_finite_depth, told_by_name
 from .video_depth_anything import VideoDepthAnything
 from .video_files import find_video_model
 from .video_weights import PATCH, Shape, expect_whole, host_weights
@@ -123,7 +123,8 @@ def load_video_model(name: str, weight_dtype: str) -> VideoDepthModel:
     parameters = sum(tensor.numel() for tensor in planned.state_dict().values())
     half = comfy.model_management.should_use_fp16(compute_device(), model_params=parameters)
     dtype = WEIGHT_DTYPES.get(weight_dtype, torch.float16 if half else torch.float32)
-    expect_memory("Load Depth Model", f"the network in {file.name}", parameters * dtype.itemsize)
+    what = f"the network in {file.name}"
+    expect_memory("Load Depth Model", what, parameters * dtype.itemsize, advice=SMALLER)
     network = VideoDepthAnything(file.shape, dtype, comfy.model_management.unet_offload_device(), comfy.ops.manual_cast)
     with told_by_name(file.name, "the weights could not be loaded", "the file again"):
         weights = host_weights(load_file(file.path))

@@ -224,6 +224,19 @@ def test_a_file_becomes_depth(host: dict[str, type]):
     assert (depth.min(), depth.max()) == (0, 1)
 
 
+@pytest.mark.parametrize(("broken", "way"), [("model", "fetch them again"), ("vae", "vae: .*--fp32-vae")])
+def test_values_that_are_not_finite_name_where_they_are_from(broken: str, way: str, pack: Any):
+    model, vae, video = families.load("svd"), load_vae("picture"), clip(1)
+    nan = torch.full((1, 4, 8, 8) if broken == "model" else (1, 64, 64, 3), float("nan"))
+    crafter = pack("nodes.depth.depthcrafter").DepthCrafterModel
+    with pytest.MonkeyPatch.context() as patch, torch.inference_mode(), pytest.raises(ValueError, match=way):
+        if broken == "model":
+            patch.setattr(crafter, "_window", lambda *_: nan)
+        else:
+            patch.setattr(vae, "decode", lambda _: nan)
+        list(crafter(model, vae, Vision()).scene(video.split(1), 1, 0, 1))
+
+
 def test_encoders_of_another_model_are_refused(host: dict[str, type], file: Path):
     load, name = host["Stereo_LoadDepthModel"], "DepthCrafter/unet.safetensors"
     save(diffusers_names(), file)

@@ -262,6 +262,20 @@ def test_tiles_make_larger_maps_of_any_model_for_single_frames(models: dict, est
         assert torch.equal(estimate(clip(2), source, tiles=1), estimate(clip(2), source))
 
 
-def test_geometry_has_no_tiles(models: dict, estimate) -> None:
+@pytest.mark.parametrize("tiles", [2, 3, 8])
+def test_memory_is_foreseen_for_tiles(tiles: int, models: dict, pack, monkeypatch) -> None:
+    sources, counted = pack("nodes.depth.sources"), pack("nodes.depth.building")._MemoryCount
+    monkeypatch.setattr(sources, "_model", lambda *_: (lambda pictures: pictures[:, :1].clone(), torch.nn.Module()))
+    frames = clip(4, 144, 256).movedim(-1, 1).contiguous()
+    for batch_size in (1, 4):
+        kept, _ = sources.memory_needed(frames, models["moge"], 0, batch_size, tiles)
+        with counted([frames]) as count:
+            sources.raw_inverse_depth(frames, models["moge"], 0, batch_size, [0], tiles)
+        pictures = 2 * batch_size * frames[0].nbytes  # the host's own models do not say what they need
+        assert 0.3 * kept < count.most <= kept + pictures, (count.most, kept)
+
+
+def test_geometry_has_no_tiles(models: dict, estimate, pack, monkeypatch) -> None:
+    monkeypatch.setattr(pack("nodes.depth_estimate"), "find_scene_starts", lambda *_: pytest.fail("it takes time"))
     with pytest.raises(ValueError, match=r"tiles: geometry .*Set tiles to 1"):
         estimate(clip(2), models["run_da3"](clip(2)), tiles=2)
