@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+_MOST = 1001  # of a rate's denominator: 24000/1001 is exact
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -60,6 +62,11 @@ class Timing:
         return (self.starts[-1] + self.last) * self.time_base
 
     @property
+    def encoders(self) -> Fraction:
+        """The rate as encoders take it: of small numbers, above 0, also where pictures stand for hours."""
+        return _simple(self.rate)
+
+    @property
     def durations(self) -> dict[int, int]:
         """How long each frame stays, by its time."""
         following = (*self.starts[1:], self.starts[-1] + self.last)
@@ -76,4 +83,9 @@ def exact_rate(fps: float | Fraction) -> Fraction:
     rounded = fps % 1 != 0 and round(float(near), 2) == float(fps)
     if rounded or abs(near - Fraction(fps)) < fps / 200_000:  # 23.976 is exact to five digits
         return near
-    return Fraction(fps).limit_denominator(1001)
+    return _simple(Fraction(fps))
+
+
+def _simple(rate: Fraction) -> Fraction:
+    """Return a rate of small numbers, above 0."""
+    return max(rate.limit_denominator(_MOST), Fraction(1, _MOST))

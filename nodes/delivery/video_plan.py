@@ -68,7 +68,7 @@ class VideoPlan:
         told = VIDEO_FORMATS[views.form]
         encoding = _encoding(told, views, options, clip)
         timing, until, remarks = _timing(len(views), fps, clip)
-        encoding.expect_encoder(views.size, max(timing.rate.limit_denominator(1001), Fraction(1, 1001)))
+        encoding.expect_encoder(views.size, timing.encoders)
         made = audio if audio is not None or clip is None else clip.audio
         streams = () if clip is None else clip.streams
         if made is not None:

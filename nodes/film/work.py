@@ -151,7 +151,7 @@ class Work:
                 yield picture
                 self._progress.step(picture.picture)
 
-        rate = film.plan.timing.rate.limit_denominator(1001)
+        rate = film.plan.timing.encoders
         count = write_segment(self._path(number), film.file.encoding, rate, film.size, told())
         if count != len(part):
             with suppress(OSError):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.host.delivery.clips import times
 from tests.host.film.films import film, turned
 from tests.host.film.test_stereo_video_file import run, video
 
@@ -175,3 +176,9 @@ def test_what_can_be_read_of_a_file_is_the_film(pack: Pack, error: Exception):
             raise error
 
     assert list(pack("nodes.delivery.source_streams").readable(Container())) == ["packet"]
+
+
+def test_pictures_that_stand_for_hours(host: Host, tmp_path: Path):
+    source = film(tmp_path, rate=Fraction(1, 10000), frames=3)
+    _, path = run(host, video(source), video(source)).args
+    assert times(Path(path)) == times(source) == [0, 10000, 20000]
