@@ -17,6 +17,10 @@ from stereo_core.windows import blend_windows
 from tests.host.delivery.clips import film as film_with_sound
 from tests.host.delivery.clips import pixels, times
 from tests.host.film.test_stereo_video_file import video
+from tests.host.tiny.autoencoders import load_vae
+from tests.host.tiny.families import load
+from tests.host.tiny.inputs import defaults
+from tests.host.tiny.sampling import conditioning, schedule
 from tools.host.server import PromptError, Server
 
 Pack = Callable[[str], ModuleType]
@@ -258,3 +262,24 @@ def test_queued_runs_make_the_film_and_those_too_many_do_nothing(server: Server,
     assert run(5) == ["film_00001_LRF_Full_SBS.mp4"]
     saved = server.base / "output" / "queued" / "film_00001_LRF_Full_SBS.mp4"
     assert pixels(saved).shape == (FRAMES, SIZE[0], 2 * SIZE[1], 3)
+
+
+def test_a_video_model_paints_the_holes_of_a_window(host: Host, output: Path, tmp_path: Path):
+    """Inversion, both views through the sampler of StereoCrafter-Zero, and the holes alone taken from it."""
+    del output
+    model, vae = load("wan"), load_vae("video")
+    words = {"positive": conditioning("wan", 1), "negative": conditioning("wan", 2)}
+    source, maps = (with_a_cut(tmp_path / name, 12, (32, 64)) for name in ("film.mp4", "maps.mp4"))
+    for number in range(window(host, source, 0)[3]):
+        images, chosen, seed, _ = window(host, source, number)
+        depth = host["Stereo_FilmWindow"].execute(video(maps), 0, 1, 0, 0, like=chosen).args[0]
+        latent = {"samples": vae.encode(images)}
+        inverted = host["Stereo_DDIMInversion"].execute(model, words["positive"], latent, schedule("wan", 3), 0).args
+        run = {"seed": seed, "steps": 3, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+        given = {**run, **words, "model": model, "latent_image": latent, "depth": depth, "trajectory": inverted[1]}
+        node = host["Stereo_StereoVideoKSampler"]
+        both = vae.decode(node.execute(**{**defaults(node), **given}).args[0]["samples"])
+        both = both.reshape(-1, *both.shape[-3:])
+        composite = host["Stereo_StereoComposite"].execute(images, depth, both, 0.5, "local", "fast").args
+        done = save(host, chosen, composite[1].clone)
+    assert pixels(Path(done.args[1])).shape == (12, 32, 128, 3)
