@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tools import film
+from tools.setup.environment import READY
 
 
 @pytest.fixture
@@ -34,6 +36,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("film.mp4 --depth maps.mp4 --segment-seconds nan", "argument --segment-seconds: give a number from 1 to 600"),
         ("film.mp4 --depth maps.mp4 --segments 4", "--segments 4: give FIRST:END"),
         ("film.mp4 --depth maps.mp4 --segments 4:2", "--segments 4:2: give FIRST:END"),
+        ("film.mp4 --depth maps.mp4 --ray A:6379 --segments 0:2", "--ray hands out all pieces; leave out --segments"),
+        ("--depth maps.mp4 --ray film.mp4", "argument --ray: film.mp4 is no address; give HOST:PORT"),
+        ("film.mp4 --depth maps.mp4 --ray A", "argument --ray: A is no address; give HOST:PORT"),
+        ("film.mp4 --depth maps.mp4 --workers 2", "--workers is for --ray; leave it out"),
+        ("film.mp4 --depth maps.mp4 --ray --workers 0", "argument --workers: give a number from 1 to 1024"),
     ],
 )
 def test_a_wrong_word_is_told(here: Path, capsys: pytest.CaptureFixture[str], words: str, message: str):  # noqa: ARG001
@@ -45,3 +52,21 @@ def test_a_wrong_word_is_told(here: Path, capsys: pytest.CaptureFixture[str], wo
 def test_right_words_are_read(here: Path):  # noqa: ARG001
     options = film.parse("film.mp4 --depth maps.mp4 --segments 2:5 --output out.mp4".split())
     assert options.segments == range(2, 5) and options.output == Path("out.mp4") and options.max_disparity == 3.0
+    assert options.ray is None and film.parse("film.mp4 --depth maps.mp4 --ray".split()).ray == ""
+    options = film.parse("film.mp4 --depth maps.mp4 --ray A:6379 --workers 3".split())
+    assert options.ray == "A:6379" and options.workers == 3
+
+
+def test_without_ray_its_package_is_named_before_anything_is_loaded(
+    here: Path,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "tools.film_run", None)
+    monkeypatch.setenv(READY, "1")
+    monkeypatch.setattr(sys, "argv", "film.py film.mp4 --depth maps.mp4 --ray A:6379".split())
+    monkeypatch.setattr(film.environment, "stop_on_signals", lambda: None)
+    assert film.main() == 1
+    said = capsys.readouterr()
+    assert "--ray: Ray is not installed." in said.err and "-m pip install ray" in said.err and not said.out
