@@ -32,7 +32,7 @@ def join(folder: WorkFolder, pieces: Sequence[Path], file: VideoFile, path: Path
         if claim is None:
             return False
         with noted(folder, path), written(path) as partial:
-            file.write_packets(partial, joined(pieces, file.timing))
+            file.write_packets(partial, joined(pieces, file.timing, claim.touch))
     if not keep:
         folder.remove()
     return True

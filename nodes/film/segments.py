@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import accumulate
@@ -71,12 +71,13 @@ def count_pictures(path: Path) -> int:
         return 0
 
 
-def joined(paths: Sequence[Path], timing: Timing) -> Pictures:
+def joined(paths: Sequence[Path], timing: Timing, step: Callable[[], None] = lambda: None) -> Pictures:
     """Return what adds the pictures of pieces to a file, packet by packet, for ``VideoFile.write_packets``.
 
     Args:
         paths: of the pieces, in the order of the film.
         timing: of all pictures.
+        step: called for each picture.
     """
 
     def adding(output: av.container.OutputContainer) -> tuple[av.VideoStream, Iterator[av.Packet]]:
@@ -85,9 +86,15 @@ def joined(paths: Sequence[Path], timing: Timing) -> Pictures:
             if output.format.name == "mp4":  # libavformat's own for HEVC is one that QuickTime does not play
                 stream.codec_context.codec_tag = container.streams.video[0].codec_context.codec_tag
         stream.time_base = timing.time_base
-        return stream, _packets(paths, timing, stream)
+        return stream, _stepping(_packets(paths, timing, stream), step)
 
     return adding
+
+
+def _stepping(packets: Iterable[av.Packet], step: Callable[[], None]) -> Iterator[av.Packet]:
+    for packet in packets:
+        step()
+        yield packet
 
 
 def _packets(paths: Sequence[Path], timing: Timing, stream: av.VideoStream) -> Iterator[av.Packet]:

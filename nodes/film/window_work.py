@@ -99,7 +99,7 @@ class WindowWork:
                 with whole(self._kept_path(self._number)) as partial, partial.open("wb") as kept:
                     np.save(kept, views[done:].half().cpu().numpy())
             size = VideoViews(form, views[:1, -3:], views[:1, -3:], None).size
-            rate = self._chosen.plan.timing.rate.limit_denominator(1001)
+            rate = self._chosen.plan.timing.encoders
             pictures = self._pictures(views[:done], form)
             if write_segment(self._path(self._number), file.encoding, rate, size, pictures) != done:
                 self._path(self._number).unlink(missing_ok=True)

@@ -142,3 +142,10 @@ def test_low_pictures_have_fewer_threads_for_h264_differs_from_run_to_run_with_m
     with av.open(io.BytesIO(), "w", format="mp4") as container:
         stream = encoding(pack, "h264", 8).add_stream(container, (height, WIDTH), Fraction(25), Fraction(1, 25))
         assert stream.codec_context.options["threads"] == threads
+
+
+def test_who_joins_a_film_says_so_at_each_picture(pack: Pack, tmp_path: Path):
+    parts, steps = write(pack, tmp_path, "h264", smooth(4, HEIGHT, WIDTH).movedim(-1, 1), [0, 2, 4]), []
+    pictures = pack("nodes.film.segments").joined(parts, uneven(pack, 4), lambda: steps.append(1))
+    with av.open(io.BytesIO(), "w", format="matroska") as container:
+        assert len(list(pictures(container)[1])) == len(steps) == 4
