@@ -40,6 +40,15 @@ def start(host_path: Path, source: Path, output: Path) -> subprocess.Popen[str]:
     )
 
 
+def _stopped_at_work(process: subprocess.Popen[str], output: Path) -> bool:
+    """Stop a process where it holds a lock."""
+    process.send_signal(signal.SIGSTOP)
+    if list(output.parent.glob("*.segments/*.lock")):
+        return True
+    process.send_signal(signal.SIGCONT)
+    return False
+
+
 def test_a_killed_process_loses_a_piece_and_others_finish_the_same_film(
     host: dict[str, type], host_path: Path, source: Path, tmp_path: Path
 ):
@@ -50,18 +59,28 @@ def test_a_killed_process_loses_a_piece_and_others_finish_the_same_film(
     assert [each.name for each in alone.parent.iterdir()] == ["film.mp4"]
 
     killed = start(host_path, source, shared)
-    while not list(shared.parent.glob("*.segments/00000[1-9].mp4")):
+    while not list(shared.parent.glob("*.segments/00000[1-9].mp4")) or not _stopped_at_work(killed, shared):
         assert killed.poll() is None, killed.communicate()[0]
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not shared.exists() and list(shared.parent.glob("*.segments/*.lock"))
 
-    both = [start(host_path, source, shared) for _ in range(2)]
-    said = [each.communicate(timeout=300)[0] for each in both]
-    assert [each.returncode for each in both] == [0, 0], "\n".join(said)
+    others = [start(host_path, source, shared) for _ in range(2)]
+    said = [each.communicate(timeout=300)[0] for each in others]
+    assert [each.returncode for each in others] == [0, 0], "\n".join(said)
     assert shared.read_bytes() == alone.read_bytes()
     assert [each.name for each in shared.parent.iterdir()] == ["film.mp4"]
+
+
+def test_a_process_killed_while_it_wrote_the_film_leaves_nothing_that_stays(
+    host: dict[str, type], source: Path, tmp_path: Path
+):
+    output = tmp_path / "film.mp4"
+    output.touch()
+    (tmp_path / ".film.4194305.part.mp4").write_bytes(b"half a film")
+    assert film_run.make(host, command.parse(words(source, output))) == 0
+    assert output.stat().st_size and [each.name for each in tmp_path.iterdir()] == ["film.mp4"]
 
 
 def test_some_pieces_are_made_and_the_rest_by_another_run(host: dict[str, type], source: Path, tmp_path: Path):
