@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -135,13 +136,18 @@ def test_pieces_end_at_cuts_that_are_near(pack: Pack):
     assert sum(map(len, parts(uneven(pack), 0.1))) == FRAMES
 
 
-@pytest.mark.parametrize(("height", "threads"), [(24, "1"), (64, "2"), (1080, "8")])
-def test_low_pictures_have_fewer_threads_for_h264_differs_from_run_to_run_with_more(
-    pack: Pack, height: int, threads: str
-):
-    with av.open(io.BytesIO(), "w", format="mp4") as container:
-        stream = encoding(pack, "h264", 8).add_stream(container, (height, WIDTH), Fraction(25), Fraction(1, 25))
-        assert stream.codec_context.options["threads"] == threads
+def test_a_piece_does_not_depend_on_what_memory_held_before(pack: Pack, tmp_path: Path):
+    pictures = smooth(FRAMES, 64, 96).movedim(-1, 1)
+    pictures[..., 20:40, 30:60] += torch.rand(FRAMES, 3, 20, 30, generator=torch.Generator().manual_seed(0)) * 0.2
+    path, made = tmp_path / "piece.mp4", set()
+    for value in (0, 85, 170, 255):
+        memory = [np.full(1000 * size, value, np.uint8) for size in range(1, 400)]
+        del memory
+        pack("nodes.film.segments").write_segment(
+            path, encoding(pack, "h264", 8), Fraction(25), (64, 96), packed(pack, pictures)
+        )
+        made.add(path.read_bytes())
+    assert len(made) == 1
 
 
 def test_who_joins_a_film_says_so_at_each_picture(pack: Pack, tmp_path: Path):
