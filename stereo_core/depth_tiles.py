@@ -16,9 +16,6 @@ from .checks import expect_shape
 Box = tuple[slice, slice]
 """Rows and columns of a picture."""
 
-# Samples around one in which it is seen whether it lies at an edge: twice as far as the whole picture's map, which is
-# several times smaller, is soft.
-_AROUND = 7
 # A step of this share of the map's std makes a sample count half.
 _STEP = 0.1
 
@@ -200,7 +197,7 @@ def _brought(own: Tensor, given: Tensor, cells: int) -> Tensor:
     variance = around.square().mean((-2, -1), keepdim=True)
     scale = (around * (given - mean_given)).mean((-2, -1), keepdim=True) / variance.clamp(min=1e-12)
     fitted = mean_given + scale.clamp(min=0) * around  # where both do not agree at all, the tile has nothing to add
-    left, trust = given - fitted, _flat(given) * _flat(fitted)
+    left, trust = given - fitted, _flat(given, cells) * _flat(fitted, cells)
     pooled, trusted = (functional.adaptive_avg_pool2d(each, cells) for each in (left * trust, trust))
     return fitted + functional.interpolate(pooled / trusted, own.shape[-2:], mode="bicubic", align_corners=False)
 
@@ -211,8 +208,14 @@ def _around(there: Tensor, cells: int) -> Tensor:
     return functional.interpolate(found, there.shape[-2:], mode="nearest")
 
 
-def _flat(depth: Tensor) -> Tensor:
-    """Return weights, 1 where maps are flat and near 0 at edges."""
-    high = functional.max_pool2d(depth, _AROUND, 1, _AROUND // 2)
-    step = high + functional.max_pool2d(-depth, _AROUND, 1, _AROUND // 2)
+def _flat(depth: Tensor, cells: int) -> Tensor:
+    """Return weights, 1 where maps are flat and near 0 less than half a cell from edges."""
+    step = _highest(depth, cells) + _highest(-depth, cells)
     return 1 / (1 + (step / (_STEP * depth.std((-2, -1), correction=0, keepdim=True) + 1e-6)).square())
+
+
+def _highest(depth: Tensor, cells: int) -> Tensor:
+    rows, columns = (2 * (side // (2 * cells)) + 1 for side in depth.shape[-2:])
+    return functional.max_pool2d(
+        functional.max_pool2d(depth, (rows, 1), 1, (rows // 2, 0)), (1, columns), 1, (0, columns // 2)
+    )
