@@ -19,7 +19,7 @@ async function press(page, text, within = 'body') {
     const labelled = element => element.getAttribute('aria-label')?.startsWith(text);
     return elements.find(it => (labelled(it) || [...it.childNodes].some(begins)) && it.checkVisibility());
   };
-  const options = { timeout: 30000, polling: 200 };
+  const options = { timeout: 120000, polling: 200 };
   const handle = await page.waitForFunction(find, options, text, within).catch(() => {
     throw new Error(`Nothing on the page begins with "${text}".`);
   });
@@ -36,7 +36,7 @@ async function work(page, job) {
   await press(page, 'Templates');
   await press(page, job.pack, '[role=dialog]');
   await press(page, job.template, '[role=dialog]');
-  await page.waitForFunction(() => !document.querySelector('[role=dialog]'), { timeout: 30000 });
+  await page.waitForFunction(() => !document.querySelector('[role=dialog]'), { timeout: 120000 });
   await pause(1000);
   const scale = await page.evaluate(() => window.app.canvas.ds.scale);
   await press(page, 'Run');
