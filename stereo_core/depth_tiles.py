@@ -102,14 +102,12 @@ def tiled_inverse_depth(pictures: Tensor, infer: Callable[[Tensor], Tensor], til
     if tiling.count == 1:
         return whole
     size = (pictures.shape[-2], pictures.shape[-1])
-    merged: _Merged | None = None
-    for box in tiles_of(size, tiling):
-        tile = infer(pictures[..., box[0], box[1]])
-        if merged is None:
-            merged = _Merged.empty(whole, tiled_size(size, (tile.shape[-2], tile.shape[-1]), tiling))
-        merged.add(_Tile.of(box, size, merged.size), whole, tile, tiling)
-    if merged is None:
-        raise ValueError("tiling: has no tiles. Give a count of at least 1.")
+    first, *others = tiles_of(size, tiling)
+    tile = infer(pictures[..., first[0], first[1]])
+    merged = _Merged.empty(whole, tiled_size(size, (tile.shape[-2], tile.shape[-1]), tiling))
+    merged.add(_Tile.of(first, size, merged.size), whole, tile, tiling)
+    for box in others:
+        merged.add(_Tile.of(box, size, merged.size), whole, infer(pictures[..., box[0], box[1]]), tiling)
     return merged.finished()
 
 

@@ -29,7 +29,7 @@ class Window:
 
 
 def plan_film_windows(starts: Sequence[int], frames: int, length: int, overlap: int) -> tuple[Window, ...]:
-    """Cut a film into windows that begin anew with each scene.
+    """Cut a film into windows that start over with each scene.
 
     Args:
         starts: the frame with which each scene begins, rising; the first is 0.

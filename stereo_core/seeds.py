@@ -3,7 +3,7 @@
 Every draw has a stream of its own, so that no two are the same noise and none is the noise that the picture starts
 from. The numbers are arbitrary, and part of what a seed means: changing one changes everybody's pictures.
 
-    stream         drawn by                                              anew for
+    stream         drawn by                                              afresh for
     HOLES          what the holes of a new right view start from         the run
     RESTART        the noise of Eq. 2, the same in every iteration       the run
     REFINE         new noise in the holes between two repeats            a step of the schedule
@@ -49,8 +49,8 @@ def derive_seed(seed: int, stream: Stream, step: int = 0, repeat: int = 0) -> in
     Args:
         seed: the user's, 0 to 2**64 - 1.
         stream: what the noise is for.
-        step: of the whole schedule, for streams that are drawn anew at every step; the window's number.
-        repeat: of the step, from 1, for streams that are drawn anew at every repeat.
+        step: of the whole schedule, for streams that are drawn afresh at every step; the window's number.
+        repeat: of the step, from 1, for streams that are drawn afresh at every repeat.
 
     Returns:
         0 to 2**63 - 1, which every generator takes.

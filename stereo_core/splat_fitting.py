@@ -3,7 +3,7 @@
 Source:
     Yang, Pan, Gu, Zhang, "Diffusion²: Dynamic 3D content generation via score composition of video and multi-view
     diffusion models", ICLR 2025, section 3.4. First the Gaussians alone on the views of the reference frame, then their
-    motion on the whole matrix. What the paper leaves open (the loss, the start, the weights) is ours.
+    motion on the whole matrix. What they leave open (the loss, the start, the weights) is ours.
 """
 
 from __future__ import annotations

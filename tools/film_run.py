@@ -6,7 +6,6 @@ import argparse
 import tempfile
 import time
 from dataclasses import dataclass
-from glob import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -86,11 +85,6 @@ class Job:
 
     def finish(self, keep: bool) -> bool:
         """Write the film from its pieces; false where another process is just writing it."""
-        with self.folder.claim("film") as claim:
-            # A process that was killed has left the film's name, empty, and what it had written.
-            if claim is not None and self.output.exists() and not is_there(self.output):
-                for left in (*self.output.parent.glob(f".{escape(self.output.stem)}.*.part*"), self.output):
-                    left.unlink(missing_ok=True)
         return self.work.finish(self.output, keep=keep)
 
 

@@ -74,7 +74,7 @@ class SourceClip:
                 raise ValueError(f"{name}: has no pictures. Connect a video.")
             stream = container.streams.video[0]
             if stream.codec_context is None:
-                raise ValueError(f"{name}: its pictures are of an unknown kind. Save it anew with another program.")
+                raise ValueError(f"{name}: its pictures are of an unknown kind. Save it again with another program.")
             base, rate = stream.time_base, stream.average_rate
             hdr = (curve := stream.codec_context.color_trc) in _HDR
             transfer = curve if hdr and stream.codec_context.colorspace == _BT2020 else _BT709

@@ -69,7 +69,7 @@ def opened(file: str | io.BytesIO, name: str = "source") -> Iterator[av.containe
     except (av.FFmpegError, OSError) as error:
         title = Path(file).name if isinstance(file, str) else "what is connected"
         raise ValueError(
-            f"{name}: {title} cannot be read as a video: {error.strerror}. Choose another file, or save it anew with "
+            f"{name}: {title} cannot be read as a video: {error.strerror}. Choose another file, or save it again with "
             "another program."
         ) from error
     with container:

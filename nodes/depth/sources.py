@@ -20,8 +20,8 @@ from .host_geometry import depth_of_geometry, run_da3, run_moge
 from .networks import DepthModel
 from .video_networks import VideoDepthModel
 
-ANEW = 256
-"""Frames of a scene after which a model for single frames begins anew, so that one can go on from there."""
+CHUNK = 256
+"""Frames of a scene after which a model for single frames starts over, so that one can go on from there."""
 
 # Maps of a picture that are held at once while its tiles are put together.
 _MERGING = 12
@@ -115,11 +115,11 @@ def _batches(pictures: Iterable[Tensor], size: int) -> Iterator[tuple[list[Tenso
     batch: list[Tensor] = []
     counts: list[int] = []
     for number, picture in enumerate(pictures):
-        anew = number % ANEW == 0
-        if batch and not anew and torch.equal(picture, batch[-1]):
+        starts_over = number % CHUNK == 0
+        if batch and not starts_over and torch.equal(picture, batch[-1]):
             counts[-1] += 1
             continue
-        if batch and (anew or len(batch) == size):
+        if batch and (starts_over or len(batch) == size):
             yield batch, counts
             batch, counts = [], []
         batch.append(picture)

@@ -60,7 +60,7 @@ class FilmPlan:
             )
         if clip.timing is None or not tells_times(file):
             raise ValueError(
-                f"{name}: its file does not say when each frame comes, or has none. Save it anew, for example as mp4, "
+                f"{name}: its file does not say when each frame comes, or has none. Save it again, for example as mp4, "
                 "with another program."
             )
         since = round(clip.origin / clip.timing.time_base)

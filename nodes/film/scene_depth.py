@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...stereo_core.depth_range import RangeState, apply_ranges, frame_bounds
 from ..depth.clip_depth import is_steadied, without_bars
-from ..depth.sources import ANEW, Source, is_steady, stream_inverse_depth
+from ..depth.sources import CHUNK, Source, is_steady, stream_inverse_depth
 from .film_settings import DepthSettings
 from .map_files import count_maps, flush, read_map, write_map
 from .scene_pace import Pace
@@ -109,7 +109,7 @@ def _make_maps(
     for inverse in pace.steadied(found, source):
         if pace.done <= frames:
             write_map(path, pace.done - 1, frames, inverse)
-        if pace.done % ANEW == 0 and not is_steady(source):
+        if pace.done % CHUNK == 0 and not is_steady(source):
             flush(path)
             pace.write(kept)
     return pace

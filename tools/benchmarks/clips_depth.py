@@ -83,7 +83,7 @@ def read_maps(folder: Path, clip: str, left: Tensor) -> Tensor:
         raise ValueError(f"{clip}: the depth in {folder} is {tuple(maps.shape)}, the clip has {len(left)} frames.")
     low, high = maps.min(), maps.max()
     if low == high:
-        raise ValueError(f"{clip}: the depth in {folder} has one value everywhere. Make it anew.")
+        raise ValueError(f"{clip}: the depth in {folder} has one value everywhere. Make it again.")
     return ((maps - low) / (high - low))[..., None].expand(-1, -1, -1, 3).contiguous()
 
 

@@ -247,7 +247,7 @@ class Trainer:
         if state["settings"] != self._identity():
             raise ValueError(
                 f"{self.folder} holds a run with {state['settings']}, not {self._identity()}. "
-                "Give the same settings to go on, or another folder to start anew."
+                "Give the same settings to go on, or another folder to start over."
             )
         self.vae.load(state["vae"])
         self.painter.load(state["unet"])

@@ -153,7 +153,7 @@ def test_a_long_scene_is_gone_on_with_where_it_was_interrupted(
     module, model = pack("nodes.film.scene_depth"), models["depth_model"]
     settings = pack("nodes.film.film_settings").DepthSettings(0, 3, stabilize)
     for name in ("nodes.film.scene_depth", "nodes.depth.sources"):
-        monkeypatch.setattr(pack(name), "ANEW", 4)
+        monkeypatch.setattr(pack(name), "CHUNK", 4)
     image, started = torch.cat([clip()[:7], clip()[:5]]), []
     image[7:, :, :9] = 0  # no bar, since the frames before have none there
     image[8:] = image[7]  # the same picture before and after the place where one goes on
