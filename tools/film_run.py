@@ -85,6 +85,11 @@ class Job:
 
     def finish(self, keep: bool) -> bool:
         """Write the film from its pieces; false where another process is just writing it."""
+        with self.folder.claim("film") as claim:
+            if claim is not None and is_there(self.output):  # another process has just written it, and kept its pieces
+                return True
+            if claim is not None:  # the name is the user's choice: if it is empty, work stopped that has no note
+                pack_module("nodes.film.unfinished").clear(self.output)
         return self.work.finish(self.output, keep=keep)
 
 

@@ -23,10 +23,7 @@ def noted(folder: WorkFolder, path: Path) -> Iterator[None]:
     """
     note = folder.file(_NOTE)
     if note.exists():
-        left = Path(json.loads(note.read_text(encoding="utf-8")))
-        for each in _partial(left):
-            with suppress(OSError):
-                each.unlink()
+        clear(Path(json.loads(note.read_text(encoding="utf-8"))))
     folder.write(_NOTE, json.dumps(str(path.absolute())).encode())
     try:
         yield
@@ -35,7 +32,9 @@ def noted(folder: WorkFolder, path: Path) -> Iterator[None]:
             note.unlink()
 
 
-def _partial(path: Path) -> list[Path]:
-    """Return what ``written`` makes before a film is there: its name, without content, and hidden files."""
+def clear(path: Path) -> None:
+    """Delete what ``written`` makes before a film is there: its name, without content, and hidden files."""
     hidden = list(path.parent.glob(f".{escape(path.stem)}.*.part*"))
-    return hidden if path.exists() and path.stat().st_size else [path, *hidden]
+    for each in hidden if path.exists() and path.stat().st_size else [path, *hidden]:
+        with suppress(OSError):
+            each.unlink()
