@@ -95,10 +95,11 @@ class DepthEstimate(io.ComfyNode):
                     min=1,
                     max=8,
                     optional=True,
-                    tooltip="For large pictures: the model also looks at parts of the picture, so many along its "
-                    "longer side, and takes finer edges from them. What is near and what is far stays as in the whole "
-                    "picture.\n1: the picture alone (default). 2 takes 3 to 5 times as long, 3 takes 7 to 10 times.\n"
-                    "Not for geometry, nor for Video Depth Anything and DepthCrafter.",
+                    tooltip="For large pictures: into how many parts the longer side is cut. The model looks at each "
+                    "part as well as at the whole picture, and finer edges are taken from the parts. What is near and "
+                    "what is far stays as in the whole picture.\n1: the whole picture only (default). 2 takes 3 to 5 "
+                    "times as long, 3 takes 7 to 10 times.\nMust be 1 with geometry, Video Depth Anything and "
+                    "DepthCrafter.",
                 ),
             ],
             outputs=[
@@ -114,7 +115,7 @@ class DepthEstimate(io.ComfyNode):
                 ),
                 io.Float.Output(
                     display_name="farthest",
-                    tooltip="The distance of what is black, in metres; 0 where nearest is.",
+                    tooltip="The distance of what is black, in metres; 0 where it is not known.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],

@@ -27,7 +27,7 @@ class FilmWindow(io.ComfyNode):
             display_name=_NAME,
             category="stereo",
             description="Reads a few frames of a film, the next ones at each run: nodes for clips, such as samplers, "
-            "then work on a film of any length. Save Film Window puts it together again.",
+            "then work on a film of any length. Save Film Window joins the windows into a film again.",
             search_aliases=["film", "long video", "movie", "chunk", "batch", "sliding window", "load video"],
             inputs=[
                 io.Video.Input("video", tooltip="The film, from Load Video; cut it with Trim Video if you like."),
@@ -62,13 +62,15 @@ class FilmWindow(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=io.ControlAfterGenerate.fixed,
-                    tooltip="One for the film: each window gets its own from it. Leave it for all windows.",
+                    tooltip="One seed for the whole film, from which each window gets its own. Keep it from the first "
+                    "window to the last.",
                 ),
                 FILM_WINDOW.Input(
                     "like",
                     optional=True,
-                    tooltip="film_window of another Film Window: the same frames of another video, such as one of "
-                    "depth maps, with as many frames. Then window, length, overlap and seed are that node's.",
+                    tooltip="Connect film_window of another Film Window to read the same frames of a second video, "
+                    "such as one of depth maps; it must have as many frames as the first. window, length, overlap and "
+                    "seed are then taken from that node.",
                 ),
             ],
             outputs=[
@@ -76,7 +78,7 @@ class FilmWindow(io.ComfyNode):
                 FILM_WINDOW.Output(
                     display_name="film_window", tooltip="For Save Film Window, and for like of another Film Window."
                 ),
-                io.Int.Output(display_name="seed", tooltip="Of this window, for samplers."),
+                io.Int.Output(display_name="seed", tooltip="The seed of this window, for samplers."),
                 io.Int.Output(display_name="windows", tooltip="How many windows the film has."),
             ],
             hidden=[io.Hidden.unique_id],

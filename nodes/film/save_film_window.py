@@ -44,7 +44,7 @@ class SaveFilmWindow(io.ComfyNode):
                     "right",
                     lazy=True,
                     tooltip="The right view of all frames of the window; or both views in one batch, all left ones "
-                    "first, of which the right ones are taken. Not asked for where the window is done.",
+                    "first, of which the right ones are taken. Not computed again where the window is done.",
                 ),
                 # the file
                 format_input([form for form in VIDEO_FORMATS if form not in _OTHERS]),
