@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -55,9 +56,10 @@ def placements(view: tuple[int, int], picture: tuple[int, int]) -> list[Placemen
         return [whole]
     cropped = []
     for scaled_rows in range(rows, rows + _LARGEST_STRIDE):
-        scaled_columns = round(scaled_rows * width / height)
-        if 0 <= scaled_columns - columns < _LARGEST_STRIDE and (scaled_rows, scaled_columns) != view:
-            cropped.append(_centred(view, (scaled_rows, scaled_columns), picture))
+        wished = scaled_rows * width / height  # both sides were rounded, so this may be off by a column
+        for scaled_columns in sorted({math.floor(wished), math.ceil(wished)}):
+            if 0 <= scaled_columns - columns < _LARGEST_STRIDE and (scaled_rows, scaled_columns) != view:
+                cropped.append(_centred(view, (scaled_rows, scaled_columns), picture))
     stretched = abs(columns * height / width - rows) < _LARGEST_STRIDE
     stretched |= abs(rows * width / height - columns) < _LARGEST_STRIDE
     if 0 <= height - rows < _LARGEST_STRIDE and 0 <= width - columns < _LARGEST_STRIDE:

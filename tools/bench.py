@@ -17,6 +17,7 @@ TABLES = (
     "edges",
     "tiles",
     "texture",
+    "composite",
     "clip_fill",
     "stereo",
     "speed",

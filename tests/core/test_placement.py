@@ -50,17 +50,22 @@ def test_a_scaled_view_fits_the_whole_picture(size: tuple[int, int]):
     assert find(resized(truth, size), truth) == (0, 0, 135, 190)
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.5])
-def test_a_view_that_was_scaled_and_then_cropped_is_found_by_its_content(factor: float):
-    truth = picture(400, 600)
-    rows, columns = int(400 * factor) // 16 * 16, int(600 * factor) // 16 * 16
-    whole = resized(truth, (round(400 * factor), round(600 * factor)))
-    top, left = ((side - shown) // 2 for side, shown in zip(whole.shape[-2:], (rows, columns), strict=True))
+@pytest.mark.parametrize(
+    ("size", "scaled"), [((400, 600), (200, 300)), ((400, 600), (600, 900)), ((375, 450), (188, 225))]
+)
+def test_a_view_that_was_scaled_and_then_cropped_is_found_by_its_content(
+    size: tuple[int, int], scaled: tuple[int, int]
+):
+    truth = picture(*size)
+    rows, columns = (side // 16 * 16 for side in scaled)
+    whole = resized(truth, scaled)
+    top, left = ((side - shown) // 2 for side, shown in zip(scaled, (rows, columns), strict=True))
     crop = whole[..., top : top + rows, left : left + columns]
     place = find(crop, truth)
-    assert place[2:] == pytest.approx((rows / factor, columns / factor), abs=1.0)
-    stretched = psnr(resized(crop, (400, 600)), truth)
-    assert psnr(place_view(crop, place, (400, 600)), truth) > stretched + 3
+    expected = rows * size[0] / scaled[0], columns * size[1] / scaled[1]
+    assert place[2:] == pytest.approx(expected, abs=1.0)
+    stretched = psnr(resized(crop, size), truth)
+    assert psnr(place_view(crop, place, size), truth) > stretched + 3
 
 
 def test_sizes_alone_tell_where_they_can():
