@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .networks import NO_CONDITION
+from .phases import Phase
 from .scenes import PALETTES, render_scenes
-from .training import HELD_OUT, Trainer, psnr_of
+from .training import HELD_OUT, Trainer, noise_error, psnr_of
 
 _STEPS, _GUIDANCE = 40, 2.5
 
@@ -32,27 +34,35 @@ def evaluate(trainer: Trainer, scenes: int = 64, samples: int = 4) -> dict[str, 
 
     generator = torch.Generator(settings.device).manual_seed(settings.seed)
     with trainer.painter.with_mean():
-        losses = [trainer.noise_error(latents, pair.label, generator).item() for _ in range(4)]
+        errors = [noise_error(trainer.painter, trainer.levels, latents, pair.label, generator) for _ in range(4)]
+        loss = torch.stack(errors).mean().item()
     labels = torch.arange(len(PALETTES), device=settings.device).repeat_interleave(samples)
     write_sheet(trainer.folder / "samples.png", sample(trainer, labels), columns=2 * samples)
-    return {"vae_psnr": psnr_of(error), "unet_loss": sum(losses) / len(losses)}
+    return {"vae_psnr": psnr_of(error), "unet_loss": loss}
 
 
-def sample(trainer: Trainer, labels: Tensor, seed: int = 0, steps: int = _STEPS, cfg: float = _GUIDANCE) -> Tensor:
-    """Paint pictures (B, 3, H, W) in [0, 1] of the kinds ``labels`` (B,), by Euler steps from noise, with guidance."""
-    levels, rows = trainer.levels, trainer.settings.size // 8
+def sample(trainer: Trainer, labels: Tensor) -> Tensor:
+    """Paint pictures (B, 3, H, W) in [0, 1] of the kinds ``labels`` (B,)."""
+    rows = trainer.settings.size // 8
+    latents = paint(trainer.painter, trainer.levels, labels, rows, rows)
+    with trainer.vae.with_mean():
+        return trainer.vae.network.taesd_decoder(latents).clamp(0, 1)
+
+
+def paint(painter: Phase, levels: Any, labels: Tensor, rows: int, columns: int, steps: int = _STEPS) -> Tensor:
+    """Latents (B, 4, rows, columns) of the kinds ``labels`` (B,), by Euler steps from noise, with guidance."""
     sigmas = levels.sigmas[torch.linspace(len(levels.sigmas) - 1, 0, steps, device=labels.device).round().long()]
-    generator = torch.Generator().manual_seed(seed)  # one stream on every device
-    noise = torch.randn(len(labels), 4, rows, rows, generator=generator).to(labels.device)
+    generator = torch.Generator().manual_seed(0)  # one stream on every device
+    noise = torch.randn(len(labels), 4, rows, columns, generator=generator).to(labels.device)
     state = noise * sigmas[0]
-    with trainer.vae.with_mean(), trainer.painter.with_mean():
+    with painter.with_mean():
         both = torch.cat([labels, torch.full_like(labels, NO_CONDITION)])
         for sigma, following in zip(sigmas, [*sigmas[1:], torch.zeros_like(sigmas[0])], strict=True):
             seen = levels.calculate_input(sigma, state).repeat(2, 1, 1, 1)
             timestep = levels.timestep(sigma).float().expand(len(both))
-            wanted, other = trainer.painter.network(seen, timestep, both).float().chunk(2)
-            state = state + (other + cfg * (wanted - other)) * (following - sigma)
-        return trainer.vae.network.taesd_decoder(state).clamp(0, 1)
+            wanted, other = painter.network(seen, timestep, both).float().chunk(2)
+            state = state + (other + _GUIDANCE * (wanted - other)) * (following - sigma)
+    return state
 
 
 def write_sheet(file: Path, pictures: Tensor, columns: int) -> None:

@@ -64,22 +64,22 @@ def make_vae(seed: int) -> nn.Module:
 
 
 class Painter(nn.Module):
-    """The U-Net and the table of its conditions."""
+    """The U-Net and the table of its conditions; ``shape`` is what the host's class takes."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, shape: dict[str, Any] = _UNET) -> None:
         super().__init__()
         import comfy.ops
         from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
         operations = comfy.ops.disable_weight_init
-        self.unet = UNetModel(**_UNET, dtype=torch.float32, device="cpu", operations=operations)
+        self.unet = UNetModel(**shape, dtype=torch.float32, device="cpu", operations=operations)
         _initialized(self.unet, seed)
         # Each branch adds nothing at first.
         for name, module in self.unet.named_modules():
             if name.endswith(("out_layers.3", "proj_out", "out.2")):
                 nn.init.zeros_(module.weight)
         generator = torch.Generator().manual_seed(seed)
-        self.conditions = nn.Parameter(torch.randn(NO_CONDITION + 1, TOKENS, WIDTH, generator=generator))
+        self.conditions = nn.Parameter(torch.randn(NO_CONDITION + 1, TOKENS, shape["context_dim"], generator=generator))
 
     def forward(self, state: Tensor, timestep: Tensor, condition: Tensor) -> Tensor:
         """Predict the noise (B, 4, h, w) in a variance-preserving state; ``condition`` is (B,) rows of the table."""
