@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from enum import IntEnum
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -15,42 +15,38 @@ from typing import BinaryIO, NamedTuple
 from .mp4_boxes import Bounds, equirectangular
 
 _SEGMENT, _TRACKS, _TRACK, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
+_DISPLAY_WIDTH, _DISPLAY_HEIGHT = 0x54B0, 0x54BA
 _SEEK_HEAD, _SEEK, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AC
 _PROJECTION, _PROJECTION_TYPE, _PROJECTION_PRIVATE = 0x7670, 0x7671, 0x7672
 _EQUIRECTANGULAR = 1
 _CHECKSUM, _VOID = 0xBF, 0xEC
 
 
-class Side(IntEnum):
-    """The element that holds one side of the shape."""
-
-    WIDTH = 0x54B0
-    HEIGHT = 0x54BA
-
-
-def halve_display(path: Path, side: Side) -> None:
-    """Halve one side of the shape in which a view is shown, in place; so the file does not grow.
+def shape_display(path: Path, pixel_aspect: Fraction) -> None:
+    """Set the shape in which a view is shown, in place; so the file does not grow.
 
     With a StereoMode, DisplayWidth and DisplayHeight are those of one view; libavformat writes half the width or height
-    of the file there, whatever the pixels' shape, and squeezed views would stay squeezed. Views squeezed side by side
-    have half the width and the full height there: with half the height, too, their shape is right. Of views one above
-    the other it is the width.
+    of the file there, as if pixels were square. Of the two the one that is too large for the pixels' shape is lowered.
+    Where a file has neither, the stream alone tells that shape.
 
     Args:
-        path: a finished file, whose first picture track has a StereoMode.
-        side: to halve.
+        path: a finished file, whose first picture track is meant.
+        pixel_aspect: the width of a pixel by its height.
 
     Raises:
         ValueError: it is no such file.
         OSError: it cannot be written.
     """
+    wide = pixel_aspect > 1
+    side, share = (_DISPLAY_HEIGHT, 1 / pixel_aspect) if wide else (_DISPLAY_WIDTH, pixel_aspect)
     with path.open("r+b") as file:
         segment = _find(file, 0, file.seek(0, 2), _SEGMENT)
         tracks = _find(file, segment.content, segment.end, _TRACKS)
         track = _find(file, tracks.content, tracks.end, _TRACK)
         video = _find(file, track.content, track.end, _VIDEO)
-        shape = _find(file, video.content, video.end, side)
-        _write_number(file, shape, _number(file, shape) // 2)
+        for element in _elements(file, video.content, video.end):
+            if element.id == side:
+                _write_number(file, element, max(1, round(_number(file, element) * share)))
         _renew_checksum(file, tracks)
 
 

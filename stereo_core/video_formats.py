@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from .file_names import VR180_SUFFIX, player_suffix
 from .formats import StereoFormat
-from .mkv_elements import Side
 from .mp4_boxes import HALF_SPHERE, Bounds, StereoMode
 
 
@@ -36,7 +35,6 @@ class VideoFormat:
         matroska: libavformat's name of its StereoMode (RFC 9559, section 5.1.4.1.28.3), or ``None``.
         signal: the arrangement that an H.264 stream tells of, left view first (H.264, D.2.26, table D-8), or ``None``.
         pixel_aspect: width of a pixel by its height, with which both views have their own shape.
-        halved: the side of the shape in a Matroska file that is twice too long for squeezed views.
         full_color: half as much colour as pixels (4:2:0) mixes the two views.
         sphere: what each view lacks of the sphere; ``None`` for flat pictures.
     """
@@ -45,7 +43,6 @@ class VideoFormat:
     matroska: str | None = None
     signal: int | None = None
     pixel_aspect: Fraction = Fraction(1)
-    halved: Side | None = None
     full_color: bool = False
     sphere: Bounds | None = None
 
@@ -55,10 +52,10 @@ _WIDE, _HIGH = Fraction(2, 1), Fraction(1, 2)
 # A player that takes a glasses' picture for stereo shows nonsense: anaglyphs have no tag, though Matroska has two.
 VIDEO_FORMATS: dict[StereoFormat | Sphere, VideoFormat] = {
     StereoFormat.FULL_SBS: VideoFormat(StereoMode.LEFT_RIGHT, "left_right", 3),
-    StereoFormat.HALF_SBS: VideoFormat(StereoMode.LEFT_RIGHT, "left_right", 3, _WIDE, Side.HEIGHT),
+    StereoFormat.HALF_SBS: VideoFormat(StereoMode.LEFT_RIGHT, "left_right", 3, _WIDE),
     StereoFormat.CROSS_EYED: VideoFormat(StereoMode.RIGHT_LEFT, "right_left"),
     StereoFormat.FULL_TB: VideoFormat(StereoMode.TOP_BOTTOM, "top_bottom", 4),
-    StereoFormat.HALF_TB: VideoFormat(StereoMode.TOP_BOTTOM, "top_bottom", 4, _HIGH, Side.WIDTH),
+    StereoFormat.HALF_TB: VideoFormat(StereoMode.TOP_BOTTOM, "top_bottom", 4, _HIGH),
     StereoFormat.ANAGLYPH_DUBOIS: _MIXED,
     StereoFormat.ANAGLYPH_COLOR: _MIXED,
     StereoFormat.ANAGLYPH_HALF_COLOR: _MIXED,

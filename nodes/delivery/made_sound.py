@@ -34,6 +34,8 @@ class MadeSound:
         Raises:
             ValueError: no sound, a number of channels that players do not know, or NaN.
         """
+        if not len(audio["waveform"]):
+            raise ValueError("audio: the batch is empty. Connect sound, or nothing.")
         wave = audio["waveform"][0].float().cpu().contiguous().numpy()
         if not wave.size or wave.shape[0] not in _LAYOUTS:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ from ...stereo_core.file_names import file_name
 
 # There a colon does not fail, but leaves an empty file without an ending.
 _ON_WINDOWS, _NOT_ON_WINDOWS = os.name == "nt", set(':*?"<>|')
+# Nor does a device's name, also with an ending, whatever is written to it.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+# Letters that a number, the longest suffix, an extension and what marks a part of a file take.
+_ENDING = 60
 
 
 class Numbering(str, Enum):
@@ -58,14 +63,16 @@ class OutputFiles:
                 f"filename_prefix: {prefix} holds one of {' '.join(sorted(_NOT_ON_WINDOWS))}, which Windows allows in "
                 "no name. Type another."
             )
+        if _ON_WINDOWS and (device := next(filter(_is_device, Path(prefix).parts), None)):
+            raise ValueError(f"filename_prefix: {device} is the name of a device on Windows. Type another.")
         try:
             folder, self.name, self._number, self._subfolder, _ = folder_paths.get_save_image_path(
                 prefix, str(output), width, height
             )
             self.folder = Path(folder)
-            probe = self.folder / f".{os.getpid()}.part"
+            probe = self.folder / f".{self.name}.{os.getpid()}.part".ljust(len(self.name) + _ENDING, "_")
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # a process of the same number on another machine
         except OSError as error:
             raise ValueError(_cannot_write(prefix, error)) from error
         self._numbering, self._given = Numbering(numbering), 0
@@ -139,7 +146,13 @@ def written_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)  # what was written is elsewhere by now
 
 
+def _is_device(name: str) -> bool:
+    return name.split(".")[0].rstrip().lower() in _DEVICES
+
+
 def _cannot_write(what: str, error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return f"filename_prefix: {what} is too long for the name of a file. Type a shorter one."
     return (
         f"filename_prefix: {what} cannot be written: {error.strerror or error}. Choose another folder, or make this "
         "one writable and leave room in it."

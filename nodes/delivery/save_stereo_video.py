@@ -95,7 +95,7 @@ class SaveStereoVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         views = VideoViews.read(video_format(format), left, right, depth)
         options = FileOptions(Codec(codec), Quality(quality), Container(container), Tags(tags))
-        clip = None if source is None else SourceClip.read(source)
+        clip = None if source is None else SourceClip.read(source, size=tuple(views.left.shape[-2:]))
         plan = VideoPlan.make(views, fps, options, workflow_texts(cls), clip, audio)
         height, width = views.size
         files = OutputFiles(filename_prefix, width, height)

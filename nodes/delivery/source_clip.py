@@ -12,7 +12,7 @@ from typing import Any
 import av
 from comfy_api.latest import Input, InputImpl
 
-from .source_streams import SourceStream, lasting, opened, read_streams, readable
+from .source_streams import SourceStream, is_cover, lasting, opened, read_attachments, read_streams, readable
 from .timing import Timing
 
 # What the file itself is about, which is another file now.
@@ -39,6 +39,7 @@ class SourceClip:
         pixel_aspect: width of a pixel by its height; 1 where frames may have been scaled.
         audio: AUDIO of frames that were never in a file.
         others: bytes of all in the window that is no picture.
+        covered: it has a cover picture.
     """
 
     file: str | io.BytesIO | None
@@ -52,14 +53,16 @@ class SourceClip:
     others: int = 0
     transfer: int = _BT709
     pixel_aspect: Fraction = Fraction(1)
+    covered: bool = False
 
     @classmethod
-    def read(cls, source: Input.Video, name: str = "source") -> SourceClip:
+    def read(cls, source: Input.Video, name: str = "source", size: tuple[int, int] | None = None) -> SourceClip:
         """Look at the packets of a source; nothing is decoded.
 
         Args:
             source: a video.
             name: of the input, for messages.
+            size: (H, W) of the frames that were made from it; of another size than its pictures they were scaled.
 
         Raises:
             ValueError: it cannot be read, or has no pictures.
@@ -88,10 +91,12 @@ class SourceClip:
             inside = [packet for packet in packets if packet[0] >= first and (end is None or packet[0] < end)]
             timing = Timing.of_packets(inside, base, rate)
             metadata = {name: text for name, text in container.metadata.items() if name.lower() not in _OF_THE_FILE}
+            aspect, covered = _pixel_aspect(stream, size), any(map(is_cover, container.streams.video[1:]))
         streams = read_streams(file)
         windowed = len(inside) < len(packets)
         others = max(0, others) * len(inside) // max(1, len(packets))
         told = {"streams": streams, "metadata": metadata, "hdr": hdr, "others": others, "transfer": transfer}
+        told |= {"pixel_aspect": aspect, "covered": covered}
         if timing is None:
             return cls(file, None, Fraction(start), windowed, **told)
         beginnings = [timing.starts[0] * base, *(() if windowed else (each.start for each in streams))]
@@ -110,23 +115,23 @@ class SourceClip:
     ) -> Iterator[Iterator[av.Packet]]:
         """Add streams to a file, and give their packets as they are, but for the time at which they start.
 
-        Chapters come along, and the fonts that a Matroska file holds for its subtitles, into a file of that kind.
+        Chapters come along, and into a Matroska file the cover picture, and the fonts that another one holds for its
+        subtitles.
 
         Args:
             output: the file.
             wanted: some of ``streams``.
             until: seconds after ``origin`` at which what is copied ends; ``None`` for all there is.
         """
+        if output.format.name == "matroska":
+            for attachment in read_attachments(self.file):
+                output.add_attachment(*attachment)
         with opened(self.file) as container:
             copies = {}
             for stream in (container.streams[each.index] for each in wanted):
                 copy = copies[stream.index] = output.add_stream_from_template(stream, opaque=True)
                 copy.metadata.update(stream.metadata)
                 copy.disposition = stream.disposition
-            if output.format.name == "matroska":
-                for stream in container.streams.attachments:
-                    if stream.name and stream.mimetype:  # neither may be missing there
-                        output.add_attachment(stream.name, stream.mimetype, stream.data)
             output.set_chapters(list(self._chapters(container, until)))
             yield lasting(self._packets(container, copies, until))
 
@@ -161,6 +166,14 @@ class SourceClip:
 def _is_shown(packet: av.Packet, stream: av.VideoStream) -> bool:
     """Tell whether a picture comes of a packet: an empty one repeats another, and VP8 has some that are only kept."""
     return packet.size > 0 and (stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & _VP8_SHOWN))
+
+
+def _pixel_aspect(stream: av.VideoStream, size: tuple[int, int] | None) -> Fraction:
+    """Return the width of a pixel by its height in frames of this size: the stream's, as they are or turned."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    if size == (stream.height, stream.width):
+        return aspect
+    return 1 / aspect if size == (stream.width, stream.height) else Fraction(1)
 
 
 def _ticks(time: float, base: Fraction) -> int:

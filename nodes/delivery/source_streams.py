@@ -16,6 +16,8 @@ import av
 MUXERS = ("mp4", "matroska")
 _COPIED = ("audio", "subtitle")
 _SEARCHED = 1000  # packets of sound, for the first one of each stream
+# By codec; the names are those by which players know a cover (RFC 9559, section 21.2).
+_COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,23 @@ def rewound(file: str | io.BytesIO) -> str | io.BytesIO:
     if isinstance(file, io.BytesIO):
         file.seek(0)
     return file
+
+
+def read_attachments(file: str | io.BytesIO) -> Iterator[tuple[str, str, bytes]]:
+    """Give the fonts and cover pictures of a file as Matroska files hold them: name, kind and content."""
+    with opened(file) as container:
+        for stream in container.streams.attachments:
+            if stream.name and stream.mimetype:  # neither may be missing there
+                yield stream.name, stream.mimetype, bytes(stream.data)
+        for stream in filter(is_cover, container.streams.video):
+            name, kind = _COVERS[stream.codec_context.name]
+            yield stream.metadata.get("filename", name), kind, bytes(next(container.demux(stream)))
+
+
+def is_cover(stream: av.VideoStream) -> bool:
+    """Tell whether a stream is a picture of the file, not in it."""
+    known = stream.codec_context is not None and stream.codec_context.name in _COVERS
+    return known and bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 @contextmanager

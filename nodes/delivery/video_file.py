@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 from torch import Tensor
 
-from ...stereo_core.mkv_elements import add_projection, halve_display
+from ...stereo_core.mkv_elements import add_projection, shape_display
 from ...stereo_core.mp4_boxes import st3d, sv3d, write_tagged
 from ...stereo_core.video_formats import VideoFormat
 from .made_sound import MadeSound
@@ -177,8 +177,8 @@ class VideoFile:
             write_tagged(raw, path, b"" if self.tags is None else self._boxes(self.tags))
         elif self.tags is not None and self.tags.sphere is not None:
             add_projection(path, self.tags.sphere)
-        elif self.tags is not None and self.tags.matroska and self.tags.halved is not None:
-            halve_display(path, self.tags.halved)
+        elif self.tags is not None and self.tags.matroska and self.encoding.pixel_aspect != 1:
+            shape_display(path, self.encoding.pixel_aspect)
 
     @staticmethod
     def _boxes(told: VideoFormat) -> bytes:

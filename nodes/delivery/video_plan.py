@@ -74,6 +74,8 @@ class VideoPlan:
         if made is not None:
             streams = tuple(stream for stream in streams if stream.kind != "audio")
         container, kept, about_streams = _container(options.container, streams)
+        if clip is not None and clip.covered and container is Container.MP4:
+            remarks.append("The source's cover picture is left out; an mkv file keeps it.")
         if clip is not None and clip.hdr:
             remarks.append(_KEPT_HDR if encoding.wide else _LOST_HDR)
         file = VideoFile(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from stereo_core.mkv_elements import Side, add_projection, halve_display
+from stereo_core.mkv_elements import add_projection, shape_display
 from stereo_core.mp4_boxes import HALF_SPHERE
 
 
@@ -31,13 +32,16 @@ def movie(checksum: bool, width: int = 960, height: int = 1080, unknown: bool = 
 
 @pytest.mark.parametrize("unknown", [False, True])
 @pytest.mark.parametrize("checksum", [False, True])
-@pytest.mark.parametrize(("side", "shape"), [(Side.HEIGHT, (960, 540)), (Side.WIDTH, (480, 1080))])
-def test_one_side_is_halved_and_nothing_else_changes(
-    tmp_path: Path, side: Side, shape: tuple[int, int], checksum: bool, unknown: bool
+@pytest.mark.parametrize(
+    ("aspect", "shape"),
+    [((2, 1), (960, 540)), ((1, 2), (480, 1080)), ((4, 3), (960, 810)), ((8, 9), (853, 1080)), ((1, 1), (960, 1080))],
+)
+def test_one_side_becomes_smaller_and_nothing_else_changes(
+    tmp_path: Path, aspect: tuple[int, int], shape: tuple[int, int], checksum: bool, unknown: bool
 ):
     file = tmp_path / "a.mkv"
     file.write_bytes(movie(checksum, unknown=unknown))
-    halve_display(file, side)
+    shape_display(file, Fraction(*aspect))
     assert file.read_bytes() == movie(checksum, *shape, unknown)
 
 
@@ -45,7 +49,7 @@ def test_one_side_is_halved_and_nothing_else_changes(
 def test_what_has_no_shape_is_refused(tmp_path: Path, broken: bytes):
     (tmp_path / "a.mkv").write_bytes(broken)
     with pytest.raises(ValueError, match="Matroska"):
-        halve_display(tmp_path / "a.mkv", Side.WIDTH)
+        shape_display(tmp_path / "a.mkv", Fraction(2))
 
 
 def indexed(sphere: bool, room: int = 80) -> bytes:

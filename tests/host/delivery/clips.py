@@ -41,11 +41,13 @@ def film(
     matrix: int = 2,
     chapters: Sequence[tuple[int, int, str]] = (),
     font: bytes = b"",
+    cover: bytes = b"",
+    pixel_aspect: Fraction = Fraction(1),
 ) -> Path:
     """Write a film of 32x24 with B-frames, a second of sound, and one title; sound and title begin ``late`` seconds on.
 
     The kind of file is that of the path's name; ``transfer`` and ``matrix`` are how codecs number the curve of its
-    brightness and the colours of its planes, and ``chapters`` begin and end at milliseconds.
+    brightness and the colours of its planes, ``chapters`` begin and end at milliseconds, and ``cover`` is a JPEG.
     """
     with av.open(str(path), "w", options={"movie_timescale": "12800"} if path.suffix == ".mp4" else {}) as container:
         container.metadata["title"] = "a film"
@@ -58,13 +60,17 @@ def film(
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 32, 24, "yuv420p"
         video.codec_context.time_base, video.codec_context.color_trc = base, transfer
-        video.codec_context.colorspace = matrix
+        video.codec_context.colorspace, video.codec_context.sample_aspect_ratio = matrix, pixel_aspect
         tone = sound and container.add_stream(sound, rate=48000, layout="stereo")
         titles = subtitles and container.add_mux_stream(subtitles)
         if tone:
             tone.metadata["language"] = "deu"
         if font:
             container.add_attachment("a font.ttf", "font/ttf", font)
+        if cover and path.suffix == ".mkv":
+            container.add_attachment("cover.jpg", "image/jpeg", cover)
+        elif cover:
+            add_cover(container, cover)
         for index, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(np.full((24, 32, 3), 9 * index, np.uint8), format="rgb24")
             frame.pts, frame.time_base = time, base
@@ -84,6 +90,15 @@ def film(
             container.mux(packet)
         container.mux(video.encode(None))
     return path
+
+
+def add_cover(container: av.container.OutputContainer, jpeg: bytes) -> None:
+    """Put a cover picture into an MP4 file, once all of its streams are there."""
+    stream = container.add_mux_stream("mjpeg", width=8, height=8)
+    stream.disposition = av.stream.Disposition.attached_pic
+    packet = av.Packet(jpeg)
+    packet.stream, packet.pts, packet.dts = stream, 0, 0
+    container.mux(packet)
 
 
 def times(path: Path) -> list[Fraction]:

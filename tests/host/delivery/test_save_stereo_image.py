@@ -330,11 +330,31 @@ def test_a_name_that_windows_does_not_allow_is_told_of_there(
     assert list(output.iterdir()) == []
 
 
-@pytest.mark.parametrize("numbering", ["always", "if_taken"])
-def test_a_name_that_is_too_long_is_told_of(save: Save, output: Path, numbering: str) -> None:
-    with pytest.raises(ValueError, match=r"LRF_Full_SBS.png cannot be written: File name too long"):
-        save(smooth(2), filename_prefix="x" * 250, numbering=numbering)
+@pytest.mark.parametrize("prefix", ["nul", "Aux.7/beach", "photos/com1"])
+def test_a_device_of_windows_is_told_of_there(
+    pack: Callable[[str], Any], save: Save, output: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack("nodes.delivery.output_files"), "_ON_WINDOWS", True)
+    with pytest.raises(ValueError, match=r"^filename_prefix: (nul|Aux.7|com1) is the name of a device on Windows"):
+        save(smooth(2), filename_prefix=prefix)
     assert list(output.iterdir()) == []
+    save(smooth(2), filename_prefix="console/comment10")
+
+
+@pytest.mark.parametrize("prefix", ["x" * 210, "ü" * 105, "y" * 256 + "/beach"])
+def test_a_name_that_is_too_long_is_told_of_before_the_work(
+    pack: Callable[[str], Any], save: Save, output: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(pack("nodes.delivery.save_stereo_image"), "encode")
+    with pytest.raises(ValueError, match=r"^filename_prefix: (.*) is too long for the name of a file. Type a shorter"):
+        save(smooth(2), filename_prefix=prefix)
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["full_sbs", "anaglyph_half_color", "vr_photo"])
+def test_a_name_that_is_just_short_enough_fits_with_every_ending(save: Save, output: Path, format: str) -> None:
+    save(smooth(2, height=16, width=16), filename_prefix="x" * 195, format=format)
+    assert len(list(output.iterdir())) == 1
 
 
 def test_a_folder_without_permission_is_told_of(save: Save, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tests.host.delivery.clips import (
@@ -425,6 +426,39 @@ def test_fonts_come_with_the_subtitles(save: Callable[..., Path], video: Callabl
     assert save(*views(len(UNEVEN)), source=video(source), container="mp4").suffix == ".mp4"
 
 
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_a_cover_picture_is_copied_or_told_of(
+    save: Callable[..., Path], video: Callable[..., Any], told: list[str], kind: str, tmp_path: Path
+):
+    picture = BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(picture, "JPEG")
+    source = video(film(tmp_path / f"source.{kind}", subtitles=None, cover=picture.getvalue()))
+    with av.open(str(save(*views(len(UNEVEN)), source=source, container="mkv"))) as container:
+        picture_track, cover = container.streams.video
+        attached = av.stream.Disposition.attached_pic
+        assert cover.disposition & attached and not picture_track.disposition & attached
+        assert bytes(next(container.demux(cover))) == picture.getvalue()
+    assert times(save(*views(len(UNEVEN)), source=source, container="mp4")) == times(tmp_path / f"source.{kind}")
+    left_out = "The source's cover picture is left out; an mkv file keeps it."
+    assert [left_out in line for line in told] == [False, True]
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_pixels_that_are_not_square_stay_so_unless_the_frames_were_scaled(
+    save: Callable[..., Path], video: Callable[..., Any], container: str, tmp_path: Path
+):
+    """As HDV's 1440x1080, which is shown 1920 wide."""
+    source = video(film(tmp_path / "source.mp4", pixel_aspect=Fraction(4, 3)))
+    for size, form, aspect in (
+        ((24, 32), "full_sbs", "4:3"),
+        ((24, 32), "half_sbs", "8:3"),
+        ((32, 24), "full_tb", "3:4"),
+        ((24, 48), "full_sbs", "1:1"),
+    ):
+        path = save(*views(len(UNEVEN), *size), source=source, format=form, container=container)
+        assert ffprobe(path)["sample_aspect_ratio"] == aspect
+
+
 def test_vr180_in_mkv_has_room_for_the_sphere_beside_all_that_a_source_brings(
     save: Callable[..., Path], video: Callable[..., Any], tmp_path: Path
 ):
@@ -650,6 +684,10 @@ REFUSED = {
     "sound of NaN": (
         refused(audio={"waveform": torch.full((1, 2, 9), float("nan")), "sample_rate": 44100}),
         "audio: holds NaN",
+    ),
+    "no sound": (
+        refused(audio={"waveform": torch.zeros(0, 2, 9), "sample_rate": 44100}),
+        "audio: the batch is empty",
     ),
     "sound of three channels": (
         refused(audio={"waveform": torch.zeros(1, 3, 9), "sample_rate": 44100}),
