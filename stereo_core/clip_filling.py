@@ -20,8 +20,6 @@ from .scenes import find_scene_starts
 from .surface_motion import SurfaceMotion, still_motion, surface_motion
 from .warping import View
 
-# How much of a hole's colour is that of the frame before, along the motion: of what other frames show, and of a fill.
-_STEADY_SIGHT, _STEADY_FILL = 0.5, 0.97
 # A surface near a nearer one by so many pixels may show a mixture of both, and does not count as seen.
 _MARGIN = 2
 # Values per pixel that following the points takes, when a tenth of the frame is hole.
@@ -45,10 +43,15 @@ class ClipSettings:
     Attributes:
         reach: frames before and after a frame in which to look; 0 fills every frame by itself.
         flow_size: pixels of the longer side at which the motion is found, at most the frame's.
+        steady_sight: how much of the colour of what other frames show is that of the frame before, along the motion,
+            0 to 1.
+        steady_fill: the same, of what no frame shows.
     """
 
     reach: int = 16
     flow_size: int = 320
+    steady_sight: float = 0.8
+    steady_fill: float = 0.97
 
     @classmethod
     def of(cls, source: FillFrom) -> ClipSettings:
@@ -60,6 +63,9 @@ class ClipSettings:
             raise ValueError(f"reach: got {self.reach}. Give a number of frames, or 0 to fill every frame by itself.")
         if self.flow_size < 1:
             raise ValueError(f"flow_size: got {self.flow_size}. Give pixels of the longer side, 1 or more.")
+        for name, share in (("steady_sight", self.steady_sight), ("steady_fill", self.steady_fill)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}: got {share}. Give a share of 0 to 1.")
 
 
 @dataclass
@@ -75,10 +81,10 @@ class _Frame:
 
 @dataclass(frozen=True)
 class _View:
-    """A view as it was finished: (C, H, W) float32, and its holes (H, W)."""
+    """A view as it was finished: (C, H, W) float32, and its holes with their edges (H, W)."""
 
     image: Tensor
-    hole: Tensor
+    behind: Tensor
 
 
 def render_clip(
@@ -156,7 +162,7 @@ def stream_clip(
     window: deque[_Frame] = deque()
     current = 0  # the place of the frame that comes next
     before: dict[View, _View] = {}
-    finish = partial(_finish, window, fractions=fractions, render=render, before=before, reach=settings.reach)
+    finish = partial(_finish, window, fractions=fractions, render=render, before=before, settings=settings)
     for frame in _with_motion(frames, settings):
         window.append(frame)
         if len(window) > current + settings.reach:
@@ -195,9 +201,9 @@ def _finish(
     fractions: Mapping[View, float],
     render: Render,
     before: dict[View, _View],
-    reach: int,
+    settings: ClipSettings,
 ) -> dict[View, RenderedView]:
-    frame = window[place]
+    frame, reach = window[place], settings.reach
     views = {}
     for view, fraction in fractions.items():
         views[view] = rendered = render(frame.picture, frame.disparity * fraction, view)
@@ -206,7 +212,7 @@ def _finish(
         if frame.back is None and frame.ahead is None:
             continue
         image = rendered.image[0].float()
-        hole = rendered.hole[0, 0]
+        hole = behind = rendered.hole[0, 0]
         if bool(hole.any()):
             points = HiddenPoints(frame.showing, hole, view, fraction)
             sides = [points.search(_others(window, place, step, reach), reach) for step in (-1, 1)]
@@ -215,13 +221,14 @@ def _finish(
             colour = torch.lerp(flat[:, points.pixel], found, sure)
             last = before.get(view)
             if frame.back is not None and last is not None:
-                old, held = points.look_back(frame.back, window[place - 1].showing, last.image, last.hole)
-                share = torch.lerp(sure.new_tensor(_STEADY_FILL), sure.new_tensor(_STEADY_SIGHT), sure)
+                old, held = points.look_back(frame.back, window[place - 1].showing, last.image, last.behind)
+                share = torch.lerp(sure.new_tensor(settings.steady_fill), sure.new_tensor(settings.steady_sight), sure)
                 colour = torch.lerp(colour, old, share * held)
             flat[:, points.pixel] = colour.clamp_(*image.aminmax())
             image = flat.view_as(image)
             views[view] = RenderedView(image[None].to(rendered.image.dtype), rendered.hole)
-        before[view] = _View(image, hole)
+            behind = points.with_edges(hole)
+        before[view] = _View(image, behind)
     return views
 
 

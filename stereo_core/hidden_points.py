@@ -96,6 +96,7 @@ class HiddenPoints:
         points, self.pixel, beside, side, limit = _behind(frame.disparity * fraction, hole, view)
         points[2] /= fraction
         tolerance = (limit / fraction).clamp_(TEAR, _SURFACE * width / 512)
+        self._edge = self.pixel[beside] + side.long()
         beside, near = self._beside(frame, points[:, beside], side, tolerance[beside])
         self._points = torch.cat([points, beside], 1)
         self._tolerance = torch.cat([tolerance, near])
@@ -169,17 +170,23 @@ class HiddenPoints:
         sure = torch.maximum(one.sure, two.sure) * torch.exp(wrong.clamp(min=0) / (-2 * _ERROR**2))
         return colour, sure
 
-    def look_back(self, motion: SurfaceMotion, frame: Showing, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+    def with_edges(self, hole: Tensor) -> Tensor:
+        """Return the holes (H, W) and, beside each, the pixel with which the surface behind begins."""
+        behind = hole.clone()
+        behind.view(-1)[self._edge] = True
+        return behind
+
+    def look_back(self, motion: SurfaceMotion, frame: Showing, image: Tensor, behind: Tensor) -> tuple[Tensor, Tensor]:
         """Say what a view of the frame before shows at the points.
 
         Args:
             motion: to the frame before.
             frame: the frame before.
             image: (C, H, W), the view that was made of it.
-            hole: (H, W) bool, of that view.
+            behind: (H, W) bool, its holes and their edges, as ``with_edges`` returned them.
 
         Returns:
-            Its colours (C, N) in the light of this frame, and how far they hold, (N,) 0 to 1: 0 outside its holes.
+            Its colours (C, N) in the light of this frame, and how far they hold, (N,) 0 to 1: 0 outside ``behind``.
         """
         count = len(self.pixel)
         points = self._points.clone()
@@ -188,7 +195,7 @@ class HiddenPoints:
         inner[0] -= self._shift * inner[2]
         column, row = inner[:2]
         inside = (column >= 0) & (column <= self._size[1] - 1) & (row >= 0) & (row <= self._size[0] - 1)
-        held = inside & (read_points(hole[None].float(), inner)[0] > 0.99)
+        held = inside & (read_points(behind[None].float(), inner)[0] > 0.99)
         known = frame.shows(beside, self._tolerance[count:]).nonzero().flatten()
         light, error = self._compare(frame, beside, known, torch.arange(count, device=points.device))
         return read_points(image, inner) + light, held * torch.exp(error / (-2 * _ERROR**2))
