@@ -12,7 +12,7 @@ from .splat_options import Losses
 
 _LEAST_EMPHASIS = 0.3
 _NEIGHBORS = 8
-_ROWS = 512  # of the table of distances at a time
+_DISTANCES = 2**24  # of their table at a time
 
 
 def photometric_loss(color: Tensor, target: Tensor, weights: Losses) -> Tensor:
@@ -41,8 +41,9 @@ def emphasis(azimuth: float, frames_away: int, frames: int) -> float:
 def neighbors(positions: Tensor) -> Tensor:
     """Return the (N, 8) indices of each position's nearest others; of fewer than nine positions, of all others."""
     count = min(_NEIGHBORS, len(positions) - 1)
+    rows = max(1, _DISTANCES // max(1, len(positions)))
     near = [
-        torch.cdist(rows, positions).topk(count + 1, largest=False).indices for rows in torch.split(positions, _ROWS)
+        torch.cdist(some, positions).topk(count + 1, largest=False).indices for some in torch.split(positions, rows)
     ]
     return torch.cat(near)[:, 1:]
 

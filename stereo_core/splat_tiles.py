@@ -45,6 +45,12 @@ class TileLists(NamedTuple):
         return places * TILE + TILE / 2
 
 
+def reached_tiles(means: Tensor, reach: Tensor, width: int, height: int) -> int:
+    """Return M, the pairs that ``tile_lists`` would list, without making them; same arguments."""
+    _, spans = _spans(means, reach, width, height)
+    return int(spans.prod(dim=-1).sum())
+
+
 def tile_lists(means: Tensor, reach: Tensor, order: Tensor, width: int, height: int) -> TileLists:
     """List the tiles that each Gaussian reaches.
 
@@ -56,11 +62,7 @@ def tile_lists(means: Tensor, reach: Tensor, order: Tensor, width: int, height: 
         height: of the picture, in pixels.
     """
     columns, rows = -(-width // TILE), -(-height // TILE)
-    means, reach = means[order], reach[order]
-    size = means.new_tensor([columns, rows])
-    first = torch.minimum(((means - reach) / TILE).floor().clamp(min=0), size).long()
-    beyond = torch.minimum((((means + reach) / TILE).floor() + 1).clamp(min=0), size).long()
-    spans = (beyond - first).clamp(min=0) * (reach >= 0).all(dim=-1, keepdim=True)
+    first, spans = _spans(means[order], reach[order], width, height)
     counts = spans.prod(dim=-1)
     pairs = torch.repeat_interleave(counts)
     within = torch.arange(len(pairs), device=means.device) - (counts.cumsum(0) - counts)[pairs]
@@ -68,6 +70,14 @@ def tile_lists(means: Tensor, reach: Tensor, order: Tensor, width: int, height: 
     tiles = (first[pairs, 1] + within // across) * columns + first[pairs, 0] + within % across
     tiles, sorting = tiles.sort(stable=True)
     return TileLists(order[pairs[sorting]], tiles, columns, rows)
+
+
+def _spans(means: Tensor, reach: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
+    """(N, 2) the first column and row of the tiles that each Gaussian reaches, and (N, 2) how many it reaches."""
+    size = means.new_tensor([-(-width // TILE), -(-height // TILE)])
+    first = torch.minimum(((means - reach) / TILE).floor().clamp(min=0), size).long()
+    beyond = torch.minimum((((means + reach) / TILE).floor() + 1).clamp(min=0), size).long()
+    return first, (beyond - first).clamp(min=0) * (reach >= 0).all(dim=-1, keepdim=True)
 
 
 def blend(coefficients: Tensor, features: Tensor, lists: TileLists) -> tuple[Tensor, Tensor, Tensor]:

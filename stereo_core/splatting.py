@@ -10,7 +10,7 @@ should (Yu et al., "Mip-Splatting", 2024, Eq. 9).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from .cameras import Camera
 from .splat_scene import SplatScene
-from .splat_tiles import blend, exponents, tile_lists
+from .splat_tiles import GROUP, blend, exponents, reached_tiles, tile_lists
 
 _BLUR = 1 / 12  # square pixels added to every covariance
 _FIELD = 1.3  # the derivative is that of a place within so many times the picture: beyond, it is no good
@@ -28,6 +28,8 @@ _LEAST_RATIO = 2.5e-5  # of areas, so that the root of it keeps a gradient
 CUT = 1 / 1024  # a Gaussian counts out to where its alpha falls below this
 _OUTER = 0.01  # of a clip's depths that lie before its near and behind its far
 _COVERED = 0.5  # alpha from which on a pixel shows the scene and not its background
+# Bytes that drawing a picture holds at most: for a Gaussian, for a Gaussian in a tile, and for a group of tiles.
+_OF_GAUSSIAN, _OF_PAIR, _OF_GROUP = 300, 200, 4 * 10 * GROUP
 
 
 class Gaussians(NamedTuple):
@@ -91,7 +93,7 @@ def render_pair(scene: SplatScene, eyes: tuple[Camera, Camera], time: float = 0.
     return left, right
 
 
-def clip_depths(scene: SplatScene, cameras: Sequence[Camera], times: Sequence[float]) -> tuple[float, float]:
+def clip_depths(scene: SplatScene, cameras: Iterable[Camera], times: Iterable[float]) -> tuple[float, float]:
     """Return the near and the far depth of a clip: all but the outer 1 % of what its frames show of the scene.
 
     Args:
@@ -135,18 +137,10 @@ def rasterize(
         order: (N,) from ``depth_order``, of a camera that looks the same way; ``None`` makes it.
         cut: a Gaussian counts out to where its alpha falls below this.
     """
-    positions = gaussians.positions
     if order is None:
-        order = depth_order(positions, camera)
-    means, covariances, depths = _project(gaussians, camera)
-    conics, ratio = _widen(covariances)
-    opacities = gaussians.opacities[:, 0] * ratio
+        order = depth_order(gaussians.positions, camera)
+    means, conics, opacities, depths, reach = _footprints(gaussians, camera, cut)
     with torch.no_grad():
-        # sqrt(2 ln(o / cut)) stds along each axis: a box around the ellipse where alpha is the cut.
-        stds = (2 * (opacities / cut).clamp(min=1).log()).sqrt()
-        reach = stds[:, None] * (covariances[:, ::2] + _BLUR).sqrt()
-        drawn = (depths > _NEAREST) & (opacities > cut)
-        reach = torch.where(drawn[:, None], reach, -1.0)
         lists = tile_lists(means, reach, order, camera.width, camera.height)
     chosen = lists.gaussians
     coefficients = exponents(
@@ -163,6 +157,24 @@ def rasterize(
     return Rendered(color, alpha, depth, surface)
 
 
+@torch.no_grad()
+def drawing_bytes(scene: SplatScene, cameras: Iterable[Camera] = (), times: Iterable[float] = ()) -> int:
+    """Return about how many bytes it takes to draw the largest of a clip's pictures, without drawing any.
+
+    Gaussians next to a camera reach all over its picture, so it depends on where the cameras are.
+
+    Args:
+        scene: of which the clip is made.
+        cameras: one a frame; without any, what is needed wherever they are.
+        times: one a frame, 0 to 1.
+    """
+    most = 0
+    for camera, time in zip(cameras, times, strict=True):
+        seen = _footprints(still_gaussians(scene, time), camera, CUT)
+        most = max(most, reached_tiles(seen.means, seen.reach, camera.width, camera.height))
+    return scene.count * _OF_GAUSSIAN + most * _OF_PAIR + _OF_GROUP
+
+
 def rotation_matrices(quaternions: Tensor) -> Tensor:
     """Return the rotations (..., 3, 3) of quaternions (..., 4) wxyz of any length above 0."""
     w, x, y, z = functional.normalize(quaternions, dim=-1).unbind(-1)
@@ -172,6 +184,28 @@ def rotation_matrices(quaternions: Tensor) -> Tensor:
         *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     )
     return torch.stack(rows, dim=-1).reshape(*quaternions.shape[:-1], 3, 3)
+
+
+class _Footprints(NamedTuple):
+    means: Tensor  # (N, 2) in pixels
+    conics: Tensor  # (N, 3) the inverse covariances' xx, xy and yy
+    opacities: Tensor  # (N,)
+    depths: Tensor  # (N,)
+    reach: Tensor  # (N, 2) half of the box around where alpha is above the cut, negative if it is nowhere
+
+
+def _footprints(gaussians: Gaussians, camera: Camera, cut: float) -> _Footprints:
+    """What N Gaussians are in a picture."""
+    means, covariances, depths = _project(gaussians, camera)
+    conics, ratio = _widen(covariances)
+    opacities = gaussians.opacities[:, 0] * ratio
+    with torch.no_grad():
+        # sqrt(2 ln(o / cut)) stds along each axis: a box around the ellipse where alpha is the cut.
+        stds = (2 * (opacities / cut).clamp(min=1).log()).sqrt()
+        reach = stds[:, None] * (covariances[:, ::2] + _BLUR).sqrt()
+        drawn = (depths > _NEAREST) & (opacities > cut)
+        reach = torch.where(drawn[:, None], reach, -1.0)
+    return _Footprints(means, conics, opacities, depths, reach)
 
 
 def _project(gaussians: Gaussians, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:

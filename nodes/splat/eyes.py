@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import comfy.model_management
@@ -11,13 +11,11 @@ from torch import Tensor
 
 from ...stereo_core.cameras import Camera, StereoBase, stereo_base, stereo_pair
 from ...stereo_core.splat_scene import SplatScene
-from ...stereo_core.splatting import clip_depths, render_pair
-from ..host import compute_device, each_frame
+from ...stereo_core.splatting import clip_depths, drawing_bytes, render_pair
+from ..host import compute_device, each_frame, expect_memory
 
 # Depths are measured in smaller pictures: they say as much, and take less time.
 _MEASURED = 128
-# For one picture, whose size is bounded by the renderer's groups.
-RENDERING_BYTES = 2**28
 _SOLID = 0.5  # of what covers a pixel: less of it is background, which is far
 
 
@@ -52,7 +50,7 @@ def see_clip(
         convergence: the inverse depth that lies on the screen, 0 (far) to 1 (near).
 
     Raises:
-        ValueError: the scene is not in sight, or shows no depth.
+        ValueError: the scene is not in sight, shows no depth, or lies so near that there is no memory to draw it.
     """
     home = {
         "device": comfy.model_management.intermediate_device(),
@@ -60,7 +58,14 @@ def see_clip(
     }
     frames, height, width = len(cameras), cameras[0].height, cameras[0].width
     scene = scene.to(compute_device())
-    small = [camera.resized(*_smaller(width, height)) for camera in cameras]
+    expect_memory(
+        "Splat 4D Stereo",
+        f"drawing {scene.count} Gaussians from this near at {width}x{height}",
+        0,
+        drawing_bytes(scene, _interruptible(cameras), times),
+        advice="Move the camera farther away, use smaller pictures, or a splat of fewer Gaussians.",
+    )
+    small = (camera.resized(*_smaller(width, height)) for camera in _interruptible(cameras))
     near, far = clip_depths(scene, small, times)
     base = stereo_base(cameras[0], max_disparity, convergence, near, far)
     left, right, depth = (torch.empty(frames, height, width, 3, **home) for _ in range(3))
@@ -73,6 +78,12 @@ def see_clip(
         depth[frame] = torch.where(solid, inverse.clamp(0, 1), 0).movedim(0, -1)
         mask[frame] = seen.alpha[0]
     return StereoClip(left, right, depth, mask, base)
+
+
+def _interruptible(cameras: Iterable[Camera]) -> Iterator[Camera]:
+    for camera in cameras:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        yield camera
 
 
 def _smaller(width: int, height: int) -> tuple[int, int]:

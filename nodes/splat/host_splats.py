@@ -64,7 +64,8 @@ def read_splat(splat: SplatScene | Types.SPLAT) -> Framed:
     except ValueError as error:
         raise ValueError(f"splat: {error}") from error
     middle = positions.mean(dim=0)
-    extent = float((positions - middle).norm(dim=-1).quantile(_INNER).clamp(min=1e-4))
+    apart = (positions - middle).norm(dim=-1)
+    extent = float(apart.kthvalue(max(1, round(_INNER * real))).values.clamp(min=1e-4))  # quantile() takes 16 million
     radius = extent / (_FILLED * math.tan(math.radians(scene.orbit.fov) / 2))
     return Framed(replace(scene, orbit=Orbit(radius=radius)), middle)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.utils
@@ -17,6 +17,7 @@ from ..matrix.decoding import decode_clip
 from ..matrix.latents import expect_decodable, read_matrix_orbit, read_matrix_size
 
 _NODE = "Splat 4D Reconstruct"
+_SOLID = 0.5  # alpha from which on a pixel is the object's
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class Pictures:
         orbit: the views' cameras.
         sides: height and width of the pictures that ``view`` gives.
         view: reads the pictures of one view, (F, 3, H, W).
+        cover: reads what the object covers in those, (F, 1, h, w) in [0, 1]; ``None`` if nothing says it.
     """
 
     size: MatrixSize
     orbit: Orbit
     sides: tuple[int, int]
     view: Callable[[int], Tensor]
+    cover: Callable[[int], Tensor] | None = None
 
     def scaled(self, side: int) -> tuple[int, int]:
         """Return (H, W) with a smaller side of so many pixels, or of its own if that is less."""
@@ -41,13 +44,27 @@ class Pictures:
         share = min(1.0, side / min(height, width))
         return max(1, round(share * height)), max(1, round(share * width))
 
-    def read(self, side: int) -> Tensor:
-        """Return (V, F, 3, H, W) uint8, scaled, showing progress; stops when the user interrupts."""
-        return torch.stack([_eight_bits(self.view(view), self.scaled(side)) for view in each_frame(self.size.views)])
+    def read(self, side: int) -> tuple[Tensor, Tensor | None]:
+        """Return (V, F, 3, H, W) uint8, scaled, and (V, F, H, W) what the object covers, or ``None``.
+
+        Shows progress, and stops when the user interrupts.
+        """
+        sides, pictures, covers = self.scaled(side), [], []
+        for index in each_frame(self.size.views):
+            seen = self.view(index)
+            if self.cover is None:
+                pictures.append(_eight_bits(_scaled(seen, sides)))
+                continue
+            # The colors of the object alone: at its rim, those of what is behind it would be scaled in.
+            cover = _scaled(self.cover(index), self.sides).to(seen)
+            share = _scaled(cover, sides)
+            pictures.append(_eight_bits(_scaled(seen * cover, sides) / share.clamp(min=1 / 255)))
+            covers.append(share[:, 0].cpu())
+        return torch.stack(pictures), torch.stack(covers) if covers else None
 
 
 def read_images(images: Tensor, views: int, azimuths: str, elevation: float) -> Pictures:
-    """Read an IMAGE (V * F, H, W, C), view by view.
+    """Read an IMAGE (V * F, H, W, C), view by view; alpha, if it hides anything, says what the object covers.
 
     Args:
         images: all frames of the first view, then of the second, and so on.
@@ -56,7 +73,8 @@ def read_images(images: Tensor, views: int, azimuths: str, elevation: float) -> 
         elevation: degrees, of all views.
 
     Raises:
-        ValueError: a count that is no multiple of the views, or azimuths that do not fit them.
+        ValueError: a count that is no multiple of the views, azimuths that do not fit them, or a picture all of which
+            is transparent.
     """
     core = image_to_core(images, "images")
     count = views or len(core)
@@ -67,11 +85,18 @@ def read_images(images: Tensor, views: int, azimuths: str, elevation: float) -> 
         )
     size = MatrixSize(count, len(core) // count)
     _expect_views(size.views)
-
-    def view(index: int) -> Tensor:
-        return core[index * size.frames : (index + 1) * size.frames]
-
-    return Pictures(size, _orbit(azimuths, elevation, size.views), (core.shape[2], core.shape[3]), view)
+    orbit, sides = _orbit(azimuths, elevation, size.views), (core.shape[2], core.shape[3])
+    pictures = Pictures(size, orbit, sides, _by_view(core, size))
+    if images.shape[-1] < 4 or images[..., 3].min() > _SOLID:
+        return pictures
+    alpha = images[..., 3:].movedim(-1, 1).clamp(0, 1)
+    empty = int((alpha.amax(dim=(1, 2, 3)) <= _SOLID).sum())
+    if empty:
+        raise ValueError(
+            f"images: the alpha channel of {empty} of the {len(core)} pictures hides all of it. Alpha says what the "
+            "object is, 1 where it can be seen; take it away with Split Image with Alpha, or invert it."
+        )
+    return replace(pictures, cover=_by_view(alpha, size))
 
 
 def read_matrix(matrix: dict[str, Any], vae: Any, views: int, azimuths: str, elevation: float) -> Pictures:
@@ -103,19 +128,20 @@ def read_matrix(matrix: dict[str, Any], vae: Any, views: int, azimuths: str, ele
     return Pictures(size, orbit, (height, width), view)
 
 
-def read_masks(masks: Tensor, size: MatrixSize, sides: tuple[int, int]) -> Tensor:
-    """Return a MASK (V * F, h, w), white where the object is, as (V, F, H, W).
+def with_masks(pictures: Pictures, masks: Tensor) -> Pictures:
+    """Return pictures whose object is where a MASK (V * F, h, w) is white, whatever their alpha says.
 
     Raises:
         ValueError: another number of masks, or values that are not finite.
     """
+    views, frames = pictures.size
     core = image_to_core(masks[..., None], "masks")[:, :1]
-    if len(core) != size.views * size.frames:
+    if len(core) != views * frames:
         raise ValueError(
-            f"masks holds {len(core)} masks for {size.views * size.frames} pictures. Connect one for each picture, in "
-            "the same order."
+            f"masks holds {len(core)} masks for {views * frames} pictures. Connect one for each picture, in the same "
+            "order."
         )
-    return _scaled(core, sides)[:, 0].unflatten(0, size)
+    return replace(pictures, cover=_by_view(core.clamp(0, 1), pictures.size))
 
 
 def edge_color(pictures: Iterable[Tensor]) -> tuple[float, float, float]:
@@ -126,6 +152,10 @@ def edge_color(pictures: Iterable[Tensor]) -> tuple[float, float, float]:
     flat = torch.cat([edge.movedim(-2, -1).flatten(0, -2) for edge in edges]).float() / 255
     red, green, blue = flat.median(dim=0).values.tolist()
     return red, green, blue
+
+
+def _by_view(pictures: Tensor, size: MatrixSize) -> Callable[[int], Tensor]:
+    return lambda view: pictures[view * size.frames : (view + 1) * size.frames]
 
 
 def _expect_views(views: int) -> None:
@@ -143,5 +173,5 @@ def _scaled(pictures: Tensor, sides: tuple[int, int]) -> Tensor:
     return comfy.utils.common_upscale(pictures.float(), width, height, "area", "disabled")
 
 
-def _eight_bits(pictures: Tensor, sides: tuple[int, int]) -> Tensor:
-    return (_scaled(pictures, sides).clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8)
+def _eight_bits(pictures: Tensor) -> Tensor:
+    return (pictures.clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8)

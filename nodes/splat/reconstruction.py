@@ -93,21 +93,25 @@ def run_fit(
     return fit(pictures, orbit, options, background, masks, on_step, compute_device())
 
 
-def comparison(scene: SplatScene, pictures: Tensor) -> Tensor:
+def comparison(scene: SplatScene, pictures: Tensor, covers: Tensor | None = None) -> Tensor:
     """Return a sheet (1, 3, H', W') of some views and frames: a row of what was given, below it what was made of it.
 
     Args:
         scene: that was fitted.
         pictures: (V, F, 3, H, W) uint8, which it was fitted to.
+        covers: (V, F, H, W) what the object covers in them, the rest being the scene's background; or none.
     """
     views, frames, _, height, width = pictures.shape
     rows, columns = (_spread(count, most) for count, most in zip((views, frames), _SHOWN, strict=True))
-    there = scene.to(compute_device())
+    there, behind = scene.to(compute_device()), torch.tensor(scene.background)[:, None, None]
     sheet = []
     for view in rows:
         camera = scene.orbit.camera(scene.orbit.azimuths[view], width, height)
         made = [render(there, camera, frame / max(frames - 1, 1)).color.clamp(0, 1).cpu() for frame in columns]
-        sheet += [pictures[view, columns].float().cpu() / 255, torch.stack(made)]
+        given = pictures[view, columns].float().cpu() / 255
+        if covers is not None:
+            given = torch.lerp(behind, given, covers[view, columns][:, None])
+        sheet += [given, torch.stack(made)]
     return contact_sheet(sheet, _GAP)
 
 

@@ -13,11 +13,12 @@ from ...stereo_core.splat_options import FitOptions
 from ...stereo_core.splat_scene import WHITE
 from ..host import core_to_image, expect_memory, show_text
 from ..widgets.sockets import SPLAT_4D, SPLAT_OPTIONS
-from .matrix_pictures import Pictures, edge_color, read_images, read_masks, read_matrix
+from .matrix_pictures import Pictures, edge_color, read_images, read_matrix, with_masks
 from .reconstruction import ReconstructionOptions, comparison, run_fit
 
 _DEFAULTS = FitOptions()
 _COPIES = 3  # of a matrix's pictures in eight bits: as read, as fitted, and some for the sheet
+_OF_COVER = 4  # bytes of a pixel of what the object covers
 _OF_A_VIEW = 3 * 4  # of the bytes of its pictures: as read, and scaled, in float32
 
 
@@ -155,14 +156,14 @@ class SplatReconstruct(io.ComfyNode):
             if matrix is None
             else read_matrix(matrix, vae, views, azimuths, elevation)
         )
+        source = source if masks is None else with_masks(source, masks)
         fitting = chosen.of_fit(source.orbit, gaussians, iterations, seed)
         _expect_memory(source, size, fitting)
-        silhouettes = None if masks is None else read_masks(masks, source.size, source.scaled(size))
         orbit = replace(source.orbit, fov=chosen.fov)
-        pictures = source.read(size)
-        background = chosen.background or (edge_color(pictures) if masks is None else WHITE)
-        scene = run_fit(pictures, orbit, fitting, background, silhouettes, lambda line: show_text(cls, line))
-        sheet = core_to_image(comparison(scene, pictures))
+        pictures, covers = source.read(size)
+        background = chosen.background or (edge_color(pictures) if covers is None else WHITE)
+        scene = run_fit(pictures, orbit, fitting, background, covers, lambda line: show_text(cls, line))
+        sheet = core_to_image(comparison(scene, pictures, covers))
         show_text(cls, scene.quality)
         return io.NodeOutput(scene, sheet, scene.quality, ui=ui.PreviewImage(sheet, cls=cls))
 
@@ -170,8 +171,8 @@ class SplatReconstruct(io.ComfyNode):
 def _expect_memory(source: Pictures, size: int, fitting: FitOptions) -> None:
     views, frames = source.size
     height, width = source.scaled(size)
-    pixels = 3 * height * width
-    kept = _COPIES * views * frames * pixels + _OF_A_VIEW * frames * 3 * source.sides[0] * source.sides[1]
+    of_pixel = 3 * _COPIES + (0 if source.cover is None else _OF_COVER)
+    kept = of_pixel * views * frames * height * width + _OF_A_VIEW * frames * 3 * source.sides[0] * source.sides[1]
     what = f"{fitting.gaussians} Gaussians for {views} views by {frames} frames of {width}x{height}"
     expect_memory(
         "Splat 4D Reconstruct",

@@ -10,10 +10,11 @@ from comfy_api.latest import Types, io
 
 from ...stereo_core.geometry import StereoGeometry
 from ...stereo_core.splat_scene import SplatScene
+from ...stereo_core.splatting import drawing_bytes
 from ..host import expect_memory, show_text
 from ..widgets.sockets import CAMERA_PATH
 from .colors import read_color
-from .eyes import RENDERING_BYTES, StereoClip, see_clip
+from .eyes import StereoClip, see_clip
 from .host_splats import read_splat, splat_input
 from .viewpoints import CameraPath, path_cameras, path_times, read_camera
 
@@ -118,9 +119,14 @@ class SplatStereo(io.ComfyNode):
         scene, color = framed.scene, read_color(background, "background")
         scene = scene if color is None else replace(scene, background=color)
         frames = frames or scene.frames
-        size = f"both views of {frames} {'frame' if frames == 1 else 'frames'} of {width}x{height}"
-        needed = frames * height * width * _CHANNELS * torch.float32.itemsize
-        expect_memory("Splat 4D Stereo", size, needed, RENDERING_BYTES)
+        asked = f"both views of {frames} {'frame' if frames == 1 else 'frames'} of {width}x{height}"
+        expect_memory(
+            "Splat 4D Stereo",
+            f"{asked} with {scene.count} Gaussians",
+            frames * height * width * _CHANNELS * torch.float32.itemsize,
+            drawing_bytes(scene),
+            advice="Use smaller pictures, fewer frames, or a splat of fewer Gaussians.",
+        )
         cameras = (
             path_cameras(framed, path, frames, width, height)
             if camera_info is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,28 +53,56 @@ def path_times(path: CameraPath | None, frames: int) -> list[float]:
 def read_camera(camera_info: dict[str, Any], width: int, height: int) -> Camera:
     """Return the host's camera; its ``fov`` spans the smaller side, as in Render Splat.
 
+    What it does not say is what that node takes, but for the position: nothing can be guessed of it.
+
     Raises:
-        ValueError: an orthographic camera, or one that looks nowhere.
+        ValueError: an orthographic camera, one without a position, one that looks nowhere, or a value that is no
+            finite number.
     """
     if str(camera_info.get("cameraType", "")).lower().startswith("ortho"):
         raise ValueError(
             "camera_info is orthographic, and such a camera sees near and far alike. Choose a perspective camera."
         )
-    position, target = (
-        torch.tensor([float(camera_info.get(name, {}).get(axis, 0)) for axis in "xyz"])
-        for name in ("position", "target")
-    )
-    fov = float(camera_info.get("fov") or _FOV)
+    if not camera_info.get("position"):
+        raise ValueError(
+            "camera_info does not say where the camera is: it has no position. Connect Create Camera Info, Load 3D or "
+            "Preview 3D."
+        )
+    position, target = (torch.tensor(_numbers(camera_info, name, "xyz")) for name in ("position", "target"))
+    turn = _numbers(camera_info, "quaternion", "wxyz") if camera_info.get("quaternion") else []
+    fov, zoom = _number(camera_info.get("fov") or _FOV, "fov"), _number(camera_info.get("zoom") or 1, "zoom")
+    if zoom < 0:
+        raise ValueError(f"camera_info: its zoom is {zoom:g}. It must be above 0; 1 is none.")
     try:
-        if turn := camera_info.get("quaternion"):
+        if any(turn):
             # Its axes in the world: to the right, up, and backwards.
-            axes = rotation_matrices(torch.tensor([float(turn[axis]) for axis in "wxyz"]))
+            axes = rotation_matrices(torch.tensor(turn))
             camera = look_at(position, position - axes[:, 2], fov, width, height, up=axes[:, 1])
         else:
             camera = look_at(position, target, fov, width, height)
     except ValueError as error:
         raise ValueError(f"camera_info: {error}") from error
-    return replace(camera, focal=camera.focal * float(camera_info.get("zoom") or 1))
+    return replace(camera, focal=camera.focal * zoom)
+
+
+def _numbers(camera_info: dict[str, Any], name: str, axes: str) -> list[float]:
+    """The values of such an entry; an axis that is missing is 0, and the w of a quaternion 1."""
+    entry = camera_info.get(name) or {}
+    if not isinstance(entry, dict):
+        raise ValueError(
+            f"camera_info: its {name} is {entry}, and {', '.join(axes)} are needed by name. Connect another camera."
+        )
+    return [_number(entry.get(axis, 1 if axis == "w" else 0), f"{name}.{axis}") for axis in axes]
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"camera_info: its {name} is {value}, and a finite number is needed. Connect another camera.")
+    return number
 
 
 def _between(ends: tuple[float, float], frames: int) -> list[float]:

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from stereo_core.cameras import orbit_camera, stereo_base, stereo_pair
 from stereo_core.splat_scene import SplatScene, still_scene
+from stereo_core.splat_tiles import reached_tiles, tile_lists
 from stereo_core.splatting import (
     Gaussians,
     clip_depths,
+    drawing_bytes,
     rasterize,
     render,
     render_pair,
@@ -38,6 +40,21 @@ def cloud(count: int = 60, dtype: torch.dtype = torch.float32, seed: int = 0) ->
         0.2 + 0.7 * draw(count, 1),
         draw(count, 3),
     )
+
+
+def test_what_drawing_takes_is_counted_without_drawing():
+    """The pairs of Gaussians and tiles are those that are listed; from within a scene they are many more."""
+    generator = torch.Generator().manual_seed(0)
+    means, reach = 60 * torch.rand(200, 2, generator=generator) - 10, 12 * torch.rand(200, 2, generator=generator) - 1
+    lists = tile_lists(means, reach, torch.arange(200), 40, 29)
+    assert reached_tiles(means, reach, 40, 29) == len(lists.tiles) > 200
+    positions, rotations, scales, opacities, colors = cloud(40)
+    scene = still_scene(positions, torch.nn.functional.normalize(rotations, dim=-1), scales, opacities, colors)
+    least, away, within = (
+        drawing_bytes(scene, [orbit_camera(0, 0, distance, 33.8, 256, 256) for distance in distances], times)
+        for distances, times in (((), ()), ((4.0,), (0.0,)), ((4.0, 0.3), (0.0, 1.0)))
+    )
+    assert within - least > 5 * (away - least) > 0
 
 
 def test_one_gaussian_on_the_axis_has_its_closed_form():

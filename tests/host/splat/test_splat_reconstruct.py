@@ -78,6 +78,31 @@ def test_masks_say_what_the_object_is(host: dict[str, type]):
     assert scene.background == (1.0, 1.0, 1.0) and scene.count == 64
 
 
+def test_alpha_says_what_the_object_is(host: dict[str, type]):
+    """Straight alpha, 1 where a picture can be seen, as the host's Join Image with Alpha makes it."""
+    noise = torch.rand(8, 32, 32, 3, generator=torch.Generator().manual_seed(0))
+    masks = (balls(8) < 1).any(dim=-1).float()
+    object_alone = torch.where(masks[..., None] > 0, balls(8), noise)
+    by_mask = run(host, images=object_alone, masks=masks)
+    by_alpha = run(host, images=torch.cat([object_alone, masks[..., None]], dim=-1))
+    assert torch.equal(by_alpha[0].positions, by_mask[0].positions)
+    torch.testing.assert_close(by_alpha[1][0, :32, :32], balls(1)[0], atol=1 / 255, rtol=0)
+    opaque = run(host, images=torch.cat([balls(8), torch.ones(8, 32, 32, 1)], dim=-1))
+    assert torch.equal(opaque[0].positions, run(host, images=balls(8))[0].positions)
+    both = run(host, images=torch.cat([object_alone, 1 - masks[..., None]], dim=-1), masks=masks)
+    assert torch.equal(both[0].positions, by_mask[0].positions), "masks go before alpha"
+
+
+def test_what_lies_behind_the_object_does_not_reach_its_rim(pack: Callable[[str], ModuleType]):
+    """A red disc before black, scaled to half: its colors stay red, and the rim is in what it covers."""
+    pictures = pack("nodes.splat.matrix_pictures")
+    masks = (balls(2) < 1).any(dim=-1).float()
+    red = masks[..., None] * torch.tensor([1.0, 0, 0])
+    seen, cover = pictures.with_masks(pictures.read_images(red, 2, "0, 90", 0.0), masks).read(16)
+    assert cover.shape == (2, 1, 16, 16) and 0 < cover[(cover > 0) & (cover < 1)].numel()
+    assert seen[:, :, 0][cover > 0].min() == 255 and seen[:, :, 1:].max() == 0
+
+
 def test_options_reach_the_fit(
     host: dict[str, type], monkeypatch: pytest.MonkeyPatch, pack: Callable[[str], ModuleType]
 ):
@@ -140,6 +165,8 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
         ({"images": balls(8), "azimuths": "0, 360, 0, 0"}, r"azimuths are the same"),
         ({"images": balls(8), "masks": torch.ones(3, 32, 32)}, r"masks holds 3 masks for 8 pictures\."),
         ({"images": torch.ones(8, 32, 32, 3)}, r"nothing but its background"),
+        ({"images": torch.cat([balls(8), torch.zeros(8, 32, 32, 1)], -1)}, r"images: the alpha channel of 8 of the 8"),
+        ({"images": balls(8) * float("nan")}, r"images: holds NaN"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

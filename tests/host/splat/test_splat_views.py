@@ -173,3 +173,111 @@ def test_the_background_can_be_chosen(host: dict[str, type], dots: Callable[...,
     scene = replace(dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3)), background=(0.0, 1.0, 0.0))
     assert see(host, scene)[0][0, 0, 0].tolist() == [0, 1, 0]
     assert see(host, scene, background="#ff0000")[0][0, 0, 0].tolist() == [1, 0, 0]
+
+
+CAMERA = {"position": {"x": 0.4, "y": 0.3, "z": 3.0}, "target": {"x": 0.0, "y": 0.1, "z": 0.0}, "fov": 40.0}
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"position": None}, r"does not say where the camera is"),
+        ({"position": {}}, r"does not say where the camera is"),
+        ({"position": [0, 0, 3]}, r"its position is \[0, 0, 3\], and x, y, z are needed by name"),
+        ({"position": {"x": NAN, "y": 0, "z": 3}}, r"its position\.x is nan, and a finite number"),
+        ({"position": {"x": 0, "y": INFINITE, "z": 3}}, r"its position\.y is inf"),
+        ({"target": {"x": 0, "y": 0, "z": None}}, r"its target\.z is None"),
+        ({"quaternion": {"x": 0, "y": 0, "z": 0, "w": NAN}}, r"its quaternion\.w is nan"),
+        ({"fov": NAN}, r"its fov is nan"),
+        ({"fov": "wide"}, r"its fov is wide"),
+        ({"fov": 200}, r"fov: expected an angle above 0 and below 180 degrees, got 200"),
+        ({"zoom": INFINITE}, r"its zoom is inf"),
+        ({"zoom": -2}, r"its zoom is -2\. It must be above 0"),
+        ({"position": {"y": 3}, "target": {"y": 0}}, r"looks straight along what is up"),
+    ],
+    ids=str,
+)
+def test_a_camera_that_makes_no_sense_is_named(
+    host: dict[str, type], dots: Callable[..., Any], changed: dict[str, Any], said: str
+):
+    with pytest.raises(ValueError, match=f"^camera_info.*{said}"):
+        see(host, dots((0.1, 0.2, 0.3)), camera_info={**CAMERA, **changed})
+    with pytest.raises(ValueError, match="^camera_info does not say where the camera is"):
+        see(host, dots((0.1, 0.2, 0.3)), camera_info={})
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        {"position": {"z": 3.0}},
+        {"target": None},
+        {"quaternion": None, "zoom": None, "fov": None},
+        {"quaternion": {"x": 0.0, "y": 0.1, "z": 0.0}},
+    ],
+    ids=str,
+)
+def test_what_a_camera_leaves_out_is_what_the_host_takes(
+    host: dict[str, type], dots: Callable[..., Any], left_out: dict[str, Any]
+):
+    from comfy_extras.nodes_gaussian_splat import RenderSplat
+
+    scene, camera = dots((0.2, 0.2, 0.1), (-0.2, -0.1, -0.3)), {**CAMERA, **left_out}
+    (splat,) = host["Stereo_SplatAt"].execute(scene, 0.0, False).args
+    known = {name: value for name, value in camera.items() if value is not None}  # the host fails at None
+    theirs = RenderSplat.execute(splat, 200, 160, 1, 1.0, 1.0, 0.0, 0.0, "#ffffff", "color", known).args[0]
+    column, row = middle(theirs[0])
+    ours = see(host, scene, max_disparity=0.0, convergence=0.0, camera_info=camera)[0]
+    assert middle(ours[0]) == pytest.approx((column - 0.5, row - 0.5), abs=0.05)
+
+
+def test_a_camera_may_stand_within_the_scene(host: dict[str, type], dots: Callable[..., Any]):
+    places = torch.rand(300, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    scene = dots(*places.tolist(), size=0.03)
+    inside = {**CAMERA, "position": {"x": 0.0, "y": 0.0, "z": 0.05}}
+    left, right, depth, mask = see(host, scene, camera_info=inside)
+    assert all(part.isfinite().all() and part.min() >= 0 and part.max() <= 1 for part in (left, right, depth, mask))
+    assert mask.mean() > 0.2 and depth.max() == 1 and not torch.equal(left, right)
+
+
+def test_the_memory_for_many_gaussians_is_told_before_any_is_drawn(
+    host: dict[str, type],
+    dots: Callable[..., Any],
+    pack: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    import comfy.model_management
+    from comfy_api.latest import Types
+
+    def drawn(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(pack("nodes.splat.eyes"), "clip_depths", drawn)
+    monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_: 2**28)
+    count = 10**6
+    million = Types.SPLAT(
+        torch.rand(1, count, 3, generator=torch.Generator().manual_seed(0)),
+        *(torch.ones(1).expand(1, count, *size) for size in ((3,), (4,), (1,), (1, 3))),
+    )
+    with pytest.raises(ValueError, match=r"Splat 4D Stereo: .* with 1000000 Gaussians needs about .* GiB"):
+        see(host, million)
+    places = torch.rand(300, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    inside = {**CAMERA, "position": {"x": 0.0, "y": 0.0, "z": 0.05}}
+    near = {"width": 800, "height": 800, "camera_info": inside}
+    with pytest.raises(ValueError, match=r"Splat 4D Stereo: drawing 300 Gaussians from this near .* Move the camera"):
+        see(host, dots(*places.tolist(), size=0.1), **near)
+
+
+@pytest.mark.parametrize("name", ["positions", "scales", "rotations", "opacities", "sh"])
+@pytest.mark.parametrize("value", [NAN, INFINITE])
+def test_a_splat_with_a_value_that_is_none_is_named(
+    host: dict[str, type], dots: Callable[..., Any], name: str, value: float
+):
+    (splat,) = host["Stereo_SplatAt"].execute(dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3)), 0.0, False).args
+    getattr(splat, name)[0, 1] = value
+    if name in ("opacities", "sh") and value == INFINITE:  # as opaque, and as bright, as can be
+        assert see(host, splat)[0].isfinite().all()
+        return
+    for run in (lambda: see(host, splat), lambda: host["Stereo_SplatSave"].execute(splat, "splatv", "splats/bad")):
+        with pytest.raises(ValueError, match=r"^splat: \w+: holds NaN or infinite values"):
+            run()
