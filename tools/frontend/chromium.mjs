@@ -64,8 +64,9 @@ export async function run(page) {
   });
   await page.waitForFunction(
     async () => {
-      const queue = await (await fetch('/queue')).json();
-      return queue.queue_running.length === 0 && queue.queue_pending.length === 0;
+      // A busy machine may drop a connection: that says nothing of the queue.
+      const queue = await fetch('/queue').then(answer => answer.json()).catch(() => null);
+      return queue !== null && queue.queue_running.length === 0 && queue.queue_pending.length === 0;
     },
     { timeout: 300000, polling: 500 },
   );
@@ -75,4 +76,10 @@ export async function run(page) {
 // Chromium has been seen not to close: never wait for it longer than this.
 export function close(browser) {
   return Promise.race([browser.close().catch(() => {}), pause(5000)]);
+}
+
+// A failure in full: what the browser's driver says of a page seldom tells why.
+export function failure(error) {
+  const chain = [error, error?.cause].filter(Boolean);
+  return { failed: chain.map(each => String(each.stack ?? each)).join('\nbecause of ') };
 }

@@ -6,7 +6,7 @@
 //
 // "scale" is at which the template opened, "files" are what the run saved, as the server's history has them. "screenshot" names a picture of the page after it.
 import fs from 'node:fs';
-import { close, draw, launch, open, pause } from './chromium.mjs';
+import { close, draw, failure, launch, open, pause } from './chromium.mjs';
 
 const jobs = JSON.parse(fs.readFileSync(0, 'utf8'));
 const browser = await launch();
@@ -61,7 +61,7 @@ try {
     await page.close();
   }
 } catch (error) {
-  process.stdout.write(JSON.stringify({ failed: String(error.stack ?? error) }) + '\n');
+  process.stdout.write(JSON.stringify(failure(error)) + '\n');
   status = 1;
 }
 await close(browser);

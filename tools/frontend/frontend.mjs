@@ -10,7 +10,7 @@
 // "app" names one of its app form. "vue" draws with "Nodes 2.0" instead of the classic canvas. "measure" adds {sizes: {id: [width, height]},
 // slots: {id: {inputs: [[x, y], ...], outputs}}}, the slots relative to the node. The first failure ends it all: {failed}.
 import fs from 'node:fs';
-import { SCREEN, close, draw, launch, open, pause, run } from './chromium.mjs';
+import { SCREEN, close, draw, failure, launch, open, pause, run } from './chromium.mjs';
 
 const jobs = JSON.parse(fs.readFileSync(0, 'utf8'));
 const browser = await launch();
@@ -100,7 +100,7 @@ try {
   const page = await open(browser, process.argv[2]);
   for (const job of jobs) process.stdout.write(JSON.stringify(await work(page, job)) + '\n');
 } catch (error) {
-  process.stdout.write(JSON.stringify({ failed: String(error.stack ?? error) }) + '\n');
+  process.stdout.write(JSON.stringify(failure(error)) + '\n');
   status = 1;
 }
 await close(browser);

@@ -6,7 +6,7 @@
 //
 // "panel" is the panel's width, "pictures" are [natural width, drawn width], "tables" the widths that tables take.
 import fs from 'node:fs';
-import { close, draw, launch, open } from './chromium.mjs';
+import { close, draw, failure, launch, open } from './chromium.mjs';
 
 const jobs = JSON.parse(fs.readFileSync(0, 'utf8'));
 const browser = await launch();
@@ -51,7 +51,7 @@ try {
   const page = await open(browser, process.argv[2]);
   for (const job of jobs) process.stdout.write(JSON.stringify(await work(page, job)) + '\n');
 } catch (error) {
-  process.stdout.write(JSON.stringify({ failed: String(error.stack ?? error) }) + '\n');
+  process.stdout.write(JSON.stringify(failure(error)) + '\n');
   status = 1;
 }
 await close(browser);

@@ -6,7 +6,7 @@
 // {"file": "a.png"} empties the graph and drops the file -> {type, prompt, workflow, drawn}: the file's type as the
 // browser has it, what is in the graph then, and whether an <img> draws the file from the server's /view.
 import fs from 'node:fs';
-import { close, launch, open, pause, run } from '../../../tools/frontend/chromium.mjs';
+import { close, failure, launch, open, pause, run } from '../../../tools/frontend/chromium.mjs';
 
 const jobs = JSON.parse(fs.readFileSync(0, 'utf8'));
 const browser = await launch();
@@ -50,7 +50,7 @@ try {
   const page = await open(browser, process.argv[2]);
   for (const job of jobs) process.stdout.write(JSON.stringify(await work(page, job)) + '\n');
 } catch (error) {
-  process.stdout.write(JSON.stringify({ failed: String(error.stack ?? error) }) + '\n');
+  process.stdout.write(JSON.stringify(failure(error)) + '\n');
   status = 1;
 }
 await close(browser);

@@ -4,7 +4,7 @@
 //
 // [{"step": "modes", "vue": false, ...}, ...]: the name of a function below and what it takes; {failed} ends it all.
 import fs from 'node:fs';
-import { close, draw, launch, open, pause, require, run } from '../../../tools/frontend/chromium.mjs';
+import { close, draw, failure, launch, open, pause, require, run } from '../../../tools/frontend/chromium.mjs';
 
 const jobs = JSON.parse(fs.readFileSync(0, 'utf8'));
 const browser = await launch();
@@ -478,7 +478,7 @@ try {
     process.stderr.write(`${job.step} ${Date.now() - started} ms\n`);
   }
 } catch (error) {
-  process.stdout.write(JSON.stringify({ failed: String(error.stack ?? error) }) + '\n');
+  process.stdout.write(JSON.stringify(failure(error)) + '\n');
   status = 1;
 }
 await close(browser);
