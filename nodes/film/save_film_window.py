@@ -76,9 +76,9 @@ class SaveFilmWindow(io.ComfyNode):
         film = cls._open(film_window, **{name: value for name, value in inputs.items() if name not in views})
         if film.work.is_done:
             return []
-        film.work.expect_before()
         if "left" not in views:
             film.settle(film_window.plan.size, {})
+        film.begin()
         return views
 
     @classmethod
@@ -98,9 +98,19 @@ class SaveFilmWindow(io.ComfyNode):
         right: Tensor | None = None,
     ) -> io.NodeOutput:
         film = cls._open(film_window, format, codec, quality, filename_prefix, container, tags)
+        try:
+            return cls._save(film, left, right)
+        except FileNotFoundError:
+            if film.folder.about_gone is None:
+                raise
+            return cls._without_film(film.folder.about_gone)
+
+    @classmethod
+    def _save(cls, film: WindowFilm, left: Tensor | None, right: Tensor | None) -> io.NodeOutput:
+        film_window = film.chosen
         size = film_window.plan.size if left is None else (left.shape[1], left.shape[2])
         if not film.work.is_done:
-            film.work.expect_before()
+            film.begin()
             if right is None:
                 raise ValueError("right: is missing. Connect the right view of the window.")
             views = window_views(film_window, left, right)
@@ -109,22 +119,23 @@ class SaveFilmWindow(io.ComfyNode):
             film.work.make(*views, film.form, video.file)
         count, missing = len(film_window.windows), film.work.missing
         if missing:
-            show_text(
-                cls,
+            return cls._without_film(
                 f"Window {film_window.number} is done. {count - len(missing)} of {count} are; the first that is not is "
-                f"{missing[0]}.",
+                f"{missing[0]}."
             )
-            return io.NodeOutput(ExecutionBlocker(None), ExecutionBlocker(None))
         size = film.work.size
         video = film.settle(size, workflow_texts(cls))
         path = film.files.next(name_suffix(film.form), video.file.container.value)
         if not film.work.join(path, video.file):
-            raise ValueError(
-                f"filename_prefix: another ComfyUI is just writing this film in {film.files.folder}. Wait for it."
-            )
+            return cls._without_film(f"All {count} windows are done, and another ComfyUI is just writing the film.")
         show_text(cls, "\n".join((f"{path.name}: all {count} windows are done.", *video.remarks, *film.folder.remarks)))
         saved = ui.PreviewVideo([film.files.result(path)])
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), str(path), ui=saved)
+
+    @classmethod
+    def _without_film(cls, text: str) -> io.NodeOutput:
+        show_text(cls, text)
+        return io.NodeOutput(ExecutionBlocker(None), ExecutionBlocker(None))
 
     @classmethod
     def _open(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -15,7 +14,7 @@ from ..delivery.timing import Timing
 from ..delivery.video_codecs import Encoding
 from ..delivery.video_file import FEWEST_REORDERED, Pictures
 from .left_planes import PackedPicture
-from .whole_files import writing
+from .whole_files import partial_of, writing
 
 
 def write_segment(
@@ -38,7 +37,7 @@ def write_segment(
     Raises:
         ValueError: a picture has another size, or the file cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may take this one for dead
+    partial = partial_of(path)
     count = 0
     with ExitStack() as stack:
         stack.callback(partial.unlink, missing_ok=True)

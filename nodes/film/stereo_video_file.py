@@ -131,12 +131,9 @@ class StereoVideoFile(io.ComfyNode):
             path = files.next(name_suffix(settings.form), film.file.container.value)
             finished = work.finish(path)
         except FileNotFoundError as error:
-            if folder.path.exists():
+            if folder.about_gone is None:
                 raise
-            raise ValueError(
-                f"filename_prefix: {folder.path.name} is gone from {files.folder}. Another ComfyUI has just finished "
-                "this film there, or somebody has deleted the folder; then queue it again."
-            ) from error
+            raise ValueError(f"filename_prefix: {folder.about_gone}") from error
         if not finished:
             raise ValueError(
                 f"filename_prefix: another ComfyUI is just writing this film in {files.folder}. Wait for it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,21 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         ValueError: as ``writing``.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may take this one for dead
+    partial = partial_of(path)
     try:
         with writing(path):
             yield partial
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def partial_of(path: Path) -> Path:
+    """Return where this process writes a file before it is whole.
+
+    Another process may take this one for dead and write the same file; on another machine it may have the same number.
+    """
+    return path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -31,7 +32,8 @@ class WindowFilm:
         form: in which both views share the picture.
         options: of the file.
         files: names for it.
-        folder: of finished windows.
+        known: all that it depends on.
+        folder: of finished windows; there once the film is begun.
         work: on this window.
     """
 
@@ -39,12 +41,13 @@ class WindowFilm:
     form: StereoFormat | Sphere
     options: FileOptions
     files: OutputFiles
+    known: dict[str, Any]
     folder: WorkFolder
     work: WindowWork
 
     @classmethod
     def open(cls, chosen: ChosenWindow, form: StereoFormat | Sphere, options: FileOptions, prefix: str) -> WindowFilm:
-        """Begin a film, or go on with it.
+        """Look for what there is of a film.
 
         Raises:
             ValueError: ``prefix`` is no name, or one that changes between two windows.
@@ -65,8 +68,17 @@ class WindowFilm:
             "options": options,
             "programs": programs_identity(),
         }
-        folder = WorkFolder.open(files.folder, files.name, known)
-        return cls(chosen, form, options, files, folder, WindowWork(chosen, folder))
+        folder = WorkFolder.find(files.folder, files.name, known)
+        return cls(chosen, form, options, files, known, folder, WindowWork(chosen, folder))
+
+    def begin(self) -> None:
+        """Make the film's folder, unless it is there.
+
+        Raises:
+            ValueError: the window fades from one that is not done, or the folder cannot be made or written to.
+        """
+        self.work.expect_before()
+        WorkFolder.open(self.files.folder, self.files.name, self.known)
 
     def settle(self, size: tuple[int, int], metadata: dict[str, str]) -> VideoPlan:
         """Settle what file it becomes.

@@ -43,8 +43,15 @@ class WindowWork:
 
     @property
     def missing(self) -> list[int]:
-        """The windows that are not done."""
-        return [number for number in range(len(self._chosen.windows)) if not self._path(number).exists()]
+        """The windows that are not done.
+
+        Raises:
+            FileNotFoundError: the folder is gone.
+        """
+        missing = [number for number in range(len(self._chosen.windows)) if not self._path(number).exists()]
+        if missing:
+            self._folder.path.stat()  # raises where they were deleted with it
+        return missing
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,9 +64,11 @@ class WindowWork:
         before, number = self._number - 1, self._number
         if self._chosen.window.shared and not self._kept_path(before).exists():
             behind = [each for each in windows_before(self._chosen.windows, number) if not self._path(each).exists()]
+            there = self._folder.path.exists()
             raise ValueError(
                 f"window: {number} fades from window {before}, which is not done. Queue window "
                 f"{min([*behind, before])} first, and go on from there."
+                + ("" if there else " If another ComfyUI has just finished this film, there is nothing left to do.")
             )
 
     def expect_alike(self, size: tuple[int, int], left: bool) -> None:
@@ -75,7 +84,7 @@ class WindowWork:
             )
 
     def make(self, left: Tensor | None, right: Tensor, form: StereoFormat | Sphere, file: VideoFile) -> None:
-        """Write this window's piece of the film, and keep what the next one fades from.
+        """Write this window's piece of the film, unless it is there by now, and keep what the next one fades from.
 
         Args:
             left: (T, 3, H, W) in [0, 1], the window's frames; ``None`` for those of the film.
@@ -85,11 +94,14 @@ class WindowWork:
 
         Raises:
             ValueError: another process is writing it, or it cannot be written.
+            FileNotFoundError: the folder is gone.
         """
         window = self._chosen.window
         with self._folder.claim(f"{self._number:06}") as claim:
             if claim is None:
                 raise ValueError(f"window: another ComfyUI is just writing window {self._number}. Queue another one.")
+            if self.is_done:  # another machine was quicker
+                return
             views = (right if left is None else torch.cat([left, right], 1)).float()
             if window.shared:
                 before = torch.from_numpy(np.load(self._kept_path(self._number - 1))).to(views)

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from .whole_files import whole, writing
+from .whole_files import partial_of, whole, writing
 
 WAIT = 1.0
 """Seconds after which to look again whether others have finished."""
@@ -41,6 +41,13 @@ class WorkFolder:
     path: Path
 
     @classmethod
+    def find(cls, root: Path, name: str, film: dict[str, Any]) -> WorkFolder:
+        """Return the folder of a film, which is there or not yet; ``open`` tells what the arguments are."""
+        key = hashlib.sha256(json.dumps(film, sort_keys=True, default=str).encode()).hexdigest()
+        ending = f".{key[:_DIGITS]}{_ENDING}"
+        return cls(min(root.glob(f"*{ending}"), default=root / f"{name}{ending}"))
+
+    @classmethod
     def open(cls, root: Path, name: str, film: dict[str, Any]) -> WorkFolder:
         """Make a folder for a film, or go on with the one that is there.
 
@@ -53,12 +60,11 @@ class WorkFolder:
         Raises:
             ValueError: the folder cannot be made or written to.
         """
-        key = hashlib.sha256(json.dumps(film, sort_keys=True, default=str).encode()).hexdigest()
-        ending = f".{key[:_DIGITS]}{_ENDING}"
-        folder = cls(min(root.glob(f"*{ending}"), default=root / f"{name}{ending}"))
+        folder = cls.find(root, name, film)
         with writing(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write(_MANIFEST, json.dumps(film, indent=1, default=str).encode())
+        if not folder.file(_MANIFEST).exists():
+            folder.write(_MANIFEST, json.dumps(film, indent=1, default=str).encode())
         return folder
 
     @property
@@ -74,6 +80,16 @@ class WorkFolder:
         if not self.others:
             return ()
         return (f"Unfinished, with other settings: {', '.join(path.name for path in self.others)} in the same folder.",)
+
+    @property
+    def about_gone(self) -> str | None:
+        """Say why the folder is not there any more; ``None`` where it is."""
+        if self.path.exists():
+            return None
+        return (
+            f"{self.path.name} is gone from {self.path.parent}. Another ComfyUI has just finished this film there, or "
+            "somebody has deleted the folder; then queue it again."
+        )
 
     def file(self, name: str) -> Path:
         """Return where a piece of work is or will be."""
@@ -102,7 +118,7 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Delete the folder with all that is in it; others that work in it notice at once."""
-        gone = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        gone = partial_of(self.path)
         self.path.rename(gone)
         shutil.rmtree(gone)
 

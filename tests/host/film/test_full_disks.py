@@ -26,7 +26,7 @@ SAID = r"^filename_prefix: .*{} cannot be written: No space left on device\. Mak
 @pytest.mark.parametrize("kind", ["small pictures", "a small file", "how far a scene is"])
 def test_a_file_that_finds_no_room_is_told_and_leaves_nothing(pack: Pack, tmp_path: Path, kind: str):
     path = tmp_path / "a"
-    (tmp_path / f"a.{os.getpid()}.part").symlink_to(FULL)
+    pack("nodes.film.whole_files").partial_of(path).symlink_to(FULL)
     with pytest.raises(ValueError, match=SAID.format("a")):
         if kind == "small pictures":
             pack("nodes.film.analysis").write_thumbnails(path, [torch.rand(1, 3, 24, 32)] * 20)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -113,7 +112,7 @@ def test_what_is_interrupted_leaves_nothing(pack: Pack, tmp_path: Path, pictures
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 def test_a_full_disk_is_told_and_leaves_nothing(pack: Pack, tmp_path: Path, pictures: Tensor):
-    (tmp_path / f"a.mp4.{os.getpid()}.part").symlink_to("/dev/full")
+    pack("nodes.film.whole_files").partial_of(tmp_path / "a.mp4").symlink_to("/dev/full")
     with pytest.raises(ValueError, match=r"^filename_prefix: .*a.mp4 cannot be written: No space left on device\. "):
         write_one(pack, tmp_path / "a.mp4", pictures)
     assert not list(tmp_path.iterdir())

@@ -47,6 +47,15 @@ def test_a_film_that_has_another_name_each_time_is_gone_on_with(folders: Any, tm
     assert folders.open(tmp_path / "elsewhere", "film", {"source": "a"}) != folder
 
 
+def test_processes_of_one_number_on_two_machines_do_not_write_the_same_file(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    files = pack("nodes.film.whole_files")
+    mine = files.partial_of(tmp_path / "a")
+    monkeypatch.setattr(files.socket, "gethostname", lambda: "elsewhere")
+    assert files.partial_of(tmp_path / "a") != mine
+
+
 def test_work_is_taken_once(folders: Any, tmp_path: Path):
     folder = folders.open(tmp_path, "work", {})
     with folder.claim("000001") as mine:
