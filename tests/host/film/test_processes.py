@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,9 +31,9 @@ def words(source: Path, output: Path) -> list[str]:
     return [str(source), "--depth", str(source), "--output", str(output), "--cpu", *settings]
 
 
-def start(host_path: Path, source: Path, output: Path) -> subprocess.Popen[str]:
+def start(host_path: Path, source: Path, output: Path, *program: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "tools/film.py", *words(source, output)],
+        [sys.executable, *(program or ("tools/film.py",)), *words(source, output)],
         cwd=ROOT,
         env={**os.environ, READY: "1", "COMFYUI_PATH": str(host_path), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -47,6 +49,18 @@ def _stopped_at_work(process: subprocess.Popen[str], output: Path) -> bool:
         return True
     process.send_signal(signal.SIGCONT)
     return False
+
+
+def _at_a_piece(output: Path) -> int | None:
+    """Return a process that holds the lock of a piece, stopped there."""
+    for lock in output.parent.glob("*.segments/00000[0-9].lock"):
+        with suppress(OSError, ValueError):  # it is gone, or just being written
+            process = json.loads(lock.read_text())["process"]
+            os.kill(process, signal.SIGSTOP)
+            if lock.exists():
+                return process
+            os.kill(process, signal.SIGCONT)
+    return None
 
 
 def test_a_killed_process_loses_a_piece_and_others_finish_the_same_film(
@@ -69,6 +83,25 @@ def test_a_killed_process_loses_a_piece_and_others_finish_the_same_film(
     others = [start(host_path, source, shared) for _ in range(2)]
     said = [each.communicate(timeout=300)[0] for each in others]
     assert [each.returncode for each in others] == [0, 0], "\n".join(said)
+    assert shared.read_bytes() == alone.read_bytes()
+    assert [each.name for each in shared.parent.iterdir()] == ["film.mp4"]
+
+
+def test_five_processes_of_which_one_is_killed_make_the_same_film(
+    host: dict[str, type], host_path: Path, source: Path, tmp_path: Path
+):
+    alone, shared = tmp_path / "alone" / "film.mp4", tmp_path / "shared" / "film.mp4"
+    for output in (alone, shared):
+        output.parent.mkdir()
+    assert film_run.make(host, command.parse(words(source, alone))) == 0
+
+    crowd = start(host_path, source, shared, "-m", "tests.host.film.crowd", "5")
+    while not (victim := _at_a_piece(shared)):
+        assert crowd.poll() is None, crowd.communicate()[0]
+        time.sleep(0.005)
+    os.kill(victim, signal.SIGKILL)
+    said = crowd.communicate(timeout=300)[0]
+    assert crowd.returncode == 1, said
     assert shared.read_bytes() == alone.read_bytes()
     assert [each.name for each in shared.parent.iterdir()] == ["film.mp4"]
 
