@@ -59,14 +59,17 @@ def depth_to_core(depth: Tensor, name: str = "depth") -> Tensor:
         ValueError: an empty batch, or values that are not finite or lie outside [0, 1].
     """
     first, *others = image_to_core(depth, name).float().split(1, dim=1)
-    grey = first + sum(other - first for other in others) / 3  # the mean; of equal channels, their value to the bit
-    low, high = grey.min().item(), grey.max().item()
+    if all(torch.equal(first, other) for other in others):  # as good as always
+        grey = first.clone(memory_format=torch.contiguous_format)
+    else:
+        grey = first + sum(other - first for other in others) / 3  # the mean; of equal channels it would be their value
+    low, high = (each.item() for each in grey.aminmax())
     if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
         raise ValueError(
             f"{name}: values must lie between 0 (far) and 1 (near), got {low:.3g} to {high:.3g}. "
             "Use Depth Estimate, or scale the map to that range."
         )
-    return grey.clamp(0, 1)
+    return grey if low >= 0 and high <= 1 else grey.clamp(0, 1)
 
 
 def noise_form(model_sampling: object) -> NoiseForm:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
+from einops import reduce
 from torch import Tensor
 from torch.nn import functional
 
@@ -153,7 +154,11 @@ def _solve(covariance: Tensor, right: Tensor, epsilon: float) -> Tensor:
 
 
 def _most_in(values: Tensor, cell: int) -> Tensor:
-    return functional.max_pool2d(values, cell, ceil_mode=True)
+    if cell == 1:
+        return values
+    padded = functional.pad(values, (0, -values.shape[-1] % cell, 0, -values.shape[-2] % cell), value=-torch.inf)
+    rows = reduce(padded, "b c (h i) w -> b c h w", "max", i=cell)
+    return reduce(rows, "b c h (w j) -> b c h w", "max", j=cell)
 
 
 def _mean_in(values: Tensor, cell: int) -> Tensor:
@@ -162,8 +167,15 @@ def _mean_in(values: Tensor, cell: int) -> Tensor:
 
 def _most(values: Tensor, reach: int) -> Tensor:
     """The largest within ``reach`` cells of every one."""
-    rows = functional.max_pool2d(values, (2 * reach + 1, 1), 1, (reach, 0))
-    return functional.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))
+    side = 2 * reach + 1
+    for axis, border in ((-2, (0, 0, reach, reach)), (-1, (reach, reach))):
+        values, length = functional.pad(values, border, value=-torch.inf), 1
+        while length < side:  # in runs of twice the length: many times faster than max_pool2d on a CPU
+            step = min(length, side - length)
+            count = values.shape[axis] - step
+            values = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, step, count))
+            length += step
+    return values
 
 
 def _slope(values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stereo_core import depth_edges
 from stereo_core.depth_edges import sharpen_edges
 
 HEIGHT, WIDTH, EDGE = 48, 96, 40
@@ -116,3 +117,13 @@ def test_the_smallest_maps_are_taken():
     for size in ((1, 1), (1, 9), (3, 2)):
         depth = torch.rand(1, 1, *size)
         assert sharpen_edges(depth, depth, 0.01).shape == depth.shape
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (9, 40)])
+@pytest.mark.parametrize("reach", [1, 2, 3, 4, 8])
+def test_maxima_are_those_of_max_pooling_to_the_bit(size: tuple[int, int], reach: int):
+    values = torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(reach))
+    around = functional.max_pool2d(values, 2 * reach + 1, 1, reach)
+    assert torch.equal(depth_edges._most(values, reach), around)
+    cells = functional.max_pool2d(values, reach, ceil_mode=True)
+    assert torch.equal(depth_edges._most_in(values, reach), cells)
