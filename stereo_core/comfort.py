@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .checks import expect_finite, expect_shape
+from .eye_order import eye_order, scaled
 from .optical_flow import optical_flow, sample_along
 
 # Disparity is counted in steps of a 10,000th of the width.
@@ -24,6 +25,8 @@ MATCHED_WIDTH = 640
 _ROUND_TRIP = 1.0
 # Disparity that varies less, in pixels of that width, is too flat to be compared with a depth map.
 _FLAT = 0.5
+# The order of views is told from so much evidence on; photographed pairs, in order, have more than this (tests).
+_LEAST_WEIGHT, _ORDER = 100.0, 0.03
 
 
 class Spread(NamedTuple):
@@ -122,11 +125,13 @@ class Matched(NamedTuple):
         disparity: (B, 1, h, w) in columns of this grid, positive in front of the screen.
         vertical: (B, 1, h, w) rows of this grid by which the right view's point lies lower.
         known: (B, 1, h, w) bool, where both eyes show the same.
+        order: (B, 2), what speaks for the order of the views (``eye_order``).
     """
 
     disparity: Tensor
     vertical: Tensor
     known: Tensor
+    order: Tensor
 
 
 def match_views(left: Tensor, right: Tensor) -> Matched:
@@ -144,16 +149,11 @@ def match_views(left: Tensor, right: Tensor) -> Matched:
     """
     expect_shape("left", left, "B 3 H W")
     expect_shape("right", right, "B 3 H W", B=left.shape[0], H=left.shape[2], W=left.shape[3])
-    scale = min(1.0, MATCHED_WIDTH / left.shape[-1])
-    height, width = (max(1, round(side * scale)) for side in left.shape[-2:])
-    one, two = (
-        torch.nn.functional.interpolate(view.float(), (height, width), mode="bilinear", antialias=True)
-        for view in (left, right)
-    )
+    one, two = (scaled(view, min(MATCHED_WIDTH, view.shape[-1])) for view in (left, right))
     there, back = optical_flow(one, two), optical_flow(two, one)
     returned, inside = sample_along(back, there)
     known = inside & ((there + returned).square().sum(1, keepdim=True) < _ROUND_TRIP**2)
-    return Matched(-there[:, :1], there[:, 1:], known)
+    return Matched(-there[:, :1], there[:, 1:], known, eye_order(one, two))
 
 
 def agreement(matched: Matched, depth: Tensor) -> float:
@@ -177,6 +177,25 @@ def agreement(matched: Matched, depth: Tensor) -> float:
     if both.shape[1] < 2 or both[0].std() < _FLAT or not both[1].std():
         return 0.0
     return float(torch.corrcoef(both)[0, 1])
+
+
+def seem_exchanged(matched: Matched) -> bool:
+    """Tell whether the left view seems to be the right eye's, and the right one the left eye's.
+
+    Two things must say so: the strips that only one view shows (``eye_order``), and the ground, which is nearer at the
+    bottom of most pictures than what is at their top.
+
+    Args:
+        matched: what the views of one scene or clip say.
+    """
+    votes, weight = matched.order.sum(0).tolist()
+    third = max(1, matched.disparity.shape[-2] // 3)
+    bottom, top = (
+        matched.disparity[..., rows, :][matched.known[..., rows, :]] for rows in (slice(-third, None), slice(third))
+    )
+    if weight < _LEAST_WEIGHT or not len(bottom) or not len(top):
+        return False
+    return votes / weight < -_ORDER and float(bottom.median() - top.median()) < -_FLAT
 
 
 class Advice(NamedTuple):

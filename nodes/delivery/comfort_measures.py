@@ -16,6 +16,7 @@ from ...stereo_core.comfort import (
     agreement,
     match_views,
     measure_disparity,
+    seem_exchanged,
 )
 from ...stereo_core.scenes import find_scene_starts
 from ...stereo_core.stereo_depth import StereoDepth, one_for_each
@@ -42,11 +43,13 @@ class PairFacts(NamedTuple):
         vertical: the 90th percentile of vertical disparity, a share of the height.
         matched: the share of left that is found in right.
         agreement: of disparity with a depth map, from -1 to 1; 0 where there is none.
+        exchanged: they seem to be, by themselves.
     """
 
     vertical: float
     matched: float
     agreement: float
+    exchanged: bool
 
 
 class Measured(NamedTuple):
@@ -99,9 +102,8 @@ def _measure_views(left: Tensor, right: Tensor, depth: StereoDepth | None) -> Me
     for index in each_frame(len(frames)):
         one = slice(frames[index], frames[index] + 1)
         matched.append(match_views(left[one].to(compute_device()), right[one].to(compute_device())))
-    disparity, vertical, known = found = Matched(
-        *(torch.cat([part.cpu() for part in parts]) for parts in zip(*matched, strict=True))
-    )
+    found = Matched(*(torch.cat([part.cpu() for part in parts]) for parts in zip(*matched, strict=True)))
+    disparity, vertical, known, _ = found
     agreed = 0.0 if maps is None else agreement(found, maps[frames].cpu())
     seen, share = known.flatten(1).any(1), float(known.float().mean())
     if not seen.any():
@@ -110,7 +112,9 @@ def _measure_views(left: Tensor, right: Tensor, depth: StereoDepth | None) -> Me
     rows = (vertical[known].abs() / disparity.shape[-2]).sort().values
     most = float(rows[int(_MOST_ROWS * (len(rows) - 1))])
     cuts = _cuts([frame for frame, there in zip(frames, seen.tolist(), strict=True) if there], starts)
-    return Measured(disparity, measure_disparity(disparity, known), cuts, PairFacts(most, share, agreed))
+    return Measured(
+        disparity, measure_disparity(disparity, known), cuts, PairFacts(most, share, agreed, seem_exchanged(found))
+    )
 
 
 def _scene_starts(clip: Tensor) -> list[int]:

@@ -163,6 +163,11 @@ def _doubts(pair: PairFacts) -> Iterable[str]:
             "What depth calls near is far in the views: left and right are exchanged, or the depth map is inverted. "
             "Connect them the other way round, or make the map white where it is near."
         )
+    elif pair.exchanged and pair.agreement < -_OPPOSED and pair.matched > _FEW:
+        yield (
+            "left and right seem to be exchanged: beside near things each shows what only the other eye would see. "
+            "Connect them the other way round, and look at both in Stereo Preview."
+        )
 
 
 def _vertical(share: float) -> str:

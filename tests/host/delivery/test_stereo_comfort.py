@@ -123,13 +123,22 @@ def test_exchanged_views_are_told_of_where_a_depth_map_says_what_is_near(host: d
         comfort(left=left, right=right, depth=maps.expand(3, -1, -1, -1))
 
 
+def test_views_that_seem_exchanged_by_themselves_are_told_of(pack: Any, comfort: Any, monkeypatch: pytest.MonkeyPatch):
+    view, words = torch.rand(1, 20, 30, 3, generator=torch.Generator().manual_seed(6)), "left and right seem to be"
+    assert words not in comfort(left=view, right=view)[0]
+    monkeypatch.setattr(pack("nodes.delivery.comfort_measures"), "seem_exchanged", lambda _: True)
+    assert comfort(left=view, right=view)[0].startswith(words)
+    monkeypatch.setattr(pack("nodes.delivery.comfort_measures"), "agreement", lambda *_: 0.8)
+    assert words not in comfort(left=view, right=view, depth=view)[0], "the depth map knows better"
+
+
 def test_a_frame_with_nothing_in_common_is_left_out(pack: Any, comfort: Any, monkeypatch: pytest.MonkeyPatch):
     module, clip = pack("nodes.delivery.comfort_measures"), torch.zeros(2, 20, 30, 3)
     matches = iter([True, False, False, False])
 
     def match(left: Tensor, _: Tensor) -> Any:
         nothing = torch.zeros(1, 1, *left.shape[-2:])
-        return nothing, nothing, torch.full_like(nothing, next(matches), dtype=torch.bool)
+        return nothing, nothing, torch.full_like(nothing, next(matches), dtype=torch.bool), torch.zeros(1, 2)
 
     monkeypatch.setattr(module, "match_views", match)
     assert "All limits are kept." in comfort(left=clip, right=clip)[0]
