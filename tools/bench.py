@@ -31,7 +31,7 @@ TABLES = (
     "memory",
 )
 # With options of their own; hours on a CPU, or on files that must be named.
-ASKING = ("toy", "stereodiffusion", "clips", "matrices")
+ASKING = ("toy", "rod", "stereodiffusion", "clips", "matrices")
 IN_PARTS = ("splat",)  # of TABLES, which print the parts that are named after them
 
 

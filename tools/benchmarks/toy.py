@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from stereo_core.metrics import consistency, psnr, ssim
 from stereo_core.warping import forward_warp
 from tools.host.in_process import load_host
-from tools.host.node_inputs import gather
+from tools.host.node_inputs import gather, strength
 from tools.host.server import find_host
 from tools.toy import weights
 from tools.toy.scenes import Pair, render_scenes
@@ -59,6 +59,16 @@ CRAFTED: dict[str, tuple[str, dict[str, Any]]] = {
 """A sampler's node, or Stereo Video KSampler, and widgets besides its options' defaults: from an inverted picture."""
 
 
+class Inverted(NamedTuple):
+    """Left views by DDIM Inversion: their latent and conditioning, the noise, the trajectory and the schedule."""
+
+    latent: dict[str, Any]
+    kinds: list[Any]
+    noise: dict[str, Any]
+    known: Any
+    sigmas: Tensor
+
+
 @dataclass(frozen=True)
 class Bench:
     """The host's nodes, the model, and how much to do."""
@@ -74,143 +84,149 @@ class Bench:
     def batches(self) -> Iterator[Pair]:
         for start in range(0, self.scenes, _AT_ONCE):
             seeds = range(HELD_OUT + start, HELD_OUT + min(start + _AT_ONCE, self.scenes))
-            yield Pair(*(part.cpu() for part in render_scenes(seeds, self.size, self.device)))
+            yield Pair(*(part.cpu() for part in self.render(seeds)))
+
+    def render(self, seeds: range) -> Pair:
+        """The scenes of these seeds."""
+        return render_scenes(seeds, self.size, self.device)
+
+    def figures(self, made: Tensor, pair: Pair) -> dict[str, Tensor]:
+        """How good right views are, (B,): on all pixels, on those both eyes see, and on those the left does not."""
+        masks = {"all": None, "visible": ~pair.right_only, "disoccluded": pair.right_only}
+        return {
+            f"{kind} {where}": measure(made, pair.right, mask)
+            for where, mask in masks.items()
+            for kind, measure in (("PSNR", psnr), ("SSIM", ssim))
+        }
+
+    def inverted(self, pair: Pair) -> Inverted:
+        """The left views, as a path from noise to each of them."""
+        import comfy.samplers
+
+        latent, kinds = self._encoded(pair.left), [[self.toy.conditions[pair.label].float(), {}]]
+        sampling = self.toy.model.get_model_object("model_sampling")
+        sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", self.steps)
+        node = self.host["Stereo_DDIMInversion"]
+        return Inverted(latent, kinds, *node.execute(self.toy.model, kinds, latent, sigmas, 1).args)
+
+    def warped(self, pair: Pair) -> dict[str, Tensor]:
+        """The right view (B, 3, H, W) without diffusion, from the left one and its true disparity."""
+        shift = self.host["Stereo_ImageStereoShift"].execute(_image(pair.left), strength(*_depth(pair)), 0.0, "best", 0)
+        return {
+            "leave blank": forward_warp(pair.left, pair.disparity).image,
+            "stretch": warp_and_stretch(pair.left, pair.disparity),
+            "Image Stereo Shift": _core(shift.args[1]),
+        }
+
+    def sampled(self, pair: Pair, left: Inverted, rows: Mapping[str, dict[str, Any]]) -> dict[str, Tensor]:
+        """The right view (B, 3, H, W) of each row of Stereo KSampler's widgets, replayed without guidance."""
+        return {name: self._right(self._sample(pair, left, widgets)) for name, widgets in rows.items()}
 
     def right_views(self, pair: Pair) -> dict[str, Tensor]:
         """The right view (B, 3, H, W) of each method, from the left one and its true disparity."""
-        made = {
-            "leave blank": forward_warp(pair.left, pair.disparity).image,
-            "stretch": warp_and_stretch(pair.left, pair.disparity),
-        }
-        image = _image(pair.left)
-        depth, share = _depth(pair)
-        geometry = {"max_disparity": share, "convergence": 0.0, "exponent": 1.0}
-        strength = self.host["Stereo_StereoStrength"].execute(
-            depth, share, "value", convergence=0.0, exponent=1.0, invert=False
-        )
-        stereo_depth = strength.args[0]
-        shift = self.host["Stereo_ImageStereoShift"].execute(image, stereo_depth, 0.0, "best", 0).args
-        made["Image Stereo Shift"] = _core(shift[1])
-        latent = self.host["VAEEncode"]().encode(self.toy.vae, image)[0]
-        kinds = self._words(pair.label)
-        noise, known, sigmas = self._inverted(latent, kinds)
-        for name, widgets in SAMPLED.items():
-            stereo = self._sample(kinds, latent, depth, 1.0, {**geometry, **widgets}, known)
-            made[name] = self._decoded(stereo)[len(image) :]
-        guided = {**geometry, **_EVERYTHING}
-        stereo = self._sample(kinds, latent, depth, _GUIDANCE, guided, known)
-        made[f"everything, guidance {_GUIDANCE}, replay"] = self._decoded(stereo)[len(image) :]
+        left = self.inverted(pair)
+        made = {**self.warped(pair), **self.sampled(pair, left, SAMPLED)}
+        guided = self._sample(pair, left, _EVERYTHING, _GUIDANCE)
+        made[f"everything, guidance {_GUIDANCE}, replay"] = self._right(guided)
         if self.inner_steps:
-            stereo = self._null_text(kinds, noise, known, sigmas, depth, guided)
-            made[f"everything, guidance {_GUIDANCE}, null-text"] = self._decoded(stereo)[len(image) :]
+            made[f"everything, guidance {_GUIDANCE}, null-text"] = self._right(self._null_text(pair, left))
         composite = self.host["Stereo_StereoComposite"].execute
-        blend = {"feather": 2.0, "color_match": "local", "quality": "best"}
+        views = _image(pair.left), strength(*_depth(pair)), _image(made["everything"])
         made["everything, composited"] = _core(
-            composite(image, stereo_depth, _image(made["everything"]), **blend).args[1]
+            composite(*views, feather=2.0, color_match="local", quality="best").args[1]
         )
-        again = self.host["VAEEncode"]().encode(self.toy.vae, _image(pair.right))[0]
-        made["the true view through the autoencoder"] = self._decoded(again)
+        made["the true view through the autoencoder"] = self._decoded(self._encoded(pair.right))
         return made
 
-    def crafted(self, pair: Pair) -> dict[str, Tensor]:
-        """The right view (B, 3, H, W) by each part of StereoCrafter-Zero, of clips of one frame."""
-        depth, share = _depth(pair)
-        latent = self.host["VAEEncode"]().encode(self.toy.vae, _image(pair.left))[0]
-        kinds = self._words(pair.label)
-        noise, known, sigmas = self._inverted(latent, kinds)
+    def crafted(self, pair: Pair, left: Inverted) -> dict[str, Tensor]:
+        """The right view (B, 3, H, W) by each part of StereoCrafter-Zero; to the nodes a picture is a clip."""
+        depth, geometry = _depth(pair)
         made = {}
         for name, (node, widgets) in CRAFTED.items():
-            rest = {"max_disparity": share, "convergence": 0.0, "exponent": 1.0, "trajectory": known, **widgets}
+            rest = {**geometry, "trajectory": left.known, **widgets}
             if node:
-                stereo = self._by_sampler(node, gather(node, depth, rest), kinds, noise, sigmas)
+                stereo = self._by_sampler(node, gather(node, depth, rest), _DRAWING, left, "left_query")
             else:
                 run = {"seed": 0, "steps": self.steps, "cfg": 1.0, "sampler_name": _DRAWING, "scheduler": "normal"}
                 inputs = {"denoise": 1.0, "attention": "left_query", **run, **rest}
                 node = "Stereo_StereoVideoKSampler"
                 crafter, none = self.host[node].execute, self.toy.conditioning()
-                stereo = crafter(self.toy.model, kinds, none, latent, **gather(node, depth, inputs)).args[0]
-            made[name] = self._decoded(stereo)[len(pair.left) :]
+                inputs = gather(node, depth, inputs)
+                stereo = crafter(self.toy.model, left.kinds, none, left.latent, **inputs).args[0]
+            made[name] = self._right(stereo)
         return made
 
     def generated(self, pair: Pair, attention: str) -> Tensor:
         """Both views (2B, 3, H, W) painted from noise, shifted by the disparity of scenes of the same kind."""
-        depth, share = _depth(pair)
-        latent = {"samples": torch.zeros(len(pair.left), 4, self.size // 8, self.size // 8)}
-        widgets = {"max_disparity": share, "convergence": 0.0, "exponent": 1.0, **_MASKED, "fill": "left"}
-        widgets["attention"] = attention
-        return self._decoded(self._sample(self._words(pair.label), latent, depth, _GUIDANCE, widgets, None))
+        left = self._encoded(torch.zeros_like(pair.left))["samples"]
+        kinds = [[self.toy.conditions[pair.label].float(), {}]]
+        empty = Inverted({"samples": torch.zeros_like(left)}, kinds, {}, None, torch.empty(0))
+        widgets = {**_MASKED, "fill": "left", "attention": attention}
+        return self._decoded(self._sample(pair, empty, widgets, _GUIDANCE))
 
-    def _sample(
-        self, kinds: list[Any], latent: dict[str, Any], depth: Tensor, cfg: float, widgets: dict[str, Any], known: Any
-    ) -> dict[str, Any]:
+    def _sample(self, pair: Pair, left: Inverted, widgets: dict[str, Any], cfg: float = 1.0) -> dict[str, Any]:
+        """Both views by Stereo KSampler."""
+        depth, geometry = _depth(pair)
         rest = {"seed": 0, "steps": self.steps, "cfg": cfg, "sampler_name": "euler", "scheduler": "normal"}
         rest |= {"denoise": 1.0, "preset": "custom", "shift_at": 0.2, "shift_both": False, "shift": "sub_column"}
-        rest["trajectory"] = known
+        inputs = gather("Stereo_StereoKSampler", depth, {**rest, **geometry, "trajectory": left.known, **widgets})
         node = self.host["Stereo_StereoKSampler"]
-        none = self.toy.conditioning()
-        inputs = gather("Stereo_StereoKSampler", depth, {**rest, **widgets})
-        return node.execute(self.toy.model, kinds, none, latent, **inputs).args[0]
+        return node.execute(self.toy.model, left.kinds, self.toy.conditioning(), left.latent, **inputs).args[0]
 
-    def _by_sampler(self, node: str, inputs: dict[str, Any], kinds: list[Any], noise: Any, sigmas: Tensor) -> Any:
-        """The pair by a node that gives a sampler, with the views coupled."""
-        import comfy.samplers
-        from comfy_extras.nodes_custom_sampler import SamplerCustom
-
-        sampler = self.host[node].execute(**inputs, sampler=comfy.samplers.sampler_object(_DRAWING)).args[0]
-        model = self.host["Stereo_CrossViewAttentionPatch"].execute(self.toy.model, "left_query", 0.0, 1.0, "", False)
-        told = (kinds, self.toy.conditioning(), sampler, sigmas, noise)
-        return SamplerCustom.execute(model.args[0], False, 0, 1.0, *told).args[0]
-
-    def _null_text(
-        self, kinds: list[Any], noise: Any, known: Any, sigmas: Tensor, depth: Tensor, widgets: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The pair from the inversion's noise, with optimised negative embeddings in place of the known states."""
-        import comfy.samplers
-        from comfy_extras.nodes_custom_sampler import SamplerCustom
-
-        none = [[self.toy.conditioning()[0][0].expand(len(kinds[0][0]), -1, -1), {}]]  # each picture its own
+    def _null_text(self, pair: Pair, left: Inverted) -> dict[str, Any]:
+        """Everything from the inversion's noise, with optimised negative embeddings in place of the known states."""
+        none = [[self.toy.conditioning()[0][0].expand(len(pair.left), -1, -1), {}]]  # each picture its own
         optimize = self.host["Stereo_NullTextOptimization"].execute
         negative = optimize(
-            self.toy.model, kinds, none, known, _GUIDANCE, self.inner_steps, learning_rate=1e-2, epsilon=1e-5
+            self.toy.model, left.kinds, none, left.known, _GUIDANCE, self.inner_steps, learning_rate=1e-2, epsilon=1e-5
         ).args[0]
-        shift = {name: value for name, value in widgets.items() if name != "attention"}
-        shift |= {"shift_at": 0.2, "shift_both": False, "shift": "sub_column", "trajectory": None}
-        euler = comfy.samplers.sampler_object("euler")
-        inputs = gather("Stereo_StereoShiftSampler", depth, shift)
-        sampler = self.host["Stereo_StereoShiftSampler"].execute(**inputs, sampler=euler).args[0]
-        patch = self.host["Stereo_CrossViewAttentionPatch"].execute
-        model = patch(self.toy.model, widgets["attention"], 0.0, 1.0, "", False).args[0]
-        return SamplerCustom.execute(model, False, 0, _GUIDANCE, kinds, negative, sampler, sigmas, noise).args[0]
+        depth, geometry = _depth(pair)
+        shift = {**geometry, **_EVERYTHING, "shift_at": 0.2, "shift_both": False, "shift": "sub_column"}
+        attention, node = shift.pop("attention"), "Stereo_StereoShiftSampler"
+        inputs = gather(node, depth, {**shift, "trajectory": None})
+        return self._by_sampler(node, inputs, "euler", left, attention, _GUIDANCE, negative)
 
-    def _inverted(self, latent: dict[str, Any], kinds: list[Any]) -> tuple[Any, Any, Tensor]:
-        """The noise, the trajectory and the schedule of DDIM Inversion."""
+    def _by_sampler(
+        self,
+        node: str,
+        inputs: dict[str, Any],
+        steps: str,
+        left: Inverted,
+        attention: str,
+        cfg: float = 1.0,
+        negative: Any = None,
+    ) -> dict[str, Any]:
+        """Both views by a node that gives a sampler, around the host's one of the name ``steps``."""
         import comfy.samplers
+        from comfy_extras.nodes_custom_sampler import SamplerCustom
 
-        sampling = self.toy.model.get_model_object("model_sampling")
-        sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", self.steps)
-        node = self.host["Stereo_DDIMInversion"]
-        return node.execute(self.toy.model, kinds, latent, sigmas, 1).args
+        sampler = self.host[node].execute(**inputs, sampler=comfy.samplers.sampler_object(steps)).args[0]
+        model = self.host["Stereo_CrossViewAttentionPatch"].execute(self.toy.model, attention, 0.0, 1.0, "", False)
+        told = (left.kinds, negative or self.toy.conditioning(), sampler, left.sigmas, left.noise)
+        return SamplerCustom.execute(model.args[0], False, 0, cfg, *told).args[0]
 
-    def _words(self, label: Tensor) -> list[Any]:
-        return [[self.toy.conditions[label].float(), {}]]
+    def _encoded(self, views: Tensor) -> dict[str, Any]:
+        return self.host["VAEEncode"]().encode(self.toy.vae, _image(views))[0]
 
     def _decoded(self, latent: dict[str, Any]) -> Tensor:
         return _core(self.host["VAEDecode"]().decode(self.toy.vae, latent)[0])
 
+    def _right(self, stereo: dict[str, Any]) -> Tensor:
+        return self._decoded(stereo).chunk(2)[1]
 
-def measure_right_views(bench: Bench, make: Callable[[Pair], dict[str, Tensor]]) -> dict[str, dict[str, float]]:
-    """Means over the scenes: PSNR and SSIM on all pixels, on those both eyes see, and on those the left does not."""
+
+def measure_scenes(bench: Bench, make: Callable[[Pair], dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """The figures (N,) of all scenes, by row and column."""
     found: dict[str, list[dict[str, Tensor]]] = {}
     for pair in bench.batches():
-        masks = {"all": None, "visible": ~pair.right_only, "disoccluded": pair.right_only}
         for name, made in make(pair).items():
-            figures = {
-                f"{kind} {where}": measure(made, pair.right, mask)
-                for where, mask in masks.items()
-                for kind, measure in (("PSNR", psnr), ("SSIM", ssim))
-            }
-            found.setdefault(name, []).append(figures)
-    return {name: _means(parts) for name, parts in found.items()}
+            found.setdefault(name, []).append(bench.figures(made, pair))
+    return {name: {c: torch.cat([part[c] for part in parts]) for c in parts[0]} for name, parts in found.items()}
+
+
+def measure_right_views(bench: Bench, make: Callable[[Pair], dict[str, Tensor]]) -> dict[str, dict[str, float]]:
+    """Means of the figures of all scenes, by row and column."""
+    return means(measure_scenes(bench, make))
 
 
 def measure_generated(bench: Bench) -> dict[str, dict[str, float]]:
@@ -221,7 +237,12 @@ def measure_generated(bench: Bench) -> dict[str, dict[str, float]]:
             left, right = bench.generated(pair, attention).chunk(2)
             agreed = consistency(left, right, pair.disparity)
             found.setdefault(attention, []).append({"PSNR": agreed.psnr, "SSIM": agreed.ssim})
-    return {name: _means(parts) for name, parts in found.items()}
+    return means({n: {c: torch.cat([part[c] for part in parts]) for c in parts[0]} for n, parts in found.items()})
+
+
+def means(figures: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, float]]:
+    """Means over the scenes; one without a pixel of the kind does not count."""
+    return {name: {c: float(found.nanmean()) for c, found in columns.items()} for name, columns in figures.items()}
 
 
 def main(options: Sequence[str] = (), folder: Path = weights.FOLDER) -> int:
@@ -249,15 +270,16 @@ def main(options: Sequence[str] = (), folder: Path = weights.FOLDER) -> int:
         print(f"{machine(bench.device)}. Image to stereo: DDIM inversion, replay without guidance, true disparity.\n")
         if crafted:
             print("By StereoCrafter-Zero, each picture a clip of one frame, left_query where nothing else is said.\n")
-            _print(measure_right_views(bench, bench.crafted))
+            show(measure_right_views(bench, lambda pair: bench.crafted(pair, bench.inverted(pair))))
             return 0
-        _print(measure_right_views(bench, bench.right_views))
+        show(measure_right_views(bench, bench.right_views))
         print("Text to stereo: left-right consistency by warping, by the coupling of the views.\n")
-        _print(measure_generated(bench))
+        show(measure_generated(bench))
     return 0
 
 
-def _print(figures: dict[str, dict[str, float]]) -> None:
+def show(figures: dict[str, dict[str, float]]) -> None:
+    """Print figures by row and column."""
     columns = list(next(iter(figures.values())))
     rows = [[name, *(_figure(c, found[c]) for c in columns)] for name, found in figures.items()]
     print_table(["", *columns], rows)
@@ -267,16 +289,12 @@ def _figure(column: str, value: float) -> str:
     return f"{value:.3f}" if column.startswith("SSIM") else f"{value:.2f}"
 
 
-def _means(parts: list[dict[str, Tensor]]) -> dict[str, float]:
-    """Means over all scenes; one without a pixel of the kind does not count."""
-    return {column: float(torch.cat([part[column] for part in parts]).nanmean()) for column in parts[0]}
-
-
-def _depth(pair: Pair) -> tuple[Tensor, float]:
-    """Depth maps (IMAGE) and the widget max_disparity that together give the true disparity."""
+def _depth(pair: Pair) -> tuple[Tensor, dict[str, Any]]:
+    """Depth maps (IMAGE) and the widgets of Stereo Strength that together give the true disparity."""
     nearest = float(pair.disparity.max())
     depth = (pair.disparity / nearest).expand(-1, 3, -1, -1)
-    return _image(depth), 100 * nearest / pair.disparity.shape[-1]
+    share = 100 * nearest / pair.disparity.shape[-1]
+    return _image(depth), {"max_disparity": share, "convergence": 0.0, "exponent": 1.0}
 
 
 def _image(core: Tensor) -> Tensor:

@@ -47,6 +47,8 @@ class Settings:
 class Trainer(Run):
     """A run in a file."""
 
+    report_every = 100
+
     def __init__(
         self,
         settings: Settings,

@@ -41,7 +41,7 @@ def test_the_right_view_of_every_method_is_measured(bench: toy.Bench):
 
 def test_parts_of_stereo_crafter_zero_are_measured(bench: toy.Bench):
     longer = replace(bench, steps=5)
-    figures = toy.measure_right_views(longer, longer.crafted)
+    figures = toy.measure_right_views(longer, lambda pair: longer.crafted(pair, longer.inverted(pair)))
     assert list(figures) == list(toy.CRAFTED)
     assert all(torch.tensor([list(found.values()) for found in figures.values()]).isfinite().flatten())
     assert len({found["PSNR all"] for found in figures.values()}) > 5  # each does something else

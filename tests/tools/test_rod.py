@@ -1,0 +1,80 @@
+"""The measuring rod without the host: its pictures, its latent, and how its orderings are judged."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+
+from stereo_core.metrics import consistency
+from tools.benchmarks import rod, toy
+from tools.rod import train, weights
+from tools.rod.network import decode, encode, render_grid
+from tools.toy.scenes import render_scenes
+
+
+def test_a_grid_is_the_scene_with_a_pixel_a_column():
+    for own, scene in zip(render_grid(range(2), 16), render_scenes(range(2), 16, samples=4), strict=True):
+        assert torch.equal(own, scene)
+
+
+def test_frames_of_a_clip_lie_below_each_other():
+    stills, clips = render_grid(range(4, 6), 16), render_grid(range(4, 6), 16, frames=2)
+    assert clips.left.shape == (2, 3, 32, 16) and clips.right_only.shape == (2, 1, 32, 16)
+    for still, clip in zip(stills[:-1], clips[:-1], strict=True):
+        torch.testing.assert_close(clip[:, :, :16], still)
+    assert torch.equal(clips.label, stills.label)
+    assert not torch.equal(clips.left[:, :, 16:], stills.left)
+    assert consistency(*clips[:3]).psnr.min() > 20  # rows of a frame move within it
+
+
+def test_the_latent_is_linear_and_loses_nothing():
+    pictures = torch.rand(2, 3, 4, 6)
+    latents = encode(pictures)
+    assert latents.shape == (2, 4, 4, 6)
+    torch.testing.assert_close(decode(latents), pictures)
+    torch.testing.assert_close(encode(pictures.mean(0, keepdim=True)), latents.mean(0, keepdim=True))
+
+
+def figures(*, better: list[float], worse: list[float]) -> dict[str, dict[str, torch.Tensor]]:
+    return {"a": {"PSNR all": torch.tensor(better)}, "b": {"PSNR all": torch.tensor(worse)}}
+
+
+@pytest.mark.parametrize(
+    ("better", "verdict"),
+    [([3.0, 4.0, 5.0], "holds"), ([1.0, 2.0, 2.5], "the opposite"), ([9.0, -2.0, 3.5], "undecided")],
+)
+def test_an_ordering_holds_where_the_scenes_agree(better: list[float], verdict: str):
+    ordering = rod.Ordering("a beats b", "nobody", "a", "b")
+    mean, error, said = rod.judge(ordering, figures(better=better, worse=[2.0, 3.0, 4.0]))
+    assert said == verdict and mean == pytest.approx(sum(better) / 3 - 3) and error >= 0
+
+
+def test_a_scene_without_holes_does_not_count():
+    found = figures(better=[3.0, float("nan"), 4.2], worse=[2.0, float("nan"), 3.0])
+    mean, _, said = rod.judge(rod.Ordering("", "", "a", "b"), found)
+    assert mean == pytest.approx(1.1) and said == "holds"
+
+
+def test_orderings_name_rows_that_are_measured():
+    rows = {"stretch", *rod.SAMPLED, *toy.CRAFTED}
+    assert {name for ordering in rod.ORDERINGS for name in (ordering.better, ordering.worse)} <= rows
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--columns", "13"], "even"), (["--columns", "8"], "from 12 on"), (["--threads", "0"], "1 or more")],
+)
+def test_options_that_cannot_be_are_refused(options: list[str], said: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        train.parse(options)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not weights.FOLDER.is_dir(), reason="there are no trained weights here")
+def test_the_weights_are_those_of_the_card():
+    card = (weights.FOLDER / weights.CARD).read_text(encoding="utf-8")
+    file = weights.FOLDER / weights.FILE
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in card
+    assert file.stat().st_size < 8e6
