@@ -43,7 +43,7 @@ function outputs(node) {
 }
 
 // The nodes before `node`, nearest first, into subgraphs and out of them.
-function* upstream(node) {
+export function* upstream(node) {
   const graphs = [app.rootGraph ?? app.graph, ...((app.rootGraph ?? app.graph).subgraphs?.values() ?? [])];
   const found = new Set([node]);
   for (const { graph, inputs } of found) {

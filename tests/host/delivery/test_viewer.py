@@ -104,6 +104,7 @@ def seen(server: Server, pack: Callable[[str], ModuleType], screenshots: Path) -
         "click nodes_2": {"vue": True, "places": [click[:3] for click in CLICKS], "screenshot": shot["click"]},
         "click classic": {"vue": False, "places": [click[:3] for click in CLICKS]},
         **{f"subgraphs {name}": {"vue": vue, "screenshot": shot["full"]} for name, vue in RENDERERS.items()},
+        **{f"menu {name}": {"vue": vue} for name, vue in RENDERERS.items()},
         "tabs classic": {"vue": False},
         "gone": {},
         "motion": {"reduced": False},
@@ -205,6 +206,23 @@ def test_a_click_finds_its_node_in_and_out_of_subgraphs(seen: dict[str, Any], re
         truth = file.getpixel((int(x * file.width), int(y * file.height))) / 65535
     assert outside == inside and outside[0] == pytest.approx(truth, abs=0.02)
     assert f"convergence of Stereo Strength is now {outside[0]}." in outside[1]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_a_menu_puts_a_preview_beside_every_node_that_has_both_views(seen: dict[str, Any], renderer: str):
+    answer, shift = seen[f"menu {renderer}"], "Stereo_ImageStereoShift"
+    given = {"left": [shift, 0], "right": [shift, 1], "depth": False}
+    expected = {
+        "shift": given | {"depth": ["Stereo_StereoStrength", 0]},
+        "combine": given,
+        "decode": {"left": ["VAEDecode", 0], "right": False, "depth": False},
+        "split": {"left": ["Stereo_SBSSplit", 0], "right": ["Stereo_SBSSplit", 1], "depth": False},
+    }
+    for name, (kind, connected, beside) in answer["seen"].items():
+        assert kind == "Stereo_StereoPreview" and beside
+        assert {slot: connected[slot] for slot in given} == expected.pop(name), name
+    assert expected == {} and answer["none"] == [None] * 4 and answer["itself"] is None
 
 
 @pytest.mark.browser

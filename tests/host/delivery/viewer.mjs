@@ -282,6 +282,48 @@ const steps = {
     return { outside, inside, full, left };
   },
 
+  // A preview from the menu of nodes that make, take or decode both views; the first one is run.
+  async menu(page, { vue }) {
+    await draw(page, vue);
+    await inPage(page, async () => {
+      await window.steps.fresh();
+      const add = type => app.graph.add(LiteGraph.createNode(type)) ?? app.graph.nodes.at(-1);
+      const link = (from, slot, to, name) => from.connect(slot, to, to.inputs.findIndex(input => input.name === name));
+      const types = ['ExampleScene', 'StereoStrength', 'ImageStereoShift', 'SBSCombine', 'StereoKSampler', 'SBSSplit'];
+      const nodes = types.map(type => add(`Stereo_${type}`));
+      const [scene, strength, shift, combine, sampler, split] = nodes, [decode, plain] = [add('VAEDecode'), add('VAEDecode')];
+      link(scene, 0, shift, 'image');
+      link(scene, 1, strength, 'depth');
+      link(strength, 0, shift, 'depth');
+      for (const slot of [0, 1]) link(shift, slot, combine, ['left', 'right'][slot]);
+      link(sampler, 0, decode, 'samples');
+      window.menu = node => app.canvas.getNodeMenuOptions(node).find(item => item?.content?.includes('Stereo Preview'));
+      window.made = { shift, combine, decode, split, none: [scene, strength, sampler, plain] };
+    });
+    const chosen = await inPage(page, async () => {
+      const connected = node => Object.fromEntries(node.inputs.map(({ name, link }) => {
+        const from = link != null && app.graph.links.get(link);
+        return [name, from && [app.graph.getNodeById(from.origin_id).comfyClass, from.origin_slot]];
+      }));
+      const { none, ...some } = window.made;
+      const seen = {};
+      for (const [name, node] of Object.entries(some)) {
+        window.menu(node).callback();
+        const view = app.graph.nodes.at(-1);
+        seen[name] = [view.comfyClass, connected(view), view.pos[0] > node.pos[0] + node.size[0]];
+        if (name === 'shift') window.view = view;
+        else app.graph.remove(view);
+      }
+      for (const node of [some.decode, some.split, ...none.slice(2)]) app.graph.remove(node);
+      return { seen, none: none.map(node => window.menu(node) ?? null), itself: window.menu(window.view) ?? null };
+    });
+    await run(page);
+    return inPage(page, async chosen => {
+      await window.steps.until(() => window.view.stereoViewer.media?.hasDepth && window.view.stereoViewer.drawn);
+      return chosen;
+    }, chosen);
+  },
+
   // What the node before it has shown is there again in another tab and back, and after the file is loaded again.
   async tabs(page, { item, vue }) {
     await draw(page, vue);
