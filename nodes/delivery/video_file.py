@@ -21,7 +21,7 @@ from .made_sound import MadeSound
 from .source_clip import SourceClip
 from .source_streams import SourceStream
 from .timing import Timing
-from .video_codecs import Encoding
+from .video_encoding import Encoding
 
 _MOST_TIMESCALE = 10**7
 _PROGRAM = "Latent Stereo"

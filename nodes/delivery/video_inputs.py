@@ -34,7 +34,7 @@ def codec_input() -> io.Combo.Input:
         default=Codec.H264.value,
         tooltip="h264: played everywhere, up to 4096 pixels wide. hevc: half the size, for headsets and "
         "wide pictures.\nav1: smallest, for new devices. *_10bit: skies and fog without bands; "
-        "h264_10bit is played by computers only.",
+        "h264_10bit is played by computers only.\n*_nvenc: encoded by an NVIDIA card, fast.",
     )
 
 

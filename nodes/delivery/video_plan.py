@@ -11,7 +11,8 @@ from .made_sound import MadeSound
 from .source_clip import SourceClip
 from .source_streams import SourceStream
 from .timing import Timing
-from .video_codecs import Codec, Encoding, Quality
+from .video_codecs import Codec, Quality
+from .video_encoding import Encoding
 from .video_file import Container, VideoFile, misfits
 from .video_views import Packed
 
@@ -151,7 +152,7 @@ def _container(
 
 def _about_players(file: VideoFile, views: Packed, told: VideoFormat) -> list[str]:
     remarks, (_, width) = [], views.size
-    if file.encoding.codec in (Codec.H264, Codec.H264_10BIT) and width > _WIDEST_H264:
+    if file.encoding.codec in (Codec.H264, Codec.H264_10BIT, Codec.H264_NVENC) and width > _WIDEST_H264:
         remarks.append(
             f"{width} pixels wide: most headsets and televisions play H.264 up to {_WIDEST_H264}. Set codec to hevc."
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...stereo_core.formats import StereoFormat, split
 from ...stereo_core.video_formats import Sphere
-from ..delivery.video_codecs import Encoding, samples
+from ..delivery.video_encoding import Encoding, samples
 
 _FULL = 2  # the range of samples, as codecs number it
 # The axis on which the views lie side by side, and in which order.

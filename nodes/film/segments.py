@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from ..delivery.timing import Timing
-from ..delivery.video_codecs import Encoding
+from ..delivery.video_encoding import Encoding
 from ..delivery.video_file import FEWEST_REORDERED, Pictures
 from .left_planes import PackedPicture
 from .whole_files import partial_of, writing

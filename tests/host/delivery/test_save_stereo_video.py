@@ -164,7 +164,7 @@ class ByChance:
 def test_clips_of_a_frame_or_two(
     save: Callable[..., Path], pack: Callable[[str], Any], frames: int, container: str, monkeypatch: pytest.MonkeyPatch
 ):
-    encoding = pack("nodes.delivery.video_codecs").Encoding
+    encoding = pack("nodes.delivery.video_encoding").Encoding
     add_stream = encoding.add_stream
 
     monkeypatch.setattr(encoding, "add_stream", lambda *given: ByChance(add_stream(*given)))
@@ -590,7 +590,7 @@ def test_frames_that_were_never_in_a_file(save: Callable[..., Path]):
 def test_one_frame_is_held_at_a_time(pack: Callable[[str], Any], tmp_path: Path):
     import weakref
 
-    plan, codecs, timing = (pack(f"nodes.delivery.{name}") for name in ("video_file", "video_codecs", "timing"))
+    plan, codecs, timing = (pack(f"nodes.delivery.{name}") for name in ("video_file", "video_encoding", "timing"))
     seen: list[Any] = []
 
     def pictures() -> Any:
@@ -716,6 +716,25 @@ def test_a_missing_codec_is_told_with_those_that_are_there(save: Callable[..., P
     said = r"^codec: .*no encoder for hevc\. Choose one of h264, av1, av1_10bit, h264_10bit\.$"
     with pytest.raises(ValueError, match=said):
         save(*views(1), codec="hevc")
+
+
+@pytest.mark.parametrize("quality", ["best", "high", "medium", "small"])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_an_encoder_on_a_card_makes_the_same_kind_of_file_or_is_told_to_be_missing(
+    save: Callable[..., Path], folder: Path, codec: str, quality: str
+):
+    left, right = views(3, 96, 128)
+    try:
+        path = save(left, right, codec=f"{codec}_nvenc", quality=quality)
+    except ValueError as error:
+        assert str(error).startswith(f"codec: {codec}_nvenc needs an NVIDIA card")
+        assert str(error).endswith(f"Choose {codec} to encode on the processor.")
+        assert isinstance(error.__cause__, av.PermissionError)  # there is no driver; options are refused otherwise
+        assert not [file for file in folder.rglob("*") if file.is_file()]
+        return
+    said = ffprobe(path)
+    assert (said["codec_name"], said["codec_tag_string"], said["pix_fmt"]) == CODECS[codec]
+    assert (pixels(path) - torch.cat([left, right], 2)).abs().mean() * 255 < 8
 
 
 @pytest.mark.parametrize("trouble", ["a file where the folder goes", "read-only", "full"])

@@ -31,7 +31,7 @@ def decoded(pixels: str = "yuv420p", matrix: int = 1, span: int = 1) -> av.Video
 
 
 def encoding(pack: Pack, codec: str = "h264", full_color: bool = False, transfer: int = 1) -> Any:
-    codecs = pack("nodes.delivery.video_codecs")
+    codecs = pack("nodes.delivery.video_encoding")
     return codecs.Encoding(codecs.Codec(codec), codecs.Quality.HIGH, full_color, transfer=transfer)
 
 
@@ -42,7 +42,7 @@ def views(pack: Pack, frame: av.VideoFrame, form: str, how: Any, shown: bool = T
     picture = formats.combine(left, right, formats.StereoFormat(form))[0]
     packed = pack("nodes.film.left_planes").PackedPicture(picture, formats.StereoFormat(form), frame if shown else None)
     axis, first = PLACES.get(form, (1, "left"))
-    samples = pack("nodes.delivery.video_codecs").samples
+    samples = pack("nodes.delivery.video_encoding").samples
     halves = zip(*(np.split(samples(plane, how.bits), 2, axis) for plane in packed.frame(how).planes), strict=True)
     return dict(zip((first, "right" if first == "left" else "left"), map(list, halves), strict=True))
 
@@ -65,7 +65,7 @@ def noise() -> torch.Tensor:
 def test_the_left_view_is_the_sources_to_the_bit(pack: Pack, form: str, pixels: str, how: Any, matrix: int):
     frame, how = decoded(pixels, matrix), encoding(pack, **how)
     found, drawn = views(pack, frame, form, how), views(pack, frame, form, how, shown=False)
-    source = [pack("nodes.delivery.video_codecs").samples(plane, how.bits) for plane in frame.planes]
+    source = [pack("nodes.delivery.video_encoding").samples(plane, how.bits) for plane in frame.planes]
     right = pack("stereo_core.ycbcr").to_ycbcr(noise()[0], how.bits, how.subsampled, how.wide)
     assert all(map(np.array_equal, found["left"], source))
     assert all(map(np.array_equal, found["right"], (plane.numpy() for plane in right)))

@@ -24,7 +24,7 @@ UNEVEN = tuple(500 * index + 37 * (index * index % 11) for index in range(FRAMES
 
 
 def encoding(pack: Pack, codec: str, threads: int = 2) -> Any:
-    codecs = pack("nodes.delivery.video_codecs")
+    codecs = pack("nodes.delivery.video_encoding")
     return codecs.Encoding(codecs.Codec(codec), codecs.Quality("high"), threads=threads)
 
 
