@@ -22,6 +22,8 @@ from .warping import View
 
 # A surface near a nearer one by so many pixels may show a mixture of both, and does not count as seen.
 _MARGIN = 2
+# How sure a fill is that no frame shows.
+_GUESS = 0.02
 # Values per pixel that following the points takes, when a tenth of the frame is hole.
 _WORKING = 40
 
@@ -43,15 +45,13 @@ class ClipSettings:
     Attributes:
         reach: frames before and after a frame in which to look; 0 fills every frame by itself.
         flow_size: pixels of the longer side at which the motion is found, at most the frame's.
-        steady_sight: how much of the colour of what other frames show is that of the frame before, along the motion,
-            0 to 1.
-        steady_fill: the same, of what no frame shows.
+        steady: how much of a hole's colour is that of the frame before, along the motion, 0 to 1, where both are
+            equally sure.
     """
 
     reach: int = 16
     flow_size: int = 320
-    steady_sight: float = 0.8
-    steady_fill: float = 0.97
+    steady: float = 0.97
 
     @classmethod
     def of(cls, source: FillFrom) -> ClipSettings:
@@ -63,9 +63,8 @@ class ClipSettings:
             raise ValueError(f"reach: got {self.reach}. Give a number of frames, or 0 to fill every frame by itself.")
         if self.flow_size < 1:
             raise ValueError(f"flow_size: got {self.flow_size}. Give pixels of the longer side, 1 or more.")
-        for name, share in (("steady_sight", self.steady_sight), ("steady_fill", self.steady_fill)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name}: got {share}. Give a share of 0 to 1.")
+        if not 0 <= self.steady <= 1:
+            raise ValueError(f"steady: got {self.steady}. Give a share of 0 to 1.")
 
 
 @dataclass
@@ -81,7 +80,12 @@ class _Frame:
 
 @dataclass(frozen=True)
 class _View:
-    """A view as it was finished: (C, H, W) float32, and its holes with their edges (H, W)."""
+    """A view as it was finished.
+
+    Attributes:
+        image: (C + 1, H, W) float32, the last of it how sure the others are, 0 to 1; 1 outside holes.
+        behind: (H, W) bool, its holes and their edges.
+    """
 
     image: Tensor
     behind: Tensor
@@ -136,11 +140,11 @@ def stream_clip(
     there is taken; of two sights the nearer in time counts more, so that light that changes is followed. How the
     surface beside the hole has changed between the frames is added to it, and how much it still differs, or the sights
     among themselves, tells how far they can be trusted. The rest is what ``render`` filled in. Both are averaged with
-    the frame before, along the motion, so that they hold still. Nothing is taken across a cut. A frame whose
-    neighbours belong to other scenes, or that has none, comes back as ``render`` gave it.
+    the frame before, along the motion, by how sure each is, so that they hold still. Nothing is taken across a cut. A
+    frame whose neighbours belong to other scenes, or that has none, comes back as ``render`` gave it.
 
     Memory is that of the 2 ``reach`` + 3 frames of the window, which are held as they are given, however long the
-    clip. What a hole that nothing ever shows was filled with is remembered from frame to frame within a scene.
+    clip. What a hole was filled with is remembered from frame to frame within a scene, also what is no longer seen.
 
     Limits: what moves by itself while it is hidden is taken for still; textures that move in themselves, such as water,
     come from another time.
@@ -192,7 +196,7 @@ def window_bytes(height: int, width: int, channels: int, settings: ClipSettings,
     if not settings.reach or frames == 1:
         return 0
     held = min(frames, 2 * settings.reach + 3) * (channels + 2 if moved else 1)
-    return height * width * torch.float32.itemsize * (held + 2 * channels + _WORKING)
+    return height * width * torch.float32.itemsize * (held + 2 * (channels + 2) + _WORKING)
 
 
 def _finish(
@@ -213,23 +217,33 @@ def _finish(
             continue
         image = rendered.image[0].float()
         hole = behind = rendered.hole[0, 0]
+        trust = torch.ones_like(image[0])
         if bool(hole.any()):
             points = HiddenPoints(frame.showing, hole, view, fraction)
             sides = [points.search(_others(window, place, step, reach), reach) for step in (-1, 1)]
             found, sure = points.combine(sides)
             flat = image.flatten(1).clone()
-            colour = torch.lerp(flat[:, points.pixel], found, sure)
+            colour = torch.cat([torch.lerp(flat[:, points.pixel], found, sure), sure[None]])
             last = before.get(view)
             if frame.back is not None and last is not None:
                 old, held = points.look_back(frame.back, window[place - 1].showing, last.image, last.behind)
-                share = torch.lerp(sure.new_tensor(settings.steady_fill), sure.new_tensor(settings.steady_sight), sure)
-                colour = torch.lerp(colour, old, share * held)
-            flat[:, points.pixel] = colour.clamp_(*image.aminmax())
+                colour = torch.lerp(colour, old, held * _share_before(old[-1], sure, settings.steady))
+            flat[:, points.pixel] = colour[:-1].clamp_(*image.aminmax())
+            trust.view(-1)[points.pixel] = colour[-1]
             image = flat.view_as(image)
             views[view] = RenderedView(image[None].to(rendered.image.dtype), rendered.hole)
             behind = points.with_edges(hole)
-        before[view] = _View(image, behind)
+        before[view] = _View(torch.cat([image, trust[None]]), behind)
     return views
+
+
+def _share_before(before: Tensor, now: Tensor, steady: float) -> Tensor:
+    """Weigh the colours of the frame before, by how sure these and those found now are, (N,) each.
+
+    The less sure ones give way in proportion: a guess to what is seen at last, and what is seen no more stays.
+    """
+    old, new = before + _GUESS, now + _GUESS
+    return torch.where(new > old, steady * old / new, 1 - (1 - steady) * new / old)
 
 
 def _others(window: Sequence[_Frame], place: int, step: int, reach: int) -> Iterator[tuple[SurfaceMotion, Showing]]:

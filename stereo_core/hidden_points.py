@@ -29,6 +29,8 @@ _FADE = 4
 _MOST_LIGHT = 0.3
 # Registration: the squared gradient at which a cell is half trusted, and the farthest step, in pixels.
 _RIDGE, _FARTHEST = 0.002, 1.5
+# Its steps onto the frame before, whose colours are read again and again from frame to frame.
+_STEPS = 2
 
 
 class Showing:
@@ -130,9 +132,7 @@ class HiddenPoints:
         distance = points.new_full((count,), float(reach + 1))
         for away, (motion, frame) in enumerate(others, start=1):
             points[:2] += motion.at(points)
-            known = frame.shows(beside, self._tolerance[count:]).nonzero().flatten()
-            if len(known):
-                points[:2] += self._cells.read(self._register(frame, beside, known))
+            known = self._move_onto(frame, points)
             shown = frame.shows(inner, self._tolerance[:count]) & (sights < _SIGHTS)
             index = shown.nonzero().flatten()
             if not len(index):
@@ -176,29 +176,41 @@ class HiddenPoints:
         behind.view(-1)[self._edge] = True
         return behind
 
-    def look_back(self, motion: SurfaceMotion, frame: Showing, image: Tensor, behind: Tensor) -> tuple[Tensor, Tensor]:
+    def look_back(self, motion: SurfaceMotion, frame: Showing, view: Tensor, behind: Tensor) -> tuple[Tensor, Tensor]:
         """Say what a view of the frame before shows at the points.
 
         Args:
             motion: to the frame before.
             frame: the frame before.
-            image: (C, H, W), the view that was made of it.
+            view: (C + 1, H, W), the view that was made of it, and how sure its colours are, 0 to 1.
             behind: (H, W) bool, its holes and their edges, as ``with_edges`` returned them.
 
         Returns:
-            Its colours (C, N) in the light of this frame, and how far they hold, (N,) 0 to 1: 0 outside ``behind``.
+            The same at the points, (C + 1, N), in the light of this frame, and how far that holds, (N,) 0 to 1: 0
+            outside ``behind``.
         """
         count = len(self.pixel)
         points = self._points.clone()
         points[:2] += motion.at(points)
         inner, beside = points[:, :count], points[:, count:]
+        for _ in range(_STEPS):
+            known = self._move_onto(frame, points)
         inner[0] -= self._shift * inner[2]
         column, row = inner[:2]
         inside = (column >= 0) & (column <= self._size[1] - 1) & (row >= 0) & (row <= self._size[0] - 1)
         held = inside & (read_points(behind[None].float(), inner)[0] > 0.99)
-        known = frame.shows(beside, self._tolerance[count:]).nonzero().flatten()
         light, error = self._compare(frame, beside, known, torch.arange(count, device=points.device))
-        return read_points(image, inner) + light, held * torch.exp(error / (-2 * _ERROR**2))
+        old = read_points(view, inner)
+        old[:-1] += light
+        return old, held * torch.exp(error / (-2 * _ERROR**2))
+
+    def _move_onto(self, frame: Showing, points: Tensor) -> Tensor:
+        """Bring points, in place, closer to where ``frame`` has them; return which of those beside it shows."""
+        count = len(self.pixel)
+        known = frame.shows(points[:, count:], self._tolerance[count:]).nonzero().flatten()
+        if len(known):
+            points[:2] += self._cells.read(self._register(frame, points[:, count:], known))
+        return known
 
     def _register(self, frame: Showing, beside: Tensor, known: Tensor) -> Tensor:
         """Return the step in every cell, (2, rows, columns), that brings the surface beside to where ``frame`` has it.

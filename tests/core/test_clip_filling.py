@@ -26,15 +26,15 @@ def texture(height: int, width: int, seed: int) -> Tensor:
     return functional.interpolate(coarse, (height, width), mode="bilinear")[0]
 
 
-def clip(frames: int = 7, pan: int = 0, seed: int = 0, scale: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """A block at 12 columns that moves by 6 before a background at 0, which the pan moves, and that background."""
+def clip(frames: int = 7, pan: int = 0, seed: int = 0, scale: int = 1, speed: int = 6) -> tuple[Tensor, Tensor, Tensor]:
+    """A block at 12 columns that moves before a background at 0, which the pan moves, and that background."""
     height, width = HEIGHT * scale, WIDTH * scale
     wide = texture(height, width + 12 * frames, seed)
     behind = torch.stack([wide[..., pan * t : pan * t + width] for t in range(frames)])
     image, disparity = behind.clone(), torch.zeros(frames, 1, height, width)
     block = texture(24 * scale, 30 * scale, seed + 1)
     for t in range(frames):
-        part = (slice(12 * scale, 36 * scale), slice(18 * scale + 6 * t, 48 * scale + 6 * t))
+        part = (slice(12 * scale, 36 * scale), slice(18 * scale + speed * t, 48 * scale + speed * t))
         image[t, :, part[0], part[1]] = block
         disparity[t, :, part[0], part[1]] = NEAR
     return image, disparity, behind
@@ -125,18 +125,39 @@ def test_what_no_frame_shows_holds_still() -> None:
 def test_what_comes_from_the_edge_of_a_hole_is_held_as_well(view: View) -> None:
     """The background moves by half a column, so that a hole's last pixel comes from between the hole and its edge."""
     image, disparity, _ = clip(1)
+    towards = 1 if view is View.RIGHT else -1
     hole = render_view(image, disparity, view=view).hole[0, 0]
-    frame = Showing(image[0], disparity[0, 0], 2)
-    points = HiddenPoints(frame, hole, view, 1.0)
-    towards = 0.5 if view is View.RIGHT else -0.5
+    points = HiddenPoints(Showing(image[0], disparity[0, 0], 2), hole, view, 1.0)
+    before = Showing((image[0] + image[0].roll(towards, -1)) / 2, disparity[0, 0], 2)
     motion = still_motion(disparity[0, 0])
-    motion.camera[0, 0] = towards
-    _, held = points.look_back(motion, frame, image[0], points.with_edges(hole))
-    _, without = points.look_back(motion, frame, image[0], hole)
-    last = hole & ~hole.roll(-1 if towards > 0 else 1, 1)
-    at_edge = last.flatten()[points.pixel]
-    assert at_edge.any() and bool((held[at_edge] > 0).all()) and not without[at_edge].any()
-    assert torch.equal(held[~at_edge], without[~at_edge])
+    motion.camera[0, 0] = towards / 2
+    last = (hole & ~hole.roll(-towards, 1)).flatten()[points.pixel]
+    held = [
+        points.look_back(motion, before, torch.ones(4, *hole.shape), behind)[1][last]
+        for behind in (points.with_edges(hole), hole)
+    ]
+    assert (held[0] > 0.5).float().mean() > 0.9 and not held[1].any()
+
+
+def test_what_was_seen_is_remembered_beyond_the_reach() -> None:
+    """The block covers ever more of the background; what the right view uncovers was seen up to six frames ago."""
+    image, disparity, behind = clip(12, speed=2)
+    alone = render_view(image, disparity)
+    error = [
+        hole_error(render_clip(image, disparity, settings=ClipSettings(reach=2, steady=steady)), behind, slice(8, None))
+        for steady in (ClipSettings().steady, 0)
+    ]
+    assert error[0] < 0.5 * hole_error(alone, behind, slice(8, None)) and error[0] < 0.7 * error[1]
+
+
+def test_what_is_seen_late_takes_the_place_of_what_was_guessed() -> None:
+    """In the left view the block is about to leave what its hole uncovers, but not within the reach at first."""
+    image, disparity, behind = clip(18, speed=1)
+    found = render_clip(image, disparity, view=View.LEFT, settings=SETTINGS)
+    alone = render_view(image, disparity, view=View.LEFT)
+    soon = alone.hole & ~alone.hole.roll(3, -1)
+    errors = [hole_error(view._replace(hole=soon), behind, slice(9, 12)) for view in (found, alone)]
+    assert errors[0] < 0.6 * errors[1]
 
 
 @EVERY_VIEW
@@ -217,8 +238,8 @@ def test_errors_name_the_argument() -> None:
         ClipSettings(reach=-1)
     with pytest.raises(ValueError, match="flow_size: got 0"):
         ClipSettings(flow_size=0)
-    with pytest.raises(ValueError, match="steady_fill: got 1.5"):
-        ClipSettings(steady_fill=1.5)
+    with pytest.raises(ValueError, match="steady: got 1.5"):
+        ClipSettings(steady=1.5)
 
 
 def test_a_frame_shows_points_of_their_own_surface_only_and_apart_from_nearer_ones() -> None:
