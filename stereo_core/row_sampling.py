@@ -107,12 +107,13 @@ def _sample_cubic_at(image: Tensor, row: Tensor, point: Tensor) -> Tensor:
 def _cubic_taps(point: Tensor, width: int) -> list[tuple[Tensor, Tensor]]:
     """Return the four columns around each point, each with its weight in the Catmull-Rom cubic."""
     floor = point.floor()
+    first = floor.long()
+    columns = [(first + step).clamp_(0, width - 1) for step in (-1, 0, 1, 2)]
     f = point - floor
-    columns = [(floor.long() + step).clamp_(0, width - 1) for step in (-1, 0, 1, 2)]
-    weights = [
-        ((1 - f * 0.5) * f - 0.5) * f,
-        (1.5 * f - 2.5) * f * f + 1,
-        ((2 - 1.5 * f) * f + 0.5) * f,
-        (f - 1) * f * f * 0.5,
-    ]
-    return list(zip(columns, weights, strict=True))
+    rest = 1 - f
+    # All four weights share -f (1 - f) / 2.
+    both = (f * rest).mul_(-0.5)
+    before, after = both * rest, both * f
+    near = torch.add(rest, before, alpha=-2).add_(after)
+    far = torch.add(f, after, alpha=-2).add_(before)
+    return list(zip(columns, (before, near, far, after), strict=True))

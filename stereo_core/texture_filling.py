@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -15,20 +16,34 @@ from .texture_offsets import Cells, Nodes, choose_offsets
 _CELLS = 40_000
 # Disparities that differ by less, in columns of a 512 wide view, belong to one surface.
 _SURFACE = 6.0
-# Detail may be amplified this much to reach the contrast that is found around a hole.
-_AMPLIFIED = 4.0
-# How much of both bands is added, finer than a cell and from there to three cells: the finer one looks weaker than it
-# is where cells are interpolated, the coarser one costs most of the PSNR.
-_FINE, _COARSE = 1.2, 0.8
-# Detail keeps its hue where the colours around it and around its copy differ less than this, of the picture's range.
-_HUE = 0.15
-# Columns of a 512 wide view over which the edge's own colour, which the smooth fill keeps, makes room for detail.
-_EDGE = 0.8
 # Pixels textured at a time, so that memory does not grow with the holes.
 _CHUNK = 1 << 14
 
 
-def add_texture(image: Tensor, disparity: Tensor, hole: Tensor, edge_distance: Tensor) -> None:
+@dataclass(frozen=True)
+class Texture:
+    """What ``add_texture`` was tuned by: see ``tools/benchmarks/texture.py``.
+
+    Attributes:
+        fine: how much is added of the band finer than a cell, which looks weaker than it is where cells are
+            interpolated.
+        coarse: the same of the band from there to three cells, which costs most of the PSNR.
+        amplified: the most by which detail is amplified to reach the contrast that is found around a hole.
+        hue: detail keeps its hue where the colours around it and around its copy differ less, of the picture's range.
+        edge: columns of a 512 wide view over which the edge's own colour, which the smooth fill keeps, makes room for
+            detail.
+    """
+
+    fine: float = 1.2
+    coarse: float = 0.8
+    amplified: float = 4.0
+    hue: float = 0.15
+    edge: float = 0.8
+
+
+def add_texture(
+    image: Tensor, disparity: Tensor, hole: Tensor, edge_distance: Tensor, texture: Texture = Texture()
+) -> None:
     """Add to the smoothly filled holes of ``image``, in place, the detail that the surface behind them has elsewhere.
 
     The smooth fill stays the mean, for where lines and colours go is not known. What it lacks is what the view holds
@@ -42,6 +57,7 @@ def add_texture(image: Tensor, disparity: Tensor, hole: Tensor, edge_distance: T
         disparity: (H, W) float32 in columns of the view; in a hole, that of the surface behind.
         hole: (H, W) bool.
         edge_distance: (N,) int64, for each hole pixel in row-major order how many columns it lies from its edge.
+        texture: what it was tuned by.
 
     Source:
         Pritch, Kav-Venaki and Peleg, "Shift-map image editing", ICCV 2009, for the offsets; Heitz and Neyret,
@@ -53,9 +69,9 @@ def add_texture(image: Tensor, disparity: Tensor, hole: Tensor, edge_distance: T
     cells = _reduce(image, disparity, hole, size, _SURFACE * width / 512)
     if not (cells.known.any() and cells.unknown.any()):
         return
-    copier = _Copier(image, disparity, hole, cells, choose_offsets(cells))
+    copier = _Copier(image, disparity, hole, cells, choose_offsets(cells), texture)
     pixel = hole.flatten().nonzero().flatten()
-    fade = 1 - torch.exp(edge_distance * (-512 / (_EDGE * width)))
+    fade = 1 - torch.exp(edge_distance * (-512 / (texture.edge * width)))
     flat = image.view(image.shape[0], -1)
     for start in range(0, len(pixel), _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -125,7 +141,10 @@ def _taps(row: Tensor, column: Tensor, spacing: int, shape: tuple[int, ...]) -> 
 class _Copier:
     """Copies detail to hole pixels of one view by the offsets chosen for it."""
 
-    def __init__(self, image: Tensor, disparity: Tensor, hole: Tensor, cells: Cells, nodes: Nodes) -> None:
+    def __init__(
+        self, image: Tensor, disparity: Tensor, hole: Tensor, cells: Cells, nodes: Nodes, texture: Texture
+    ) -> None:
+        self._texture = texture
         self._image = image.view(image.shape[0], -1)
         self._near = disparity.flatten()
         self._hole = hole.flatten()
@@ -153,10 +172,11 @@ class _Copier:
         weight = weight / weight.sum(0).clamp(min=1e-6)
         wanted = (weight * nodes.contrast.flatten(1)[:, at.point]).sum(1)[:, None]  # (2, 1, N)
         contrast = values[-2:].view(2, *weight.shape).clamp_(min=1e-4)
-        fine, coarse = (wanted / contrast).clamp_(max=_AMPLIFIED)
+        fine, coarse = (wanted / contrast).clamp_(max=self._texture.amplified)
         here, low = values[:-2].view(2, -1, *weight.shape)
         mean = self._image[:, pixel]
-        detail = (self._image[:, source] - here) * (fine * _FINE) + (here - low) * (coarse * _COARSE)
+        detail = (self._image[:, source] - here) * (fine * self._texture.fine)
+        detail += (here - low) * (coarse * self._texture.coarse)
         detail = (self._fit_hue(detail, low, mean) * weight).sum(1)
         detail = detail / _deviation(weight, down * width + right) * share
         room = torch.minimum(mean - self._range[0], self._range[1] - mean)
@@ -164,7 +184,7 @@ class _Copier:
 
     def _fit_hue(self, detail: Tensor, low: Tensor, mean: Tensor) -> Tensor:
         """Drop the hue of detail (C, 4, N) where its surroundings, ``low``, differ from those of its copy, (C, N)."""
-        scale = _HUE * max(self._range[1] - self._range[0], 1e-6)
+        scale = self._texture.hue * max(self._range[1] - self._range[0], 1e-6)
         alike = torch.exp(-((low - mean[:, None]) / scale).square().mean(0))
         grey = detail.mean(0)
         return torch.lerp(grey.expand_as(detail), detail, alike.expand_as(detail))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,9 +22,9 @@ def woven(height: int, width: int, seed: int = 0) -> Tensor:
     return (0.5 + grain).clamp(0, 1).expand(3, -1, -1).clone()
 
 
-def screen(height: int = 96, width: int = 160, shift: float = 12) -> tuple[Tensor, Tensor]:
+def screen(height: int = 96, width: int = 160, shift: float = 12, seed: int = 0) -> tuple[Tensor, Tensor]:
     """A flat white block before a woven background, (1, 3, H, W), and its disparity in columns, (1, 1, H, W)."""
-    image, disparity = woven(height, width)[None], torch.zeros(1, 1, height, width)
+    image, disparity = woven(height, width, seed)[None], torch.zeros(1, 1, height, width)
     block = (..., slice(height // 4, -height // 4), slice(width // 3, width // 2))
     image[block], disparity[block] = 0.9, shift
     return image, disparity
@@ -83,10 +85,14 @@ def test_values_stay_in_the_range_of_the_picture():
 
 
 def test_a_little_noise_changes_little():
-    image, disparity = screen()
-    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(3)) / 255
-    first, second = (render_view(of, disparity, Quality.DETAIL) for of in (image, image + noise))
-    assert float((first.image - second.image).abs()[first.hole.expand_as(image)].mean()) < 4 / 255
+    """In most pictures: where two copies suit equally well, noise may choose."""
+    changes = []
+    for seed in range(5):
+        image, disparity = screen(seed=seed)
+        noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(3)) / 255
+        first, second = (render_view(of, disparity, Quality.DETAIL) for of in (image, image + noise))
+        changes.append(float((first.image - second.image).abs()[first.hole.expand_as(image)].mean()))
+    assert median(changes) < 2 / 255
 
 
 @pytest.mark.parametrize("shape", [(24, 190), (190, 24), (300, 310)])
