@@ -74,7 +74,13 @@ class StereoPreview(io.ComfyNode):
         expect_memory("Stereo Preview", describe_size(views[0]), 4 * kept, 4 * working)
         nearness = None if depth is None else _Nearness(depth, left[:count])
         write = _write_clip if clip else _write_pictures
-        return io.NodeOutput(ui={"stereo_views": write(views, nearness, fps)})
+        try:
+            return io.NodeOutput(ui={"stereo_views": write(views, nearness, fps)})
+        except OSError as error:
+            raise ValueError(
+                f"Stereo Preview: ComfyUI's temporary folder cannot be written: {error.strerror or error}. Make room "
+                "there, or start ComfyUI with another --temp-directory."
+            ) from error
 
 
 class _Nearness:

@@ -136,3 +136,15 @@ def test_one_frame_is_a_picture(show):
 def test_bad_input_is_refused_by_name(show, given, said):
     with pytest.raises(ValueError, match=said):
         show(**given)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_temporary_folder_that_takes_no_file_is_told_of(
+    show, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import folder_paths
+
+    (tmp_path / "temp").write_text("no folder")
+    monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path / "temp"))
+    with pytest.raises(ValueError, match=r"^Stereo Preview: ComfyUI's temporary folder cannot be written: File exists"):
+        show(pictures(count), pictures(count))
