@@ -68,6 +68,8 @@ class SmoothFill:
             variances of the texture beside the edge.
         kept: the share of the row's own edge in the blurred colour.
         relaxations: steps of the Laplace equation.
+        drawn: the share by which each of them is drawn back to the blurred colour, so that where rows of the disparity
+            are torn, what lies around does not wash the row's own colour away.
         fade: cells over which the edge pixel's own colour fades to 1/e.
         surface: disparities that differ by less, in columns of a 512 wide view, belong to one surface; within a
             cell by less than half of it.
@@ -77,6 +79,7 @@ class SmoothFill:
     likeness: float = 256.0
     kept: float = 0.5
     relaxations: int = 20
+    drawn: float = 0.05
     fade: float = 1.0
     surface: float = 4.0
 
@@ -126,7 +129,7 @@ def fill_smoothly(
     cells, size = _reduce(image, disparity, hole, tolerance / 2)
     own = find_hole_edges(cells.empty.view(cells.shape), cells.disparity.view(cells.shape))
     _blur_columns(cells, own, tolerance, form)
-    _relax(cells, own.pixel, tolerance, form.relaxations)
+    _relax(cells, own.pixel, tolerance, form)
     pixel, edge = edges
     smooth = _sample(cells, disparity, pixel, size, tolerance)
     flat = image.view(image.shape[0], -1)
@@ -214,18 +217,19 @@ def _least_texture(colour: Tensor) -> Tensor:
     return colour.var(correction=0) * 1e-3 + 1e-12
 
 
-def _relax(cells: _Cells, pixel: Tensor, tolerance: float, steps: int) -> None:
+def _relax(cells: _Cells, pixel: Tensor, tolerance: float, form: SmoothFill) -> None:
     rows, columns = cells.shape
     row, column = pixel // columns, pixel % columns
     inside = torch.stack((row > 0, row < rows - 1, column > 0, column < columns - 1))
     around = torch.stack((pixel - columns, pixel + columns, pixel - 1, pixel + 1))
     around = torch.where(inside, around, pixel)
     flow = (inside & (cells.disparity[around] - cells.disparity[pixel] < tolerance)).float()
-    flow /= flow.sum(0).clamp_(min=1)
-    stays = 1 - flow.sum(0)  # 1 where nothing flows
-    for _ in range(steps):
+    flow *= (1 - form.drawn) / flow.sum(0).clamp_(min=1)
+    drawn = _take(cells.colour, pixel).mul_(form.drawn)
+    stays = 1 - form.drawn - flow.sum(0)  # where nothing flows
+    for _ in range(form.relaxations):
         relaxed = _take(cells.colour, around).mul_(flow).sum(1)
-        cells.colour.index_copy_(1, pixel, relaxed.add_(_take(cells.colour, pixel).mul_(stays)))
+        cells.colour.index_copy_(1, pixel, relaxed.add_(_take(cells.colour, pixel).mul_(stays)).add_(drawn))
 
 
 def _sample(cells: _Cells, disparity: Tensor, pixel: Tensor, size: int, tolerance: float) -> Tensor:

@@ -136,3 +136,25 @@ def test_even_rows_are_not_mixed_with_unlike_ones(monkeypatch, likeness: float):
     strip = render_view(image, torch.full((1, 1, 256, 256), 80.0)).image[..., 176:]
     mixed = float((strip[..., 90:100, :] - 0.205).abs().amax())
     assert mixed < 0.02 if likeness < 1e9 else mixed > 0.1
+
+
+def test_rows_of_a_torn_map_keep_their_own_colour(monkeypatch):
+    """A striped wall beside a board; every other stripe is taken for nearer than it is, so that others flow into it."""
+    image, disparity = torch.full((1, 3, 128, 128), 0.2), torch.zeros(1, 1, 128, 128)
+    torn = (torch.arange(128) // 4 % 2 == 1)[:, None]
+    image[..., torn[:, 0], :], disparity[..., torn[:, 0], :] = 0.8, 4.0
+    image[..., 20:60], disparity[..., 20:60] = 0.5, 24.0
+
+    def error() -> float:
+        view = render_view(image, disparity)
+        inner = view.hole & torn
+        inner[..., 60:] = False
+        return float((view.image - 0.8).abs()[inner.expand_as(image)].mean())
+
+    drawn = error()
+    monkeypatch.setattr(*fill(drawn=0.0))
+    assert drawn < 0.9 * error()
+    monkeypatch.setattr(*fill(drawn=1.0))
+    whole = render_view(image, disparity).image
+    monkeypatch.setattr(*fill(relaxations=0))
+    assert torch.equal(render_view(image, disparity).image, whole)

@@ -31,6 +31,7 @@ FORMS = (
     *(replace(SmoothFill(), likeness=likeness) for likeness in (64.0, 1024.0)),
     *(replace(SmoothFill(), kept=kept) for kept in (0.25, 0.75)),
     *(replace(SmoothFill(), relaxations=relaxations) for relaxations in (10, 40)),
+    *(replace(SmoothFill(), drawn=drawn) for drawn in (0.0, 0.1)),
     *(replace(SmoothFill(), surface=surface) for surface in (2.0, 8.0)),
 )
 

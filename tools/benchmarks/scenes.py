@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stereo_core.depth_edges import sharpen_edges
+from stereo_core.rasterizing import TEAR
+
 from .middlebury import Pair, fill_unknown, motorcycle
 
 STEREO_DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "stereo"
@@ -26,6 +29,7 @@ class Disparity(str, Enum):
     TRUE = "true"
     ESTIMATED = "estimated"  # by semi-global matching of both views
     BLURRED = "blurred"
+    SHARPENED = "blurred and sharpened"  # as Image Stereo Shift does by default
     SHIFTED = "shifted"
     COARSE = "8 bit"
 
@@ -47,8 +51,8 @@ def load_scenes(
     Args:
         size: both sides in pixels; None keeps the photographs' own.
         names: of the scenes beside the project.
-        kind: the true disparity, or one with an error: estimated, blurred (a std of 3 pixels), with its edges shifted
-            by 2 pixels to the right, or rounded to 255 steps.
+        kind: the true disparity, or one with an error: estimated, blurred (a std of 3 pixels), blurred and sharpened
+            again, with its edges shifted by 2 pixels to the right, or rounded to 255 steps.
     """
     pairs = {"Motorcycle": motorcycle()}
     for name in names:
@@ -78,8 +82,10 @@ def _scene(name: str, pair: Pair, size: int | None, kind: Disparity) -> Scene:
         square = (size, size)
         left, right = (F.interpolate(v, square, mode="bicubic", antialias=True).clamp(0, 1) for v in (left, right))
         disparity = F.interpolate(disparity, square, mode="nearest-exact") * (size / columns.shape[1])
-    if kind is Disparity.BLURRED:
+    if kind in (Disparity.BLURRED, Disparity.SHARPENED):
         disparity = _blur(disparity, std=3)
+        if kind is Disparity.SHARPENED:
+            disparity = sharpen_edges(disparity, left, TEAR)
     elif kind is Disparity.SHIFTED:
         disparity = F.pad(disparity, (2, 0, 0, 0), mode="replicate")[..., :-2]
     elif kind is Disparity.COARSE:
