@@ -15,6 +15,7 @@ from stereo_core.point_cells import PointCells, read_points, spread
 from stereo_core.rendering import Quality, RenderedView, render_view
 from stereo_core.surface_motion import still_motion, surface_motion
 from stereo_core.warping import View
+from tools.benchmarks.clip_bound import fill_along_known_motion
 
 HEIGHT, WIDTH, NEAR = 48, 96, 12.0
 EVERY_VIEW = pytest.mark.parametrize("view", list(View))
@@ -158,6 +159,14 @@ def test_what_is_seen_late_takes_the_place_of_what_was_guessed() -> None:
     soon = alone.hole & ~alone.hole.roll(3, -1)
     errors = [hole_error(view._replace(hole=soon), behind, slice(9, 12)) for view in (found, alone)]
     assert errors[0] < 0.6 * errors[1]
+
+
+def test_the_bound_of_the_benchmark_knows_the_motion() -> None:
+    image, disparity, behind = clip(5)
+    alone = render_view(image, disparity)
+    nearest, best = fill_along_known_motion(behind, alone.image, alone.hole, reach=4)
+    errors = [hole_error(view._replace(image=of), behind) for view, of in ((alone, nearest), (alone, best))]
+    assert errors[1] <= errors[0] and hole_error(alone._replace(image=nearest), behind, slice(3, None)) < 0.01
 
 
 @EVERY_VIEW
