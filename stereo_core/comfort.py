@@ -65,6 +65,7 @@ class DisparityReport:
         left, right: at either side.
         steps: the difference of neighbours in a row that one in a thousand exceeds: large where surfaces stand before
             each other like cardboard, and where holes open.
+        count: how many pixels of all frames have each disparity, in steps of a 10,000th from -1 to 1.
     """
 
     clip: Spread
@@ -72,6 +73,16 @@ class DisparityReport:
     left: EdgeCut
     right: EdgeCut
     steps: float
+    count: Tensor
+
+    def beyond(self, behind: float, front: float) -> tuple[float, float]:
+        """Return the share of the pixels that are nearer than ``front``, and of those that are farther than ``behind``.
+
+        Both are disparities as shares of the width, ``front`` the larger one; infinity is nothing.
+        """
+        shares, whole = torch.arange(-_STEPS, _STEPS + 1) / _STEPS, max(1, int(self.count.sum()))
+        near, far = (int(self.count[place.to(self.count.device)].sum()) for place in (shares > front, shares < behind))
+        return near / whole, far / whole
 
     def jumps(self, starts: Sequence[int]) -> tuple[tuple[int, float], ...]:
         """Return how far depth jumps at each cut: the frame it begins with, and the larger change of median and high.
@@ -109,12 +120,14 @@ def measure_disparity(disparity: Tensor, known: Tensor | None = None) -> Dispari
         steps.append(_count(shares.diff(dim=1).abs()[both]))
     rows, most = torch.stack([rows for rows, _ in edges]), torch.stack([most for _, most in edges])
     left, right = (EdgeCut(float(rows[:, side].mean()), float(most[:, side].max())) for side in (0, 1))
+    count = torch.stack(counts).sum(0)
     return DisparityReport(
-        _spread(torch.stack(counts).sum(0)),
+        _spread(count),
         tuple(_spread(count) for count in counts),
         left,
         right,
         _percentile(torch.stack(steps).sum(0), 0.999),
+        count,
     )
 
 

@@ -57,7 +57,7 @@ def describe_comfort(
     """
     where = f"On {_NAMES[display]}, {viewing.width:g} m wide, at {viewing.distance:g} m:"
     lines = [*_doubts(pair), where] if pair is not None else [where]
-    lines += [*_extent(report.clip, viewing), *_limits(report.clip, viewing, display)]
+    lines += [*_extent(report.clip, viewing), *_limits(report, viewing, display)]
     lines += [*_edge("left", report.left), *_edge("right", report.right)]
     lines += _jumps(report.jumps([*cuts]), cuts, viewing)
     lines.append(f"Depth steps up to {1000 * report.steps:.1f} ‰ of the width from one pixel to the next.")
@@ -119,19 +119,24 @@ def _metres(distance: float) -> str:
     return f"{distance:.3g} m" if distance < FARTHEST else "infinity"
 
 
-def _limits(spread: Spread, viewing: Viewing, display: Display) -> Iterable[str]:
+def _limits(report: DisparityReport, viewing: Viewing, display: Display) -> Iterable[str]:
+    spread = report.clip
     broken = [limit for limit in limits(viewing, display) if limit.broken(spread.low, spread.high)]
     if not broken:
         yield "All limits are kept."
     for limit in broken:
+        near, far = report.beyond(limit.behind, limit.front)
         if spread.high > limit.front:
-            yield _exceeded("near", limit, spread.high, limit.front)
+            yield _exceeded("near", limit, spread.high, limit.front, near)
         if spread.low < limit.behind:
-            yield _exceeded("far", limit, -spread.low, -limit.behind)
+            yield _exceeded("far", limit, -spread.low, -limit.behind, far)
 
 
-def _exceeded(how: str, limit: Limit, share: float, most: float) -> str:
-    return f"Too {how} for {limit.name}: {100 * share:.1f} % of the width, at most {100 * most:.1f} % ({limit.source})."
+def _exceeded(how: str, limit: Limit, share: float, most: float, pixels: float) -> str:
+    return (
+        f"Too {how} for {limit.name}: {100 * share:.1f} % of the width, at most {100 * most:.1f} %; beyond it is "
+        f"{100 * pixels:.0f} % of the picture ({limit.source})."
+    )
 
 
 def _edge(side: str, cut: EdgeCut) -> Iterable[str]:

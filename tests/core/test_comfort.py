@@ -88,6 +88,17 @@ def test_a_plane_is_measured_where_it_is(share: float):
     assert report.steps == 0
 
 
+def test_the_part_of_the_picture_beyond_a_limit_is_counted():
+    disparity = plane(0.0, frames=2)
+    disparity[0, ..., :50], disparity[1, ..., :20] = 0.02 * 200, -0.03 * 200
+    report = measure_disparity(disparity)
+    assert report.beyond(-0.01, 0.01) == pytest.approx((0.125, 0.05))
+    assert report.beyond(-math.inf, 0.03) == (0, 0)
+    known = torch.ones_like(disparity, dtype=torch.bool)
+    known[..., 50:] = False
+    assert measure_disparity(disparity, known).beyond(-0.01, 0.01) == pytest.approx((0.5, 0.2))
+
+
 def test_a_single_column_has_no_steps():
     assert measure_disparity(torch.zeros(1, 1, 4, 1)).steps == 0
 
