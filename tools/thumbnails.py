@@ -180,6 +180,11 @@ def diagrams() -> dict[str, Image.Image]:
             ("picture and its depth", in_a_row(picture(), depth_map)),
             ("left and right view, edges painted", views),
         ],
+        "film_to_stereo_diffusion": [
+            ("a film, window by window", clip()),
+            ("its depth", film(lambda size, time: landscape(size, time=time, depth=True))),
+            ("left and right film, edges painted", clips),
+        ],
         "depth_to_stereo": [
             ("depth and prompt", in_a_row(depth_map, words("“a tree,\nhills”"))),
             ("new left and right view", views),

@@ -24,6 +24,7 @@ from tools.workflows import api_form, changes, resaved
 PICTURES = {  # and clips: saved ones, and those shown on nodes
     "composed_stereo_video": 9,
     "depth_to_stereo": 4,
+    "film_to_stereo_diffusion": 5,
     "film_to_stereo_film": 1,
     "folder_to_stereo": 4,
     "image_depth_to_stereo": 6,
@@ -48,6 +49,7 @@ PICTURES = {  # and clips: saved ones, and those shown on nodes
 MATRIX = {"composed_stereo_video", "image_to_4d", "orbit_to_4d", "video_to_4d"}
 SAMPLING = {
     "depth_to_stereo",
+    "film_to_stereo_diffusion",
     "image_to_stereo_diffusion",
     "image_to_stereo_video",
     "mixed_stereo",

@@ -68,7 +68,13 @@ def test_the_prompt_has_the_values_of_the_workflow(name: str) -> None:
             assert len([value for value in beyond if value not in PAGE_ONLY]) == len(linked), (node["type"], beyond)
 
 
-RESULTS = {"Stereo_SaveStereoImage", "Stereo_SaveStereoVideo", "Stereo_StereoVideoFile", "Stereo_StereoComfort"}
+RESULTS = {
+    "Stereo_SaveStereoImage",
+    "Stereo_SaveStereoVideo",
+    "Stereo_StereoVideoFile",
+    "Stereo_SaveFilmWindow",
+    "Stereo_StereoComfort",
+}
 EVERYDAY = [name for name, title in TITLES.items() if "Expert" not in title]
 
 

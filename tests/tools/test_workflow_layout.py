@@ -25,8 +25,9 @@ ALIASES = {
     "multiview_guidance": "cfg",
 }
 # Where two are meant to differ: the samplers of two parts of a schedule, the guidance of two models, the frame rate
-# that a model is told beside the file's, and those of two files.
+# that a model is told beside the file's, and those of two files; and a file of depth maps has no strength.
 APART = {
+    "film_to_stereo_diffusion": {"max_disparity"},
     "restart_then_plain": {"sampler_name"},
     "image_to_4d": {"cfg", "fps"},
     "video_to_4d": {"cfg", "fps"},

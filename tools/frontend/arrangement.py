@@ -41,6 +41,8 @@ PICTURE = {
     "Stereo_SBSCombine": 240,
     "Stereo_SaveStereoImage": 260,
     "Stereo_SaveStereoVideo": 280,
+    "Stereo_SaveFilmWindow": 280,
+    "Stereo_FilmWindow": 60,
     "Stereo_StereoComfort": 480,
     "Stereo_StereoComposite": 300,
     "Stereo_LatentStereoShift": 300,

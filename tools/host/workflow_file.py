@@ -29,6 +29,7 @@ TITLES = {
     "video_to_stereo": "03 Video to 3D with sound (SBS, VR)",
     "video_depth_to_stereo_video": "03b Video to 3D with sound, steadiest depth (SBS, VR)",
     "film_to_stereo_film": "03c Film of any length to 3D file (SBS, VR)",
+    "film_to_stereo_diffusion": "03d Film to 3D, edges painted by diffusion (SBS, VR)",
     "text_to_stereo": "04 Text to 3D stereo picture (SBS, anaglyph)",
     "image_to_stereo_diffusion": "05 Photo to 3D, edges painted by diffusion (SBS)",
     "depth_to_stereo": "06 Same shapes, new 3D picture (SBS, anaglyph)",
