@@ -10,11 +10,17 @@ from torch import Tensor
 from stereo_core.cameras import Camera
 from stereo_core.splatting import Gaussians, rotation_matrices
 
-_BLUR, _MOST, _NEAREST = 1 / 12, 0.99, 0.01
+BLUR = 1 / 12  # square pixels
+_MOST, _NEAREST = 0.99, 0.01
 
 
-def draw_plainly(gaussians: Gaussians, camera: Camera, background: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Return (3, H, W) color and (1, H, W) alpha, in the precision of the positions."""
+def draw_plainly(
+    gaussians: Gaussians, camera: Camera, background: Sequence[float], blur: float = BLUR, compensated: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Return (3, H, W) color and (1, H, W) alpha, in the precision of the positions.
+
+    ``blur`` is what each covariance is widened by; unless opacities are ``compensated``, that covers more.
+    """
     positions, rotations, scales, opacities, colors = gaussians
     world = camera.rotation.to(positions)
     seen = (positions - camera.position.to(positions)) @ world.T
@@ -26,14 +32,16 @@ def draw_plainly(gaussians: Gaussians, camera: Camera, background: Sequence[floa
     axes = rotation_matrices(rotations[order]) * scales[order, None]
     spread = derivative.view(-1, 2, 3) @ world @ axes
     covariance = spread @ spread.mT
-    wider = covariance + _BLUR * torch.eye(2).to(z)
+    wider = covariance + blur * torch.eye(2).to(z)
     steps = [torch.arange(size).to(z) + 0.5 for size in (camera.height, camera.width)]
     rows, columns = torch.meshgrid(*steps, indexing="ij")
     across = columns - (focal * x / z + camera.center[0])[:, None, None]
     down = rows - (focal * y / z + camera.center[1])[:, None, None]
     offsets = torch.stack([across, down], dim=-1)  # (N, H, W, 2)
     exponents = (offsets @ wider.inverse()[:, None] * offsets).sum(-1) / 2
-    opacity = opacities[order, 0] * (covariance.det() / wider.det()).sqrt()
+    opacity = opacities[order, 0]
+    if compensated:
+        opacity = opacity * (covariance.det() / wider.det()).sqrt()
     alpha = (opacity[:, None, None] * (-exponents).exp()).clamp(max=_MOST)
     left = torch.cat([torch.ones_like(rows)[None], (1 - alpha).cumprod(dim=0)])
     color = torch.einsum("nhw,nc->chw", alpha * left[:-1], colors[order])

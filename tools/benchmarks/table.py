@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,11 +18,21 @@ def machine(device: str) -> str:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose first column is text and whose others are figures."""
-    print(f"| {' | '.join(header)} |")
-    print(f"|---|{'---:|' * (len(header) - 1)}")
+    add = open_table(header)
     for row in rows:
-        print(f"| {' | '.join(row)} |")
+        add(row)
     print()
+
+
+def open_table(header: Sequence[str]) -> Callable[[Sequence[str]], None]:
+    """Print the head of a table, and return what prints a row at once, for those that take long."""
+
+    def add(row: Sequence[str]) -> None:
+        print(f"| {' | '.join(row)} |", flush=True)
+
+    add(header)
+    print(f"|---|{'---:|' * (len(header) - 1)}")
+    return add
 
 
 def counted(count: int, one: str) -> str:
