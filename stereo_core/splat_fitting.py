@@ -22,6 +22,7 @@ from .splat_matrix import TargetMatrix, target_matrix
 from .splat_model import USUAL_HALF, SplatModel
 from .splat_options import FitOptions, Motion
 from .splat_scene import WHITE, SplatScene
+from .splat_turning import whole_turn
 from .splatting import rasterize
 from .visual_hull import hull_points, seen_half
 
@@ -121,8 +122,10 @@ class _Fitting:
             self._relocate(step, warm_up)
         if warm_up >= _TOLD_AFTER:
             self._expect_agreement(still)
-        near = self._settled()
         moving = options.iterations - warm_up
+        if moving > 0:
+            self._model.turn(whole_turn(self._model.at(None), self._target, known))
+        near = self._settled()
         for step, cell in enumerate(self._spreading(known, moving)):
             rate = options.rates.end ** max((step / moving - _SPREADING) / (1 - _SPREADING), 0)
             yield warm_up + step + 1, self._step(cell, near, rate * options.rates.tuned, rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from .splat_motion import Curves, DeformationField, MotionModel
 from .splat_options import FitOptions, Motion
+from .splat_turning import turned
 from .splatting import Gaussians
 
 _START_OPACITY = 0.3
@@ -77,6 +78,7 @@ class SplatModel:
             groups.append({"params": list(field.parameters()), "base": rates.mlp, "moving": True})
             self._motion = field
         self._moves = False
+        self._turns: list[float] = []
         self._adam = torch.optim.Adam(groups, lr=0.0, eps=1e-15)
 
     @property
@@ -88,7 +90,7 @@ class SplatModel:
         """Return the Gaussians at a time, or the canonical ones.
 
         Args:
-            time: 0 to 1; ``None`` stands for the reference time. Before ``settle`` nothing moves.
+            time: of a frame, 0 to 1; ``None`` stands for the reference time. Before ``settle`` nothing moves.
             share: what of the gradients colors and opacities get.
         """
         own = self._own
@@ -99,7 +101,14 @@ class SplatModel:
         opacities, colors = own["opacity"].sigmoid(), own["color"].sigmoid()
         if share < 1:
             opacities, colors = (share * part + (1 - share) * part.detach() for part in (opacities, colors))
-        return Gaussians(positions, rotations, own["scale"].exp(), opacities, colors)
+        gaussians = Gaussians(positions, rotations, own["scale"].exp(), opacities, colors)
+        if time is None or not any(self._turns):
+            return gaussians
+        return turned(gaussians, self._turns[round(time * (len(self._turns) - 1))])
+
+    def turn(self, degrees: Sequence[float]) -> None:
+        """Let the whole turn by so much at each frame; what each Gaussian moves comes on top of that."""
+        self._turns = list(degrees)
 
     def settle(self) -> None:
         """Let the Gaussians move from now on, and tell the motion where they are, also when some were relocated."""

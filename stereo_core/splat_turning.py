@@ -1,0 +1,77 @@
+"""How far a scene turns as a whole, found before its parts learn to move.
+
+A fit follows what grows from where it is. Where a pattern passes by more than half its period from frame to frame, that
+leads the wrong way; looking at the whole from all around does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from .image_matrix import Cell
+from .splat_matrix import TargetMatrix
+from .splatting import Gaussians, rasterize
+
+_SIDE = 64  # pixels of the pictures that are compared
+_VIEWS = 4  # of a frame, about
+_REACH, _STEP = 48, 6  # degrees that are tried to each side of going on as before
+_GAIN = 4.0  # dB that the frames must come nearer: less than that is the turn of a part
+
+
+def turned(gaussians: Gaussians, degrees: float) -> Gaussians:
+    """Return Gaussians turned about the vertical through the origin; the front goes to the right."""
+    half = math.radians(degrees) / 2
+    c, s = math.cos(half), math.sin(half)
+    w, x, y, z = gaussians.rotations.unbind(-1)
+    rotations = torch.stack([c * w - s * y, c * x + s * z, c * y + s * w, c * z - s * x], dim=-1)
+    cosine, sine = math.cos(2 * half), math.sin(2 * half)
+    turn = gaussians.positions.new_tensor([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+    return gaussians._replace(positions=gaussians.positions @ turn.T, rotations=rotations)
+
+
+@torch.no_grad()
+def whole_turn(gaussians: Gaussians, target: TargetMatrix, known: Sequence[Cell]) -> list[float]:
+    """Return for each frame the degrees by which the reference frame's Gaussians look most like it.
+
+    Args:
+        gaussians: of the reference frame.
+        target: the pictures.
+        known: cells that may be looked at.
+
+    Returns:
+        F angles, of which that of the reference frame is 0, and all are where turning the whole does not explain most
+        of what changes.
+    """
+    start, gain = target.reference[1], 0.0
+    angles = [0.0] * target.frames
+    for way in (range(start + 1, target.frames), range(start - 1, -1, -1)):
+        angle = step = 0.0
+        for frame in way:
+            cells = [cell for cell in known if cell[1] == frame]
+            cells = cells[:: max(1, len(cells) // _VIEWS)]
+            tried = {
+                degrees: _error(gaussians, target, cells, degrees)
+                for degrees in (angle + step + more for more in range(-_REACH, _REACH + 1, _STEP))
+            }
+            found = min(tried, key=lambda degrees: tried[degrees])
+            gain += 10 * math.log10(_error(gaussians, target, cells, 0.0) / tried[found])
+            step, angle = found - angle, found
+            angles[frame] = found
+    return angles if gain > _GAIN * (target.frames - 1) else [0.0] * target.frames
+
+
+def _error(gaussians: Gaussians, target: TargetMatrix, cells: Sequence[Cell], degrees: float) -> float:
+    """The squared error, when the cameras have gone around the other way, which looks the same."""
+    total = 1e-9
+    height, width = target.images.shape[-2:]
+    share = min(1.0, _SIDE / min(height, width))
+    sides = round(share * height), round(share * width)
+    for cell in cells:
+        picture = functional.interpolate(target.image(cell)[None], sides, mode="area")[0].to(gaussians.positions)
+        camera = target.orbit.camera(target.orbit.azimuths[cell[0]] - degrees, sides[1], sides[0])
+        total += float((rasterize(gaussians, camera, target.background).color - picture).square().mean())
+    return total
