@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -46,10 +48,16 @@ class PreviewFiles:
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path, compress_level=1)
         return self._found(path)
 
-    def clip(self, fps: float) -> Clip:
-        """Start a film."""
+    @contextmanager
+    def clip(self, fps: float) -> Iterator[Clip]:
+        """Give a film to write, which goes if that fails or is interrupted."""
         path = self._next("mp4")
-        return Clip(path, fps, self._found(path))
+        try:
+            with Clip(path, fps, self._found(path)) as film:
+                yield film
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     def _next(self, extension: str) -> Path:
         self._count += 1
@@ -76,10 +84,10 @@ class Clip:
     def __enter__(self) -> Clip:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+    def __exit__(self, failed: object, *_: object) -> None:
+        with closing(self._container):
+            if failed is None and self._stream is not None:
+                self._container.mux(self._stream.encode(None))
 
     def add(self, panels: list[Tensor]) -> None:
         """Append a frame: pictures (1, C, H, W) in [0, 1] of one even size, side by side."""

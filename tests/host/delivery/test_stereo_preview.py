@@ -148,3 +148,22 @@ def test_a_temporary_folder_that_takes_no_file_is_told_of(
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path / "temp"))
     with pytest.raises(ValueError, match=r"^Stereo Preview: ComfyUI's temporary folder cannot be written: File exists"):
         show(pictures(count), pictures(count))
+
+
+def test_an_interrupt_leaves_no_part_of_a_clip(show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import comfy.model_management as management
+    import folder_paths
+
+    seen: list[int] = []
+
+    def stop() -> None:
+        seen.append(len(list(tmp_path.iterdir())))
+        if len(seen) == 90:
+            raise management.InterruptProcessingException
+
+    monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", stop)
+    with pytest.raises(management.InterruptProcessingException):
+        show(pictures(100), pictures(100))
+    assert seen[-1] == 1, "the film has begun"
+    assert list(tmp_path.iterdir()) == []
