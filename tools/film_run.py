@@ -85,12 +85,7 @@ class Job:
 
     def finish(self, keep: bool) -> bool:
         """Write the film from its pieces; false where another process is just writing it."""
-        with self.folder.claim("film") as claim:
-            if claim is not None and is_there(self.output):  # another process has just written it, and kept its pieces
-                return True
-            if claim is not None:  # the name is the user's choice: if it is empty, work stopped that has no note
-                pack_module("nodes.film.unfinished").clear(self.output)
-        return self.work.finish(self.output, keep=keep)
+        return self.work.finish(self.output, keep, chosen=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -142,8 +137,8 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
 
 
 def is_there(output: Path) -> bool:
-    """Tell whether a film is written; its name alone is there before."""
-    return output.exists() and output.stat().st_size > 0
+    """Tell whether the film is written."""
+    return pack_module("nodes.film.unfinished").is_there(output)
 
 
 def read(host: dict[str, type], options: argparse.Namespace) -> Any:

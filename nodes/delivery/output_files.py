@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -128,6 +129,12 @@ def written(path: Path) -> Iterator[Path]:
                 file.unlink()
 
 
+def parts_of(path: Path) -> list[Path]:
+    """Return what ``written`` has made of a file that is not there yet, in whatever process; of no other file."""
+    part = re.compile(rf"\.{re.escape(path.stem)}\.\d+\.part{re.escape(path.suffix)}(\.raw)?")
+    return [each for each in path.parent.iterdir() if part.fullmatch(each.name)]
+
+
 @contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
     """Give a new folder to write files to, which becomes ``path`` in the end, or goes as with ``written``.
@@ -153,6 +160,8 @@ def _is_device(name: str) -> bool:
 def _cannot_write(what: str, error: OSError) -> str:
     if error.errno == errno.ENAMETOOLONG:
         return f"filename_prefix: {what} is too long for the name of a file. Type a shorter one."
+    if error.errno == errno.EEXIST:
+        return f"filename_prefix: another program has just written {what}. Try again, or choose another name."
     return (
         f"filename_prefix: {what} cannot be written: {error.strerror or error}. Choose another folder, or make this "
         "one writable and leave room in it."

@@ -8,11 +8,13 @@ from pathlib import Path
 from ..delivery.output_files import written
 from ..delivery.video_file import VideoFile
 from .segments import joined
-from .unfinished import noted
+from .unfinished import clear, is_written, keep_word, noted
 from .work_folder import WorkFolder
 
 
-def join(folder: WorkFolder, pieces: Sequence[Path], file: VideoFile, path: Path, keep: bool = False) -> bool:
+def join(
+    folder: WorkFolder, pieces: Sequence[Path], file: VideoFile, path: Path, keep: bool = False, chosen: bool = False
+) -> bool:
     """Write a film from its pieces, and delete these unless they are to be kept.
 
     Args:
@@ -21,6 +23,8 @@ def join(folder: WorkFolder, pieces: Sequence[Path], file: VideoFile, path: Path
         file: all of the film but its pictures.
         path: to write it to.
         keep: the pieces.
+        chosen: the name is the user's choice and no new one. Nothing is done where another process has written the
+            film; where it is empty, work stopped there that has no note.
 
     Returns:
         False where another process is just writing it.
@@ -31,8 +35,14 @@ def join(folder: WorkFolder, pieces: Sequence[Path], file: VideoFile, path: Path
     with folder.claim("film") as claim:
         if claim is None:
             return False
+        if chosen:
+            if is_written(folder, path):
+                return True
+            clear(path)
         with noted(folder, path), written(path) as partial:
             file.write_packets(partial, joined(pieces, file.timing, claim.touch))
+        if keep:
+            keep_word(folder, path)
     if not keep:
         folder.remove()
     return True

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 
+from ..delivery.output_files import parts_of
 from .work_folder import WorkFolder
 
-_NOTE = "written.json"
+_NOTE, _DONE = "written.json", "film.json"
 
 
 @contextmanager
@@ -32,9 +32,28 @@ def noted(folder: WorkFolder, path: Path) -> Iterator[None]:
             note.unlink()
 
 
+def keep_word(folder: WorkFolder, path: Path) -> None:
+    """Let others know that ``path`` is the film, made of the pieces in the folder, which stay."""
+    folder.write(_DONE, json.dumps(_known_by(path)).encode())
+
+
+def is_written(folder: WorkFolder, path: Path) -> bool:
+    """Tell whether ``path`` is the film of ``keep_word``, and not another one."""
+    done = folder.file(_DONE)
+    return is_there(path) and done.exists() and json.loads(done.read_text(encoding="utf-8")) == _known_by(path)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a film is written; its name alone is there before."""
+    return path.exists() and path.stat().st_size > 0
+
+
 def clear(path: Path) -> None:
     """Delete what ``written`` makes before a film is there: its name, without content, and hidden files."""
-    hidden = list(path.parent.glob(f".{escape(path.stem)}.*.part*"))
-    for each in hidden if path.exists() and path.stat().st_size else [path, *hidden]:
+    for each in parts_of(path) if is_there(path) else [path, *parts_of(path)]:
         with suppress(OSError):
             each.unlink()
+
+
+def _known_by(path: Path) -> list[str | int]:
+    return [path.name, path.stat().st_size]

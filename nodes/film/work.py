@@ -91,17 +91,10 @@ class Work:
         """Tell whether all pieces, or some, are there."""
         return all(map(self._is_whole, range(len(self.parts)) if wanted is None else wanted))
 
-    def finish(self, path: Path, keep: bool = False) -> bool:
-        """Write the film from its pieces, and delete these unless they are to be kept.
-
-        Returns:
-            False where another process is just writing it.
-
-        Raises:
-            ValueError: it cannot be written.
-        """
+    def finish(self, path: Path, keep: bool = False, chosen: bool = False) -> bool:
+        """Write the film from its pieces, and delete these unless they are to be kept; see ``join``."""
         paths = [self._path(number) for number in range(len(self.parts))]
-        return join(self._folder, paths, self._film.file, path, keep)
+        return join(self._folder, paths, self._film.file, path, keep, chosen)
 
     def _path(self, number: int) -> Path:
         return self._folder.file(f"{number:06}.mp4")
