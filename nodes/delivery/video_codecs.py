@@ -29,6 +29,10 @@ class Quality(str, Enum):
     SMALL = "small"
 
 
+NARROW = 64
+"""Pixels."""
+
+
 @dataclass(frozen=True)
 class Encoder:
     """An encoder of libavcodec.
@@ -41,6 +45,7 @@ class Encoder:
         tag: what the pictures' description is called in an MP4 file, where that is not its default.
         full_color: it can keep the colour of every pixel (4:4:4).
         threads: options by which it takes a number of threads, and makes the same file on every machine.
+        narrow: options for pictures that are less than ``NARROW`` wide.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Encoder:
     tag: str | None = None
     full_color: bool = True
     threads: dict[str, str] = field(default_factory=lambda: {"threads": "{}"})
+    narrow: dict[str, str] = field(default_factory=dict)
 
 
 # With the instructions of the processor at hand, AVX-512 among them, libx264 reads memory that it has not written, and
@@ -61,13 +67,15 @@ _H264 = Encoder(
     {"preset": "medium"},
     threads={"threads": "{}", "x264-params": "cpu-independent=1"},
 )
-# QuickTime plays HEVC as hvc1 only.
+# QuickTime plays HEVC as hvc1 only. In a row of less than four blocks of 16 pixels libx265's cuTree (with AVX2) writes
+# beyond its memory, which ends the whole process.
 _HEVC = Encoder(
     "libx265",
     (12, 18, 24, 29),
     {"preset": "medium", "x265-params": "log-level=error"},
     tag="hvc1",
     threads={"x265-params": "pools={0}:frame-threads=3"},
+    narrow={"x265-params": "cutree=0"},
 )
 _AV1 = Encoder("libsvtav1", (12, 22, 32, 42), {"preset": "8"}, full_color=False, threads={"svtav1-params": "lp={}"})
 
@@ -75,7 +83,7 @@ _AV1 = Encoder("libsvtav1", (12, 22, 32, 42), {"preset": "8"}, full_color=False,
 def _on_card(like: Encoder, name: str) -> Encoder:
     """Return an encoder in NVIDIA's cards. What its file is, the card decides, and no option."""
     options = {"preset": "p5", "tune": "hq", "rc": "vbr", "b": "0"}  # no bit rate but what cq asks for
-    return replace(like, name=name, options=options, crf_name="cq", hardware=True, threads={})
+    return replace(like, name=name, options=options, crf_name="cq", hardware=True, threads={}, narrow={})
 
 
 ENCODERS = {

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ...stereo_core.ycbcr import to_ycbcr
-from .video_codecs import ENCODERS, Codec, Quality
+from .video_codecs import ENCODERS, NARROW, Codec, Quality
 
 _BT709, _BT2020, _LIMITED = 1, 9, 1  # as codecs number them
 
@@ -98,9 +98,10 @@ class Encoding:
         options = {**encoder.options, encoder.crf_name: str(encoder.crf[list(Quality).index(self.quality)])}
         if self.signal is not None:
             options["x264-params"] = f"frame-packing={self.signal}"
-        if self.threads:
-            for name, text in encoder.threads.items():
-                options[name] = ":".join(filter(None, (options.get(name), text.format(self.threads))))
+        threads = encoder.threads if self.threads else {}
+        narrow = encoder.narrow if size[1] < NARROW else {}
+        for name, text in (*threads.items(), *narrow.items()):
+            options[name] = ":".join(filter(None, (options.get(name), text.format(self.threads))))
         stream = container.add_stream(encoder.name, rate=rate, options=options)
         stream.height, stream.width = size
         stream.pix_fmt = self.pixels

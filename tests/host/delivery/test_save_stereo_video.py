@@ -143,6 +143,13 @@ def test_every_format_shows_what_stereo_combine_packs(host: dict[str, type], sav
             assert ("444" in container.streams.video[0].pix_fmt) == mixed, form
 
 
+@pytest.mark.parametrize(("width", "on"), [(24, False), (32, True)])
+def test_narrow_pictures_do_without_what_ends_the_process_in_hevc(save: Callable[..., Path], width: int, on: bool):
+    """x265 writes its settings into the file. Of what it did to memory no test would tell for sure."""
+    said = save(*views(3, 64, width), codec="hevc").read_bytes()
+    assert (b" cutree" in said, b" no-cutree" in said) == (on, not on)
+
+
 class ByChance:
     """A stream of x265 that has seen less than three frames: when they are decoded is left to chance."""
 
