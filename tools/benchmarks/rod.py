@@ -64,25 +64,26 @@ class Ordering(NamedTuple):
 
 _HOLES = "PSNR disoccluded"
 _TABLE_2, _CRAFTER = "StereoDiffusion, Table 2", "StereoCrafter-Zero"
+_EXACT, _SMALL = "our exact denoisers", "our small model"
 ORDERINGS = (
     Ordering("shifting in the latent beats a stretched picture", _TABLE_2, "shift alone", "stretch"),
     Ordering("renewals help", _TABLE_2, "renewals", "shift alone"),
     Ordering("attention helps by itself", f"{_TABLE_2}, KITTI", "shift alone, left_kv", "shift alone"),
     Ordering("attention adds to renewals", f"{_TABLE_2}, KITTI", "renewals, left_kv", "renewals"),
     Ordering("Deblur costs PSNR", _TABLE_2, "renewals, left_kv", "renewals, left_kv, Deblur"),
-    Ordering("left_kv beats joint", "this pack", "shift alone, left_kv", "shift alone, joint"),
+    Ordering("left_kv beats joint", _SMALL, "shift alone, left_kv", "shift alone, joint"),
     Ordering("left_query beats left_kv", f"{_CRAFTER}, Eq. 9", "shift alone, left_query", "shift alone, left_kv"),
-    Ordering("rounding beats cutting off", "this pack", "rounded", "renewals"),
-    Ordering("sub_column beats rounding", "this pack", "sub_column", "rounded"),
-    Ordering("background beats left", "this pack", "sub_column, background", "sub_column, left", _HOLES),
-    Ordering("background beats zeros", "this pack", "sub_column, background", "sub_column", _HOLES),
-    Ordering("background beats noise", "this pack", "sub_column, background", "sub_column, noise", _HOLES),
-    Ordering("more renewals help", "this pack", "sub_column, background, more renewals", "sub_column, background"),
+    Ordering("rounding beats cutting off", _EXACT, "rounded", "renewals"),
+    Ordering("sub_column beats rounding", _EXACT, "sub_column", "rounded"),
+    Ordering("background beats left", _EXACT, "sub_column, background", "sub_column, left", _HOLES),
+    Ordering("zeros beat background, in PSNR", _EXACT, "sub_column", "sub_column, background", _HOLES),
+    Ordering("background beats noise", _EXACT, "sub_column, background", "sub_column, noise", _HOLES),
+    Ordering("more renewals help", _EXACT, "sub_column, background, more renewals", "sub_column, background"),
     Ordering("refinement adds to the restart", f"{_CRAFTER}, Fig. 9", "both", "restart alone"),
     Ordering("the restart adds to refinement", f"{_CRAFTER}, Fig. 8", "both", "refinement alone"),
     Ordering("repeats help holes", f"{_CRAFTER}, Fig. 9", "both", "both, no repeats", _HOLES),
     Ordering("left_query helps", f"{_CRAFTER}, Eq. 9", "both", "both, attention none"),
-    Ordering("sub_column beats cutting off there", "this pack", "both", "both, shift truncated"),
+    Ordering("sub_column beats cutting off there", _SMALL, "both", "both, shift truncated"),
 )
 
 
