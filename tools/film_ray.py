@@ -7,21 +7,20 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tools.film_worker import Piece, Site, Worker
+from tools.film_crew import Crew, Place
+from tools.film_worker import Piece, Site
 from tools.setup.home import ROOT
 
 _TRIES = 3  # of each piece, before the film is given up
 _WAIT = 1.0  # seconds after which to look again
-_LEAVE = 10.0  # seconds for workers to end by themselves
 # What workers are asked to do, for messages; pieces have a name of their own.
 _TASKS = {"load": "Loading", "plan": "Looking for cuts", "finish": "Writing the film"}
 _PATHS = ("film", "depth", "model", "output", "folder")
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return foreman.make()
     finally:
-        foreman.dismiss()
+        foreman.close()
         ray.shutdown()
 
 
@@ -70,53 +69,35 @@ def import_ray() -> Any:
         ) from error
 
 
-@dataclass
-class Hired:
-    """A worker.
-
-    Attributes:
-        actor: Ray's handle of it.
-        machine: its machine's name.
-        site: where it works, once it is loaded.
-        planned: it knows the film's pieces.
-    """
-
-    actor: Any
-    machine: str
-    site: Site | None = None
-    planned: bool = False
-
-
 @dataclass(frozen=True)
 class Task:
     """What a worker was asked to do.
 
     Attributes:
-        place: of the worker: its node, and which of those there it is.
+        place: of the worker.
         name: of the method.
         piece: its number, if it is about one.
     """
 
-    place: tuple[str, int]
+    place: Place
     name: str
     piece: int | None = None
 
 
 class Foreman:
-    """Who hires workers, hands out pieces, and has those of dead workers made again."""
+    """Who hands out pieces to a crew, says what it hears, and has those of dead workers made again."""
 
     def __init__(self, ray: Any, options: argparse.Namespace) -> None:
         """Nobody is hired yet."""
         words = vars(options)
         paths = {name: Path(os.path.abspath(words[name])) for name in _PATHS if words[name] is not None}
         self._ray, self._options = ray, argparse.Namespace(**{**words, **paths})
-        self._hired: dict[tuple[str, int], Hired] = {}
+        self._crew = Crew(ray, self._options)
         self._running: dict[Any, Task] = {}
         self._failed: Counter[tuple[str, int | None]] = Counter()
         self._pieces: list[Piece] = []
         self._missing: dict[int, float] = {}  # pieces that nobody has, and when to hand them out
         self._start, self._made = 0.0, 0
-        self._gpus = not options.cpu and ray.cluster_resources().get("GPU", 0) >= 1
 
     def make(self) -> int:
         """Make the film; returns the exit code.
@@ -124,10 +105,12 @@ class Foreman:
         Raises:
             ValueError: something does not fit, or a piece has failed too often.
         """
-        if not list(self._places()):
+        if not list(self._crew.places()):
             raise ValueError("--ray: the cluster has no processor to give. Start Ray without --num-cpus=0.")
         while True:
-            self._hire()
+            if not self._is_finishing():
+                for place in self._crew.hire():
+                    self._ask(place, "load")
             self._employ()
             if not self._running:
                 time.sleep(_WAIT)
@@ -136,45 +119,14 @@ class Foreman:
                 if self._hear(done, self._running.pop(done)):
                     return 0
 
-    def dismiss(self) -> None:
-        """End all workers; locks of those that are still at work go with them."""
-        busy = {task.place for task in self._running.values()}
-        idle = [worker for place, worker in self._hired.items() if place not in busy]
-        leaving = [worker.actor.__ray_terminate__.remote() for worker in idle]  # which deletes what they have unpacked
-        for place in busy:
-            self._bury(place)
-        if leaving:
-            self._ray.wait(leaving, num_returns=len(leaving), timeout=_LEAVE)
-
-    def _places(self) -> Iterator[tuple[tuple[str, int], str]]:
-        """Give each place for a worker, and its machine: those of all machines first that are the first there."""
-        wanted, kind = self._options.workers, "GPU" if self._gpus else "CPU"
-        nodes = [node for node in self._ray.nodes() if node["Alive"]]
-        most = 1 if wanted is None and not self._gpus else None
-        found = (
-            (index, node["NodeID"], node["NodeManagerHostname"])
-            for node in nodes
-            for index in islice(range(int(node["Resources"].get(kind, 0))), most)
-        )
-        for index, node, machine in islice(sorted(found), wanted):
-            yield (node, index), machine
-
-    def _hire(self) -> None:
-        """Start a worker at each place that has none."""
-        for place, machine in self._places():
-            if place in self._hired or len(self._hired) == self._options.workers or self._is_finishing():
-                continue
-            affinity = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
-            strategy = affinity(node_id=place[0], soft=False)
-            kind = self._ray.remote(num_cpus=1, num_gpus=int(self._gpus), scheduling_strategy=strategy)(Worker)
-            actor = kind.remote(self._options, os.environ.get("OMP_NUM_THREADS"))
-            self._hired[place] = Hired(actor, machine)
-            self._ask(place, "load")
+    def close(self) -> None:
+        """Send all workers home."""
+        self._crew.dismiss({task.place for task in self._running.values()})
 
     def _employ(self) -> None:
         """Give those work who have none."""
         busy = {task.place for task in self._running.values()}
-        for place, worker in self._hired.items():
+        for place, worker in self._crew.hired.items():
             if place in busy:
                 continue
             if not worker.planned:
@@ -188,31 +140,31 @@ class Foreman:
             elif all(task.name in ("load", "plan") for task in self._running.values()):
                 self._ask(place, "finish")
 
-    def _ask(self, place: tuple[str, int], name: str, piece: int | None = None) -> None:
+    def _ask(self, place: Place, name: str, piece: int | None = None) -> None:
         words = () if piece is None else (piece,)
-        self._running[getattr(self._hired[place].actor, name).remote(*words)] = Task(place, name, piece)
+        self._running[getattr(self._crew.hired[place].actor, name).remote(*words)] = Task(place, name, piece)
 
     def _hear(self, done: Any, task: Task) -> bool:
         """Take what a worker has done; true if it was the last of all."""
-        machine = self._hired[task.place].machine
+        machine = self._crew.hired[task.place].machine
         try:
             result = self._ray.get(done)
         except self._ray.exceptions.RayTaskError as error:
             return self._fail(task, machine, str(error.cause or error), task.name != "load")
         except self._ray.exceptions.RayError:  # it was killed, or its machine is gone
-            self._bury(task.place)
+            self._crew.bury(task.place)
             return self._fail(task, machine, "the worker died.", True)
         return getattr(self, f"_heard_{task.name}")(task, result)
 
     def _heard_load(self, task: Task, site: Site | None) -> bool:
-        worker = self._hired[task.place]
+        worker = self._crew.hired[task.place]
         if site is None:
-            self._bury(task.place)
+            self._crew.bury(task.place)
             if self._is_finishing():
                 return False
             print("The film is there already. Remove it first if it is to be made again.")
             return True
-        known = {each.site.folder for each in self._hired.values() if each.site is not None}
+        known = {each.site.folder for each in self._crew.hired.values() if each.site is not None}
         if known - {site.folder}:
             raise ValueError(
                 f"--ray: {worker.machine} has another version of this pack or of its packages, and would make another "
@@ -224,7 +176,7 @@ class Foreman:
         return False
 
     def _heard_plan(self, task: Task, pieces: list[Piece]) -> bool:
-        worker = self._hired[task.place]
+        worker = self._crew.hired[task.place]
         worker.planned = True
         if not self._pieces:
             self._pieces, self._start = pieces, time.monotonic()
@@ -242,9 +194,10 @@ class Foreman:
         making = [each.piece for each in self._running.values() if each.name == "make"]
         left = self._frames(self._pieces[number] for number in (*self._missing, *making))
         total, pace = self._frames(self._pieces), self._made / max(1e-6, time.monotonic() - self._start)
+        machine = self._crew.hired[task.place].machine
         print(
-            f"{self._named(task)} is there, by {self._hired[task.place].machine}: {100 * (1 - left / total):.1f} %, "
-            f"{pace:.1f} frames/s, about {timedelta(seconds=round(left / pace))} left",
+            f"{self._named(task)} is there, by {machine}: {100 * (1 - left / total):.1f} %, {pace:.1f} frames/s, about "
+            f"{timedelta(seconds=round(left / pace))} left",
             flush=True,
         )
         return False
@@ -254,9 +207,9 @@ class Foreman:
             print("All pieces are there; another process is just writing the film.")
             return True
         busy = {each.place for each in self._running.values()}
-        workers = [worker.actor for place, worker in self._hired.items() if worker.planned and place not in busy]
+        workers = [worker.actor for place, worker in self._crew.hired.items() if worker.planned and place not in busy]
         remarks = self._ray.get([actor.remarks.remote() for actor in workers])
-        print("\n".join((str(self._hired[task.place].site.output), *dict.fromkeys(chain(*remarks)))))
+        print("\n".join((str(self._crew.hired[task.place].site.output), *dict.fromkeys(chain(*remarks)))))
         return True
 
     def _fail(self, task: Task, machine: str, reason: str, again: bool) -> bool:
@@ -265,7 +218,7 @@ class Foreman:
         Raises:
             ValueError: it has failed too often, or will again.
         """
-        site = next((each.site for each in self._hired.values() if each.site is not None), None)
+        site = next((each.site for each in self._crew.hired.values() if each.site is not None), None)
         if site is not None and site.output.exists() and site.output.stat().st_size and not site.folder.exists():
             print("Another process has written the film.")
             return True
@@ -282,17 +235,6 @@ class Foreman:
         if task.piece is not None:
             self._missing[task.piece] = 0.0
         return False
-
-    def _bury(self, place: tuple[str, int]) -> None:
-        """End a worker surely, and free what it had taken."""
-        worker = self._hired.pop(place)
-        self._ray.kill(worker.actor)
-        if worker.site is None:
-            return
-        for lock in worker.site.folder.glob("*.lock"):
-            with suppress(OSError):  # gone meanwhile
-                if lock.read_text(encoding="utf-8") == worker.site.owner:
-                    lock.unlink()
 
     def _is_finishing(self) -> bool:
         return any(task.name == "finish" for task in self._running.values())
