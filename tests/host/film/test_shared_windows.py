@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.host.film.films import film
 from tests.host.film.test_film_windows import FILE, FRAMES, Host, Pack, blocked, output, save, source, window
+from tests.host.film.test_stereo_video_file import video
 from tests.host.tiny.inputs import defaults
 
 __all__ = ["output", "source"]  # fixtures
@@ -72,8 +75,6 @@ def test_a_window_that_another_machine_has_just_made_stays_as_it_is(
 
 
 def kept(folder: Path, number: int) -> Tensor:
-    import numpy as np
-
     return torch.from_numpy(np.load(folder / f"{number:06}.npy"))
 
 
@@ -128,9 +129,6 @@ def test_a_window_fades_in_its_holes_alone_and_they_lose_some_contrast_halfway(
     host: Host, pack: Pack, output: Path, tmp_path: Path
 ):
     """What the help says of the seam: with depth from a film, and paintings that have nothing in common."""
-    from tests.host.film.films import film
-    from tests.host.film.test_stereo_video_file import video
-
     del output
     size = (64, 96)
     path, maps = film(tmp_path, size=size, frames=FRAMES), film(tmp_path, size=size, frames=FRAMES, name="maps")
