@@ -20,7 +20,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.setup import environment  # noqa: E402
 
-FORMATS = ("full_sbs", "half_sbs", "cross_eyed", "full_tb", "half_tb", "anaglyph_dubois", "rgb_depth")
+# As the nodes have them, which cannot be imported before the environment is there.
+FORMATS = (
+    *("full_sbs", "half_sbs", "cross_eyed", "full_tb", "half_tb"),
+    *(f"anaglyph_{kind}" for kind in ("dubois", "color", "half_color", "gray", "green_magenta", "amber_blue")),
+    *("interlaced_rows", "interlaced_columns", "checkerboard", "rgb_depth"),
+)
+CODECS = (
+    *("h264", "hevc", "av1", "hevc_10bit", "av1_10bit", "h264_10bit"),
+    *("h264_nvenc", "hevc_nvenc", "av1_nvenc"),
+)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -49,23 +58,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="COUNT",
         help="with --ray; default: one for each graphics card, or without any for each machine",
     )
-    percent, share, seconds = _number(0, 30), _number(0, 1), _number(1, 600)
-    parser.add_argument("--max-disparity", type=percent, metavar="PERCENT", default=3.0, help="0 to 30, default 3")
-    parser.add_argument("--convergence", type=share, metavar="DEPTH", default=0.5, help="0 far to 1 near, default 0.5")
-    parser.add_argument("--screen", choices=("value", "percentile", "subject"), default="value")
-    parser.add_argument("--rendering", choices=("best", "fast", "detail"), default="best")
-    parser.add_argument("--format", choices=FORMATS, default="full_sbs")
-    parser.add_argument("--codec", default="h264", help="h264, hevc, av1, or hevc_10bit and so on")
-    parser.add_argument("--quality", choices=("best", "high", "medium", "small"), default="high")
-    parser.add_argument(
-        "--resolution", type=_number(0, 4096, int), metavar="PIXELS", default=0, help="of the depth model; 0: its own"
-    )
-    parser.add_argument(
-        "--batch-size", type=_number(1, 256, int), metavar="FRAMES", default=4, help="of the depth model, default 4"
-    )
+    seconds = _number(1, 600)
     parser.add_argument("--segment-seconds", type=seconds, metavar="SECONDS", default=10.0, help="default 10")
     parser.add_argument("--keep-segments", action="store_true", help="leave the pieces in their folder")
     parser.add_argument("--cpu", action="store_true", help="even if there is a graphics card")
+    _add_settings(parser)
     options = parser.parse_args(arguments)
     for file in (options.film, options.depth):
         if file is not None and not file.is_file():
@@ -80,6 +77,42 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if options.ray is None and options.workers is not None:
         parser.error("--workers is for --ray; leave it out")
     return options
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what the nodes have, too, with their defaults."""
+    percent, share = _number(0, 30), _number(0, 1)
+    views = parser.add_argument_group("views, as Stereo Video File and Stereo Film Options have them")
+    views.add_argument("--max-disparity", type=percent, metavar="PERCENT", default=3.0, help="0 to 30, default 3")
+    views.add_argument("--convergence", type=share, metavar="DEPTH", default=0.5, help="0 far to 1 near, default 0.5")
+    views.add_argument("--screen", choices=("value", "percentile", "subject"), default="value", help="default value")
+    views.add_argument("--rendering", choices=("best", "fast", "detail"), default="best", help="default best")
+    views.add_argument("--exponent", type=_number(0.1, 5), metavar="POWER", default=1.0, help="0.1 to 5, default 1")
+    views.add_argument("--balance", type=share, metavar="SHARE", default=0.0, help="0 to 1, default 0")
+    views.add_argument(
+        "--edge-growth", type=_number(0, 16, int), metavar="PIXELS", default=0, help="0 to 16, default 0"
+    )
+    views.add_argument(
+        "--depth-edges", choices=("as_given", "sharpened"), default="sharpened", help="default sharpened"
+    )
+    views.add_argument("--fill-from", choices=("frame", "clip"), default="frame", help="default frame")
+    file = parser.add_argument_group("file")
+    file.add_argument("--format", choices=FORMATS, default="full_sbs", help="default full_sbs")
+    file.add_argument("--codec", choices=CODECS, default="h264", help="*_nvenc: by an NVIDIA card; default h264")
+    file.add_argument("--quality", choices=("best", "high", "medium", "small"), default="high", help="default high")
+    file.add_argument("--container", choices=("auto", "mp4", "mkv"), default="auto", help="default: as --output ends")
+    file.add_argument(
+        "--tags", choices=("container", "container_and_stream", "none"), default="container", help="default container"
+    )
+    depth = parser.add_argument_group("depth, as Stereo Film Depth has it")
+    pixels = _number(0, 4096, int)
+    depth.add_argument("--resolution", type=pixels, metavar="PIXELS", default=0, help="of the model; 0: its own")
+    frames = _number(1, 256, int)
+    depth.add_argument("--batch-size", type=frames, metavar="FRAMES", default=4, help="of the model, default 4")
+    clipped = _number(0, 10)
+    depth.add_argument("--percentile", type=clipped, metavar="PERCENT", default=0.5, help="0 to 10, default 0.5")
+    depth.add_argument("--no-stabilize", action="store_true", help="leave jumps of the depth as they are")
+    depth.add_argument("--invert", action="store_true", help="of --depth: black is near")
 
 
 def _number(low: float, high: float, kind: type = float) -> Callable[[str], float]:
@@ -107,6 +140,13 @@ def _expect_output(parser: argparse.ArgumentParser, options: argparse.Namespace)
         parser.error(f"--output {output}: there is no folder {output.parent}")
     if output.is_dir():
         parser.error(f"--output {output} is a folder; give the name of a file")
+    kind = output.suffix.lower().removeprefix(".")
+    if kind not in ("mp4", "mkv"):
+        parser.error(f"--output {output}: give a name that ends with .mp4 or .mkv")
+    if options.container not in ("auto", kind):
+        parser.error(f"--output {output}: --container is {options.container}; give a name that ends so")
+    if kind == "mkv":
+        options.container = kind
     if any(file is not None and output.exists() and output.samefile(file) for file in (options.film, options.depth)):
         parser.error(f"--output {output} is one of the films to be read; give another name")
 

@@ -153,8 +153,17 @@ def read(host: dict[str, type], options: argparse.Namespace) -> Any:
 
 
 def output_of(film: Any, options: argparse.Namespace) -> Path:
-    """Return the file that a film becomes."""
+    """Return the file that a film becomes.
+
+    Raises:
+        ValueError: its name ends otherwise than such a file's.
+    """
     if options.output:
+        if film.file.container.value != options.output.suffix.lower().removeprefix("."):
+            raise ValueError(
+                f"--output {options.output}: mp4 cannot hold all of the film's sound and subtitles. Give a name that "
+                "ends with .mkv, or leave out with --container mp4 what does not fit."
+            )
         return options.output
     suffix = pack_module("stereo_core.video_formats").name_suffix(film.settings.form)
     return options.film.with_name(f"{options.film.stem}{suffix}.{film.file.container.value}")
@@ -178,20 +187,26 @@ def _settings(options: argparse.Namespace) -> Any:
     """Return the settings, of the loaded pack's own classes."""
     film, codecs = pack_module("nodes.film.film_settings"), pack_module("nodes.delivery.video_codecs")
     formats, geometry = pack_module("stereo_core.video_formats"), pack_module("stereo_core.geometry")
-    files = pack_module("nodes.delivery.video_plan")
-    try:
-        codec = codecs.Codec(options.codec)
-    except ValueError as error:
-        there = ", ".join(each.value for each in codecs.Codec)
-        raise ValueError(f"--codec {options.codec}: choose one of {there}.") from error
-    default = film.FilmSettings()
     return film.FilmSettings(
         formats.video_format(options.format),
-        files.FileOptions(codec, codecs.Quality(options.quality), default.file.container, default.file.tags),
-        film.DepthSettings(options.resolution, options.batch_size),
+        pack_module("nodes.delivery.video_plan").FileOptions(
+            codecs.Codec(options.codec),
+            codecs.Quality(options.quality),
+            pack_module("nodes.delivery.video_file").Container(options.container),
+            formats.Tags(options.tags),
+        ),
+        film.DepthSettings(
+            options.resolution, options.batch_size, not options.no_stabilize, options.percentile, options.invert
+        ),
         film.ShiftSettings(
-            geometry.StereoGeometry(options.max_disparity, options.convergence, screen=geometry.Screen(options.screen)),
-            rendering=pack_module("stereo_core.rendering").Quality(options.rendering),
+            geometry.StereoGeometry(
+                options.max_disparity, options.convergence, options.exponent, geometry.Screen(options.screen)
+            ),
+            options.balance,
+            pack_module("stereo_core.rendering").Quality(options.rendering),
+            options.edge_growth,
+            pack_module("stereo_core.depth_edges").DepthEdges(options.depth_edges),
+            pack_module("stereo_core.clip_filling").FillFrom(options.fill_from),
         ),
         options.segment_seconds,
     )

@@ -30,6 +30,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("film.mp4 --depth maps.mp4 --output folder", "--output folder is a folder"),
         ("film.mp4 --depth maps.mp4 --output film.mp4", "--output film.mp4 is one of the films to be read"),
         ("film.mp4 --depth maps.mp4 --output maps.mp4", "--output maps.mp4 is one of the films to be read"),
+        ("film.mp4 --depth maps.mp4 --output a.avi", "--output a.avi: give a name that ends with .mp4 or .mkv"),
+        ("film.mp4 --depth maps.mp4 --output a.mkv --container mp4", "--output a.mkv: --container is mp4"),
+        ("film.mp4 --depth maps.mp4 --codec divx", "argument --codec: invalid choice: 'divx' (choose from"),
         ("film.mp4 --depth maps.mp4 --max-disparity nan", "argument --max-disparity: give a number from 0 to 30"),
         ("film.mp4 --depth maps.mp4 --convergence 7", "argument --convergence: give a number from 0 to 1"),
         ("film.mp4 --depth maps.mp4 --batch-size 0", "argument --batch-size: give a number from 1 to 256"),
@@ -52,6 +55,8 @@ def test_a_wrong_word_is_told(here: Path, capsys: pytest.CaptureFixture[str], wo
 def test_right_words_are_read(here: Path):  # noqa: ARG001
     options = film.parse("film.mp4 --depth maps.mp4 --segments 2:5 --output out.mp4".split())
     assert options.segments == range(2, 5) and options.output == Path("out.mp4") and options.max_disparity == 3.0
+    assert options.container == "auto"
+    assert film.parse("film.mp4 --depth maps.mp4 --output out.mkv".split()).container == "mkv"
     assert options.ray is None and film.parse("film.mp4 --depth maps.mp4 --ray".split()).ray == ""
     options = film.parse("film.mp4 --depth maps.mp4 --ray A:6379 --workers 3".split())
     assert options.ray == "A:6379" and options.workers == 3
