@@ -46,6 +46,7 @@ class Encoder:
         full_color: it can keep the colour of every pixel (4:4:4).
         threads: options by which it takes a number of threads, and makes the same file on every machine.
         narrow: options for pictures that are less than ``NARROW`` wide.
+        thinnest: the least side of pictures whose other side is more than ``NARROW``.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Encoder:
     full_color: bool = True
     threads: dict[str, str] = field(default_factory=lambda: {"threads": "{}"})
     narrow: dict[str, str] = field(default_factory=dict)
+    thinnest: int = 1
 
 
 # With the instructions of the processor at hand, AVX-512 among them, libx264 reads memory that it has not written, and
@@ -77,13 +79,21 @@ _HEVC = Encoder(
     threads={"x265-params": "pools={0}:frame-threads=3"},
     narrow={"x265-params": "cutree=0"},
 )
-_AV1 = Encoder("libsvtav1", (12, 22, 32, 42), {"preset": "8"}, full_color=False, threads={"svtav1-params": "lp={}"})
+# Of thinner strips SVT-AV1 waits for itself for ever.
+_AV1 = Encoder(
+    "libsvtav1",
+    (12, 22, 32, 42),
+    {"preset": "8"},
+    full_color=False,
+    threads={"svtav1-params": "lp={}"},
+    thinnest=32,
+)
 
 
 def _on_card(like: Encoder, name: str) -> Encoder:
     """Return an encoder in NVIDIA's cards. What its file is, the card decides, and no option."""
     options = {"preset": "p5", "tune": "hq", "rc": "vbr", "b": "0"}  # no bit rate but what cq asks for
-    return replace(like, name=name, options=options, crf_name="cq", hardware=True, threads={}, narrow={})
+    return replace(like, name=name, options=options, crf_name="cq", hardware=True, threads={}, narrow={}, thinnest=1)
 
 
 ENCODERS = {

@@ -76,6 +76,12 @@ class Encoding:
                 f"tags: container_and_stream is not there for {self.codec.value}, whose encoder writes no such signal. "
                 "Set tags to container, or codec to h264."
             )
+        refused = (
+            f"codec: {self.codec.value} takes no pictures of {size[1]}x{size[0]} at {float(rate):g} frames a second. "
+            "Choose another codec, or scale the views."
+        )
+        if min(size) < ENCODERS[self.codec].thinnest and max(size) > NARROW:
+            raise ValueError(refused)
         try:
             with av.open(BytesIO(), "w", format="mp4") as nothing:
                 self.add_stream(nothing, size, rate, 1 / rate).codec_context.open()
@@ -85,10 +91,7 @@ class Encoding:
                     f"codec: {self.codec.value} needs an NVIDIA card here that encodes pictures of {size[1]}x{size[0]} "
                     f"so, and its driver. Choose {self.codec.value.removesuffix('_nvenc')} to encode on the processor."
                 ) from error
-            raise ValueError(
-                f"codec: {self.codec.value} takes no pictures of {size[1]}x{size[0]} at {float(rate):g} frames a "
-                "second. Choose another codec, or scale the views."
-            ) from error
+            raise ValueError(refused) from error
 
     def add_stream(
         self, container: av.container.OutputContainer, size: tuple[int, int], rate: Fraction, time_base: Fraction

@@ -689,6 +689,10 @@ REFUSED = {
         refused(left=torch.rand(1, 8, 4, 3), right=torch.rand(1, 8, 4, 3), codec="hevc"),
         "codec: hevc .* 8x8",
     ),
+    "a strip for which AV1 would wait for ever": (
+        refused(left=torch.rand(1, 24, 36, 3), right=torch.rand(1, 24, 36, 3), codec="av1"),
+        "codec: av1 takes no pictures of 72x24",
+    ),
     "sound of NaN": (
         refused(audio={"waveform": torch.full((1, 2, 9), float("nan")), "sample_rate": 44100}),
         "audio: holds NaN",
