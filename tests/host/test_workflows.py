@@ -207,6 +207,16 @@ def show_an_object(prompt: dict[str, dict[str, Any]]) -> None:
             prompt[id]["inputs"] |= {"images": ["example", 0], "views": ["example", 1], "size": 32}
 
 
+def test_nothing_but_its_files_asks_for_a_window(server: Server):
+    """A preview would have windows sampled again that are done."""
+    kinds, info = (
+        {node["class_type"] for node in load_prompt("film_to_stereo_diffusion").values()},
+        server.object_info(),
+    )
+    asking = {kind for kind in kinds if info[kind]["output_node"]}
+    assert asking == {"Stereo_StereoVideoFile", "Stereo_SaveFilmWindow"}
+
+
 @pytest.mark.parametrize("name", ["video_to_stereo", "video_depth_to_stereo_video", "film_to_stereo_film"])
 def test_the_clip_keeps_its_sound_and_frame_rate(furnished: Server, name: str):
     files = furnished.run(load_prompt(name))
