@@ -114,7 +114,7 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
     if job is None:
         print(f"{output_of(film, options)} is there already. Remove it first if it is to be made again.")
         return 0
-    lines.say(f"{len(film.plan)} frames; the work lies in {job.folder.path}")
+    lines.say("\n".join((f"{len(film.plan)} frames; the work lies in {job.folder.path}", *film.remarks)))
     work = job.work
     try:
         wanted = options.segments
@@ -132,7 +132,7 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
     except FileNotFoundError:  # the process that writes the film deletes its pieces
         if not is_there(job.output):
             raise
-    print("\n".join((str(job.output), *film.remarks, *work.remarks)))
+    print("\n".join((str(job.output), *work.remarks)))
     return 0
 
 

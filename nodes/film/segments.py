@@ -77,7 +77,11 @@ def joined(paths: Sequence[Path], timing: Timing, step: Callable[[], None] = lam
         paths: of the pieces, in the order of the film.
         timing: of all pictures.
         step: called for each picture.
+
+    Raises:
+        ValueError: an encoder of another kind made some of them, as another graphics card has one.
     """
+    _expect_one_encoder(paths)
 
     def adding(output: av.container.OutputContainer) -> tuple[av.VideoStream, Iterator[av.Packet]]:
         with av.open(str(paths[0])) as container:
@@ -88,6 +92,20 @@ def joined(paths: Sequence[Path], timing: Timing, step: Callable[[], None] = lam
         return stream, _stepping(_packets(paths, timing, stream), step)
 
     return adding
+
+
+def _expect_one_encoder(paths: Sequence[Path]) -> None:
+    heads: dict[bytes, str] = {}  # what a decoder is told before the first picture; a file has one for all
+    for path in paths:
+        with av.open(str(path)) as container:
+            heads.setdefault(bytes(container.streams.video[0].codec_context.extradata or b""), path.name)
+    if len(heads) > 1:
+        one, other, *_ = heads.values()
+        raise ValueError(
+            f"codec: {one} and {other} in {paths[0].parent} come from different encoders, such as two kinds of "
+            "graphics card, and cannot be joined. Delete all that are like one of them, and have these made again "
+            "where the others were."
+        )
 
 
 def _stepping(packets: Iterable[av.Packet], step: Callable[[], None]) -> Iterator[av.Packet]:

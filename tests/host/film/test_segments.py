@@ -98,6 +98,15 @@ def test_pieces_made_elsewhere_are_the_same_bytes(pack: Pack, tmp_path: Path, pi
     assert digest("one", [(0, 9), (9, 15), (15, FRAMES)]) == digest("two", [(15, FRAMES), (0, 9), (9, 15)])
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_pieces_of_different_encoders_are_not_joined(pack: Pack, tmp_path: Path, pictures: Tensor, codec: str):
+    parts = write(pack, tmp_path, codec, pictures, [0, 9, FRAMES])
+    write(pack, tmp_path, f"{codec}_10bit", pictures, [9, FRAMES])
+    with pytest.raises(ValueError, match=r"^codec: 000000\.mp4 and 000009\.mp4 in .* come from different encoders"):
+        join(pack, tmp_path / "whole.mp4", parts, codec)
+    assert not (tmp_path / "whole.mp4").exists()
+
+
 def test_what_is_interrupted_leaves_nothing(pack: Pack, tmp_path: Path, pictures: Tensor):
     def broken():
         yield from pictures[:10]

@@ -12,6 +12,8 @@ import pytest
 from tests.host.delivery import clips
 from tests.host.film.films import damaged, film, turned
 from tests.host.film.test_stereo_video_file import run, video
+from tools import film as command
+from tools import film_run
 
 Host = dict[str, type]
 SIZE = (24, 32)
@@ -153,3 +155,26 @@ def test_a_damaged_frame_leaves_all_others_at_their_times(host: Host, output: Pa
     expected[4] = expected[3]
     assert (clips.pixels(path)[:, :, : SIZE[1]] - expected).abs().mean() < 0.02
     assert clips.times(path) == clips.times(source)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_hdr_stays_hdr_in_ten_bits(host: Host, output: Path, tmp_path: Path, container: str):
+    del output
+    source = clips.film(tmp_path / "source.mp4", transfer=16, matrix=9)
+    path = made(host, source, codec="hevc_10bit", container=container)
+    with av.open(str(path)) as whole:
+        codec = whole.streams.video[0].codec_context
+        assert (codec.color_trc, codec.colorspace, codec.color_primaries, codec.color_range) == (16, 9, 9, 1)
+
+
+def test_a_source_that_was_changed_between_two_runs_begins_anew(host: Host, tmp_path: Path):
+    source, output = film(tmp_path, size=SIZE, frames=60, name="source"), tmp_path / "film.mp4"
+    words = [str(source), "--depth", str(source), "--output", str(output), "--rendering", "fast", "--cpu"]
+    words += ["--segment-seconds", "1"]
+    assert film_run.make(host, command.parse([*words, "--segments", "0:1"])) == 0
+    (before,) = tmp_path.glob("*.segments")
+    film(tmp_path, size=SIZE, frames=60, name="source", cuts=(3,))
+    assert film_run.make(host, command.parse(words)) == 0
+    assert list(tmp_path.glob("*.segments")) == [before]  # nobody's work is thrown away
+    expected = video(source).get_components().images
+    assert (clips.pixels(output)[:, :, : SIZE[1]] - expected).abs().mean() < 0.02
