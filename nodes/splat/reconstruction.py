@@ -41,7 +41,7 @@ class ReconstructionOptions:
 
     motion: Motion = Motion.CURVE
     weights: Emphasis = Emphasis.REFERENCE
-    warm_up: float = 0.6
+    warm_up: float = 0.35
     held_out: int = 5
     fov: float = Orbit().fov
     background: Color | None = None

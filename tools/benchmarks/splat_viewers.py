@@ -17,7 +17,7 @@ from .splat_truth import SCENES, trace
 from .table import open_table
 
 _USUAL = 0.3  # square pixels, of 3D Gaussian Splatting and most viewers
-_SIZES = (SIZE // 2, SIZE, 2 * SIZE, 4 * SIZE)
+_SIZES = (SIZE // 2, SIZE, 2 * SIZE)
 _PLACES = ((18.0, 0.0), (126.0, 0.5), (234.0, 1.0))  # azimuth and time
 _ROWS = 16  # at a time
 
