@@ -43,12 +43,17 @@ def figures(*, better: list[float], worse: list[float]) -> dict[str, dict[str, t
 
 @pytest.mark.parametrize(
     ("better", "verdict"),
-    [([3.0, 4.0, 5.0], "holds"), ([1.0, 2.0, 2.5], "the opposite"), ([9.0, -2.0, 3.5], "undecided")],
+    [
+        ([3.0, 4.0, 5.0], "holds"),
+        ([1.0, 2.0, 2.5], "the opposite"),
+        ([9.0, -2.0, 3.5], "undecided"),
+        ([2.001, 3.001, 4.002], "no difference"),
+    ],
 )
 def test_an_ordering_holds_where_the_scenes_agree(better: list[float], verdict: str):
     ordering = rod.Ordering("a beats b", "nobody", "a", "b")
     mean, error, said = rod.judge(ordering, figures(better=better, worse=[2.0, 3.0, 4.0]))
-    assert said == verdict and mean == pytest.approx(sum(better) / 3 - 3) and error >= 0
+    assert said == verdict and mean == pytest.approx(sum(better) / 3 - 3, abs=1e-6) and error >= 0
 
 
 def test_a_scene_without_holes_does_not_count():

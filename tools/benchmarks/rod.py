@@ -23,6 +23,7 @@ from .table import machine, print_table
 from .toy import Bench, means, measure_generated, measure_scenes, show
 
 _SCENES, _STEPS = 64, 20
+_NOTHING = 0.01  # dB
 PARTS = ("sampled", "crafted", "generated")
 _MODES = ("left_kv", "joint", "right_joint", "left_query")
 _ALONE = {"attention": "none", "fill": "zeros", "mask_every": 0.0, "shift": "truncated"}
@@ -120,11 +121,14 @@ class RodBench(Bench):
 def judge(ordering: Ordering, figures: dict[str, dict[str, Tensor]]) -> tuple[float, float, str]:
     """The mean over scenes of how much better it is, the standard error of that, and whether it holds.
 
-    It is undecided where the mean lies within two standard errors of 0.
+    It is undecided where the mean lies within two standard errors of 0, and less than a hundredth of a decibel is
+    nothing, however sure.
     """
     difference = figures[ordering.better][ordering.column] - figures[ordering.worse][ordering.column]
     difference = difference[difference.isfinite()]
     mean, error = float(difference.mean()), float(difference.std() / len(difference) ** 0.5)
+    if abs(mean) < _NOTHING:
+        return mean, error, "no difference"
     if abs(mean) <= 2 * error:
         return mean, error, "undecided"
     return mean, error, "holds" if mean > 0 else "the opposite"
