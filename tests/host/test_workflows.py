@@ -209,11 +209,8 @@ def show_an_object(prompt: dict[str, dict[str, Any]]) -> None:
 
 def test_nothing_but_its_files_asks_for_a_window(server: Server):
     """A preview would have windows sampled again that are done."""
-    kinds, info = (
-        {node["class_type"] for node in load_prompt("film_to_stereo_diffusion").values()},
-        server.object_info(),
-    )
-    asking = {kind for kind in kinds if info[kind]["output_node"]}
+    info, nodes = server.object_info(), load_prompt("film_to_stereo_diffusion").values()
+    asking = {node["class_type"] for node in nodes if info[node["class_type"]]["output_node"]}
     assert asking == {"Stereo_StereoVideoFile", "Stereo_SaveFilmWindow"}
 
 
