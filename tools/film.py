@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.setup import environment  # noqa: E402
 
+# What the nodes' messages begin with, and what the command calls it.
+_CALLED = {"filename_prefix": "--output", "codec": "--codec", "tags": "--tags", "video": "FILM", "depth": "--depth"}
 # As the nodes have them, which cannot be imported before the environment is there.
 FORMATS = (
     *("full_sbs", "half_sbs", "cross_eyed", "full_tb", "half_tb"),
@@ -160,6 +162,12 @@ def _segments(parser: argparse.ArgumentParser, text: str | None) -> range | None
     return range(int(first), int(end))
 
 
+def in_own_words(message: str) -> str:
+    """Return a message of the nodes with what the command calls the input that it is about."""
+    name, colon, rest = message.partition(":")
+    return f"{_CALLED.get(name, name)}{colon}{rest}"
+
+
 def main() -> int:
     options = parse()
     environment.enter(__file__)
@@ -177,7 +185,7 @@ def main() -> int:
         print("\nStopped. The same command goes on.", file=sys.stderr)
         return 130
     except (ValueError, environment.SetupError) as error:
-        print(f"\n{error}", file=sys.stderr)
+        print(f"\n{in_own_words(str(error))}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"\n{environment.explain_os_error(error)}", file=sys.stderr)

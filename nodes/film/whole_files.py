@@ -34,8 +34,12 @@ def partial_of(path: Path) -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, begun: bool = True) -> Iterator[None]:
     """Write a file or folder of a film's work.
+
+    Args:
+        path: of it.
+        begun: its folder was there before.
 
     Raises:
         ValueError: it cannot be written.
@@ -43,9 +47,9 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if begun and isinstance(error, FileNotFoundError):
+            raise
         raise ValueError(
             f"filename_prefix: {path} cannot be written: {error.strerror or error}. Make room there, or choose another "
             "folder; what is finished is kept."

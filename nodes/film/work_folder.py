@@ -61,7 +61,7 @@ class WorkFolder:
             ValueError: the folder cannot be made or written to.
         """
         folder = cls.find(root, name, film)
-        with writing(folder.path):
+        with writing(folder.path, begun=False):
             folder.path.mkdir(parents=True, exist_ok=True)
         if not folder.file(_MANIFEST).exists():
             folder.write(_MANIFEST, json.dumps(film, indent=1, default=str).encode())

@@ -75,3 +75,16 @@ def test_without_ray_its_package_is_named_before_anything_is_loaded(
     assert film.main() == 1
     said = capsys.readouterr()
     assert "--ray: Ray is not installed." in said.err and "-m pip install ray" in said.err and not said.out
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("filename_prefix: the film needs 1 GiB more.", "--output: the film needs 1 GiB more."),
+        ("codec: h264_nvenc needs an NVIDIA card: none.", "--codec: h264_nvenc needs an NVIDIA card: none."),
+        ("--ray: Ray is not installed. Type:\npip", "--ray: Ray is not installed. Type:\npip"),
+        ("depth is 24x24", "depth is 24x24"),
+    ],
+)
+def test_messages_of_the_nodes_name_what_the_command_has(message: str, told: str):
+    assert film.in_own_words(message) == told

@@ -76,6 +76,12 @@ def test_a_name_that_is_too_long_is_told(pack: Pack, tmp_path: Path):
         pack("nodes.film.work_folder").WorkFolder.open(tmp_path, 250 * "a", {})
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no place where no folder can be")
+def test_a_place_where_no_folder_can_be_is_told(pack: Pack):
+    with pytest.raises(ValueError, match=r"^filename_prefix: /proc/none/film\..* cannot be written: No such file"):
+        pack("nodes.film.work_folder").WorkFolder.open(Path("/proc/none"), "film", {})
+
+
 def test_work_that_another_process_has_finished_is_told(
     host: dict[str, type], pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
