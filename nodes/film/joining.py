@@ -9,6 +9,7 @@ from ..delivery.output_files import written
 from ..delivery.video_file import VideoFile
 from .segments import joined
 from .unfinished import clear, is_written, keep_word, noted
+from .whole_files import flush
 from .work_folder import WorkFolder
 
 
@@ -41,6 +42,7 @@ def join(
             clear(path)
         with noted(folder, path), written(path) as partial:
             file.write_packets(partial, joined(pieces, file.timing, claim.touch))
+            flush(partial)  # its pieces go
         if keep:
             keep_word(folder, path)
     if not keep:

@@ -41,12 +41,6 @@ def write_map(path: Path, number: int, frames: int, values: Tensor) -> None:
         file.write(data.tobytes())
 
 
-def flush(path: Path) -> None:
-    """See to it that what is written lies on the disk."""
-    with writing(path), path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
 def read_map(path: Path, number: int) -> Tensor:
     """Read the map (1, 1, h, w) of a frame."""
     with path.open("rb") as file:

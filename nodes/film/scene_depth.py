@@ -15,9 +15,9 @@ from ...stereo_core.depth_range import RangeState, apply_ranges, frame_bounds
 from ..depth.clip_depth import is_steadied, without_bars
 from ..depth.sources import CHUNK, Source, is_steady, stream_inverse_depth
 from .film_settings import DepthSettings
-from .map_files import count_maps, flush, read_map, write_map
+from .map_files import count_maps, read_map, write_map
 from .scene_pace import Pace
-from .whole_files import whole
+from .whole_files import flush, whole, writing
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,9 @@ class SceneDepth:
             scene = cls(path, _range(begun, pace, settings.percentile))
             with whole(_beside(path)) as beside:
                 beside.write_text(json.dumps({"range": scene.range}), encoding="utf-8")
-            begun.replace(path)
+            with writing(path):
+                flush(begun)
+                begun.replace(path)
             kept.unlink(missing_ok=True)
         finally:
             if not kept.exists():
@@ -110,7 +112,8 @@ def _make_maps(
         if pace.done <= frames:
             write_map(path, pace.done - 1, frames, inverse)
         if pace.done % CHUNK == 0 and not is_steady(source):
-            flush(path)
+            with writing(path):
+                flush(path)
             pace.write(kept)
     return pace
 

@@ -14,7 +14,7 @@ from ..delivery.timing import Timing
 from ..delivery.video_encoding import Encoding
 from ..delivery.video_file import FEWEST_REORDERED, Pictures
 from .left_planes import PackedPicture
-from .whole_files import partial_of, writing
+from .whole_files import flush, partial_of, writing
 
 
 def write_segment(
@@ -57,6 +57,7 @@ def write_segment(
                     packet.dts = packet.pts
                 output.mux(packet)
             output.close()
+            flush(partial)
             partial.replace(path)
     return count
 

@@ -20,9 +20,20 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             yield partial
+            flush(partial)
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """See to it that what is written lies on the disk: there it stays when the computer is switched off.
+
+    Raises:
+        OSError: some disks tell only now that they are full.
+    """
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def partial_of(path: Path) -> Path:

@@ -39,6 +39,34 @@ def test_a_file_that_finds_no_room_is_told_and_leaves_nothing(pack: Pack, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("late", "name"), [(0, "manifest.json"), (1, "000000.mp4"), (3, "film_00001_LRF_Full_SBS.mp4")]
+)
+def test_a_disk_that_tells_late_that_it_is_full_keeps_the_pieces(
+    host: dict[str, type], pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int, name: str
+):
+    """What has its name is on the disk: a computer that is switched off then loses nothing of it."""
+    import folder_paths
+
+    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path / "output"))
+    module, calls = pack("nodes.film.whole_files"), []
+    fsync = module.os.fsync
+
+    def full(file: int) -> None:
+        if len(calls) == late:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        calls.append(file)
+        fsync(file)
+
+    source = video(film(tmp_path))
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match=rf"{name} cannot be written: No space left"):
+        patched.setattr(module.os, "fsync", full)
+        run(host, source, source)
+    kept = ["manifest.json", "000000.mp4"][: min(late, 2)]
+    assert sorted(each.name for each in (tmp_path / "output").rglob("*.*") if each.is_file()) == sorted(kept)
+    assert Path(run(host, source, source).args[1]).name == "film_00001_LRF_Full_SBS.mp4"
+
+
 @needs_full
 def test_a_map_that_finds_no_room_is_told(pack: Pack, tmp_path: Path):
     path = tmp_path / "maps.npy"
