@@ -21,7 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.setup import environment  # noqa: E402
 
 # What the nodes' messages begin with, and what the command calls it.
-_CALLED = {"filename_prefix": "--output", "codec": "--codec", "tags": "--tags", "video": "FILM", "depth": "--depth"}
+_CALLED = {
+    "filename_prefix": "--output",
+    "codec": "--codec",
+    "tags": "--tags",
+    "video": "FILM",
+    "depth": "--depth",
+    "model_name": "--model",
+}
 # As the nodes have them, which cannot be imported before the environment is there.
 FORMATS = (
     *("full_sbs", "half_sbs", "cross_eyed", "full_tb", "half_tb"),

@@ -83,6 +83,7 @@ def test_without_ray_its_package_is_named_before_anything_is_loaded(
         ("filename_prefix: the film needs 1 GiB more.", "--output: the film needs 1 GiB more."),
         ("codec: h264_nvenc needs an NVIDIA card: none.", "--codec: h264_nvenc needs an NVIDIA card: none."),
         ("--ray: Ray is not installed. Type:\npip", "--ray: Ray is not installed. Type:\npip"),
+        ("model_name: cannot be read.", "--model: cannot be read."),
         ("depth is 24x24", "depth is 24x24"),
     ],
 )
