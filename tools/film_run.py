@@ -124,7 +124,8 @@ def make(host: dict[str, type], options: argparse.Namespace) -> int:
                 raise ValueError(f"--segments: the film's pieces are 0:{len(work.parts)}. Give some of these.")
         work.make(wanted)
         if wanted is not None and not work.is_whole():
-            print(f"Pieces {wanted.start} to {wanted.stop - 1} are there; others are missing.")
+            some = f"Pieces {wanted.start} to {wanted.stop - 1} are" if len(wanted) > 1 else f"Piece {wanted.start} is"
+            print(f"{some} there; others are missing.")
             return 0
         if not job.finish(options.keep_segments):
             print("All pieces are there; another process is just writing the film.")
