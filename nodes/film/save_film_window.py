@@ -20,6 +20,7 @@ from ..host import show_text
 from ..widgets.sockets import FILM_WINDOW
 from .chosen_window import ChosenWindow
 from .window_film import WindowFilm, window_views
+from .window_settings import about_changes
 
 _OTHERS = (Sphere.VR180, StereoFormat.RGB_DEPTH)  # whose views are no pair of the film's
 
@@ -117,18 +118,18 @@ class SaveFilmWindow(io.ComfyNode):
             video = film.settle(size, workflow_texts(cls))
             film.work.expect_alike(size, left is not None)
             film.work.make(*views, film.form, video.file)
+        changed = [] if cls.hidden is None else about_changes(film.folder, cls.hidden.prompt, cls.hidden.unique_id)
         count, missing = len(film_window.windows), film.work.missing
         if missing:
-            return cls._without_film(
-                f"Window {film_window.number} is done. {count - len(missing)} of {count} are; the first that is not is "
-                f"{missing[0]}."
-            )
+            done = f"Window {film_window.number} is done. {count - len(missing)} of {count} are"
+            return cls._without_film("\n".join((f"{done}; the first that is not is {missing[0]}.", *changed)))
         size = film.work.size
         video = film.settle(size, workflow_texts(cls))
         path = film.files.next(name_suffix(film.form), video.file.container.value)
         if not film.work.join(path, video.file):
             return cls._without_film(f"All {count} windows are done, and another ComfyUI is just writing the film.")
-        show_text(cls, "\n".join((f"{path.name}: all {count} windows are done.", *video.remarks, *film.folder.remarks)))
+        remarks = (*changed, *video.remarks, *film.folder.remarks)
+        show_text(cls, "\n".join((f"{path.name}: all {count} windows are done.", *remarks)))
         saved = ui.PreviewVideo([film.files.result(path)])
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), str(path), ui=saved)
 

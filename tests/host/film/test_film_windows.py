@@ -259,6 +259,8 @@ def test_queued_runs_make_the_film_and_those_too_many_do_nothing(server: Server,
     with pytest.raises(PromptError, match="window: 1 fades from window 0"):
         run(1)
     assert [run(number) for number in (0, 1, 0, 2, 3, 4, 6)] == 7 * [[]]
+    (settings,) = (server.base / "output" / "queued").glob("*.segments/settings.json")
+    assert '"window overlap"' in settings.read_text() and '"window window"' not in settings.read_text()
     assert run(5) == ["film_00001_LRF_Full_SBS.mp4"]
     saved = server.base / "output" / "queued" / "film_00001_LRF_Full_SBS.mp4"
     assert pixels(saved).shape == (FRAMES, SIZE[0], 2 * SIZE[1], 3)
