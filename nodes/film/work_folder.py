@@ -176,7 +176,8 @@ def _is_stale(lock: Path) -> bool:
     if age > _STALE or machine != socket.gethostname():
         return age > _STALE
     with suppress(psutil.Error):
-        return psutil.Process(process).create_time() != since
+        there = psutil.Process(process)  # the number may be another's by now, or one that its parent has not buried
+        return there.create_time() != since or there.status() == psutil.STATUS_ZOMBIE
     return True
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
 
 Pack = Callable[[str], ModuleType]
@@ -93,3 +96,17 @@ def test_a_lock_of_nobody_is_taken_over(
     os.utime(path, (time.time() - age,) * 2)
     with folder.claim("000001") as claim:
         assert (claim is not None) == free
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no process stays as a zombie")
+def test_a_lock_of_a_killed_process_whose_parent_has_not_asked_for_it_is_taken_over(folders: Any, tmp_path: Path):
+    folder = folders.open(tmp_path, "work", {})
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        said = {"machine": socket.gethostname(), "process": child.pid, "since": psutil.Process(child.pid).create_time()}
+        folder.file("000001.lock").write_text(json.dumps(said))
+        with folder.claim("000001") as claim:
+            assert claim is None
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and left as it is
+        with folder.claim("000001") as claim:
+            assert claim is not None
