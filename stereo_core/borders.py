@@ -46,7 +46,7 @@ def clean_border(right: Tensor, left: Tensor, border: Tensor, weight: float) -> 
         right: (B, ...), the right view's values.
         left: (B, ...), the left view's values, see ``unrepeated``.
         border: boolean, broadcasts to ``right``.
-        weight: of the left view's values, 0 to 1: 1 in the paper, 0.9 in its published code.
+        weight: of the left view's values, 0 to 1: 1 in StereoCrafter-Zero, 0.9 in its published code.
 
     Returns:
         (B, ...).

@@ -19,7 +19,7 @@ class WeightSchedule(str, Enum):
     """How the multi-view denoiser's weight goes over the steps."""
 
     CONSTANT = "constant"
-    """The paper's: the same at every step."""
+    """That of Diffusion²: the same at every step."""
     LINEAR = "linear"
     COSINE = "cosine"
     LOGISTIC = "logistic"
@@ -29,7 +29,7 @@ class ViewWeights(str, Enum):
     """How the multi-view denoiser's weight goes over the views."""
 
     UNIFORM = "uniform"
-    """The paper's: the same for every view."""
+    """That of Diffusion²: the same for every view."""
     CODE = "code"
     """The published code's: front and back of the orbit are left to the video denoiser, the sides are not."""
 

@@ -22,7 +22,7 @@ class DissolveForm(str, Enum):
     """Which noisy state the clean latent is taken for, how strengths count, and what becomes of the range."""
 
     RANGE_KEPT = "range_kept"
-    """The paper's, and the result is given back the range that it had; see ``restore_range``."""
+    """That of StereoCrafter-Zero, and the result is given back the range that it had; see ``restore_range``."""
     PAPER = "paper"
     """Eq. 5: a variance-preserving state at step t, t = 0 clean and t = 50 noise alone."""
     CODE = "code"

@@ -34,7 +34,7 @@ class RefineSettings:
         last_warp: fraction of the whole schedule at which the last warp lies, 0 to 1.
         most_repeats: how often the step at the first warp is taken.
         fewest_repeats: how often that at the last is; between them the count falls evenly.
-        form: that of the paper, StereoCrafter-Zero, or of its published code.
+        form: that of StereoCrafter-Zero, or of its published code.
         preset: unless it is custom, the last warp lies at the noise that StereoCrafter-Zero's lies at, whatever
             ``last_warp``, and the repeats are those of 50 steps: in proportion fewer in shorter schedules, at least 2
             at the first.

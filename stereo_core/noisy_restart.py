@@ -97,7 +97,7 @@ def restart_end(until: float, preset: VideoPreset, levels: Sequence[float]) -> i
 
     Args:
         until: fraction of the schedule, 0 to 1; 0 is no restart, anything above it at least one step.
-        preset: unless it is custom, the restart ends where the noise is nearest to that after the paper's.
+        preset: unless it is custom, the restart ends where the noise is nearest to that after StereoCrafter-Zero's.
         levels: N + 1, noise to signal; see ``noise_to_signal``.
     """
     if until == 0:

@@ -71,7 +71,7 @@ def propagate(
         flows: T - 1 flows between neighbouring frames, of any size with the aspect ratio of the depth; ``None`` at a
             cut, across which nothing is carried.
         averaging: what counts in the mean.
-        reach: how many frames, in either direction, a frame's depth is carried; 0 is the whole scene, as in the paper.
+        reach: how many frames, in either direction, a frame's depth is carried; 0 is the whole scene, as in Eq. 12.
         device: where to compute; ``None`` is where ``depth`` is.
         on_step: called after every step from one frame to its neighbour.
 

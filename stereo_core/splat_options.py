@@ -60,7 +60,7 @@ class Losses:
     Attributes:
         similarity: of the structural similarity, 0 to 1.
         squared: of the squared error beside the absolute one.
-        rigidity: of how much the distances between neighbors change along curves; the MLP has none, as in the paper.
+        rigidity: of how much the distances between neighbors change along curves; the MLP has none, as in Diffusion².
         shell: of what covers the pictures' background.
         opacity: of the mean opacity, so that what does not help fades and can be used elsewhere.
     """

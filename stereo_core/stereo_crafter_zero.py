@@ -28,9 +28,9 @@ class CrafterForm(str, Enum):
     """Whose equations are followed."""
 
     UNREPEATED = "unrepeated"
-    """The paper's, but no column of the left view comes to stand beside itself: video models break on that."""
+    """As ``PAPER``, but no column of the left view comes to stand beside itself: video models break on that."""
     PAPER = "paper"
-    """The paper's as printed."""
+    """Those of StereoCrafter-Zero (Shi et al.), as printed."""
     CODE = "code"
     """Those of the published code, where the two differ."""
 
@@ -45,7 +45,7 @@ class CrafterSettings:
         fill: what the holes of a right view that is made at the first step start from.
         shift: how noisy latents are moved.
         mirror: whether holes that take the left view's values at the same place (``left``, and the border) take the
-            next ones instead where that column already stands beside them; off, it is as the paper has it.
+            next ones instead where that column already stands beside them; off, they do not, as in StereoCrafter-Zero.
     """
 
     restart: RestartSettings | None = None

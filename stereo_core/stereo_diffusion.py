@@ -35,7 +35,7 @@ class ShiftSettings:
     """When and how one view becomes a pair.
 
     Attributes:
-        shift_at: fraction of the schedule that the left view takes alone, 0 to 1; the paper's t', 20 %.
+        shift_at: fraction of the schedule that the left view takes alone, 0 to 1; t' in StereoDiffusion, 20 %.
         fill: what the holes of a new view hold.
         mask_every: fraction of the schedule between two masked denoisings, 0 to 1; 0 for none. Published: 10 of 50
             steps; twice as often is worth 1 dB where both views look (``bench.py stereo``). A fraction and not a count,

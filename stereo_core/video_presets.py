@@ -32,9 +32,9 @@ StereoCrafter-Zero (Shi et al.), section 4.1 and appendix C.3; 45 is the publish
 
 
 def in_proportion(times: float, steps: int) -> float:
-    """Return how often a step is taken where the paper takes it ``times`` times, in a schedule of ``steps`` steps.
+    """Return how often a step is taken where StereoCrafter-Zero takes it ``times`` times, in ``steps`` steps.
 
-    Only what is taken once more shrinks, with the number of steps below the paper's 50: the cost stays about as many
+    Only what is taken once more shrinks, with the number of steps below that paper's 50: the cost stays about as many
     times a plain run as it is there.
     """
     return 1 + (times - 1) * min(steps / STEPS, 1)

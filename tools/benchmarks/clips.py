@@ -243,7 +243,7 @@ _WANTED = {
     "prompts": "Write one prompt a line.",
     "clip": "Download model.safetensors of openai/clip-vit-large-patch14 from Hugging Face.",
     "features": "Download model.safetensors of facebook/dinov2-large from Hugging Face.",
-    "picture-model": "The paper's StereoDiffusion has Stable Diffusion: download v1-5-pruned-emaonly.safetensors.",
+    "picture-model": "StereoDiffusion takes Stable Diffusion: download v1-5-pruned-emaonly.safetensors.",
     "svd": "DepthCrafter shares the VAE and the vision encoder of svd_xt.safetensors.",
 }
 
@@ -263,7 +263,7 @@ def parser() -> argparse.ArgumentParser:
     add("--features", type=Path, help="another vision encoder for the distance of features")
     add("--picture-model", type=Path, help="an SD 1.5 checkpoint, for StereoDiffusion frame by frame")
     add("--picture-steps", type=int, default=50, help="its steps; default: 50")
-    add("--tables", nargs="+", choices=TABLES, default=["1", "4"], help="of the paper; default: 1 4")
+    add("--tables", nargs="+", choices=TABLES, default=["1", "4"], help="of StereoCrafter-Zero; default: 1 4")
     add("--width", type=int, default=832)
     add("--height", type=int, default=480)
     add("--frames", type=int, default=33)

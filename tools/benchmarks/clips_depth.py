@@ -60,7 +60,8 @@ def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Sour
         maps = host["Stereo_DepthEstimate"].execute(left, network, "clip", True, 0, 4, 0.5).args[0]
         if path.is_file():  # networks for clips are steady by themselves
             return maps
-        return host["Stereo_DisparityPropagate"].execute(maps, left, "mean", 0, 480).args[0]  # the paper's D.1
+        # As StereoCrafter-Zero, appendix D.1.
+        return host["Stereo_DisparityPropagate"].execute(maps, left, "mean", 0, 480).args[0]
 
     return estimate, network if crafter else None
 

@@ -20,7 +20,7 @@ from tools.host.server import find_host
 from .sampling import Peak, Stopwatch, now
 from .table import machine, print_table
 
-VIEWS, FRAMES, LATENT, STEPS = 21, 25, 72, 50  # the paper's
+VIEWS, FRAMES, LATENT, STEPS = 21, 25, 72, 50  # as in Diffusion²
 SMALL = (2, 3, 8)  # views, frames and latent size of the run on a CPU, with networks of one level
 SMALL_STEPS = 2
 MIB = 2**20

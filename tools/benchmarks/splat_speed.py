@@ -1,4 +1,4 @@
-"""How right and how fast Gaussians are drawn, and what a fit of the paper's size would take."""
+"""How right and how fast Gaussians are drawn, and what a fit of Diffusion²'s size would take."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def print_growth() -> None:
 
 
 def print_job() -> None:
-    """Reckon the paper's job from one picture."""
+    """Reckon a fit of Diffusion²'s size, 21 views by 25 frames, from one picture."""
     options = FitOptions()
     rows = []
     for size in (288, 576):

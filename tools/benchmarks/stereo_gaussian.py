@@ -109,7 +109,7 @@ def clip_rows() -> list[list[str]]:
 
 
 def at_svd() -> dict[str, Variant]:
-    """Both stages where a preset puts them by the noise, and where the paper's step numbers would."""
+    """Both stages where a preset puts them by the noise, and where StereoCrafter-Zero's step numbers would."""
     refine = RefineSettings(preset=VideoPreset.LARGE)
     restarts = {"by the noise": RestartSettings(preset=VideoPreset.LARGE), "by step numbers": RestartSettings()}
     return {f"both, restart {name}": Variant(restart=restart, refine=refine) for name, restart in restarts.items()}

@@ -112,7 +112,7 @@ def given_disparity(scene: Scene, estimate: Callable[[Tensor], Tensor] | None, p
     """The disparity (1, 1, H, W), in columns, that the methods are given.
 
     The true one or the estimate; at the true scale an estimate is fitted to the true one by a factor and an offset,
-    at the paper's the least is 0 and the largest ``paper_scale`` percent of the width.
+    at that of StereoDiffusion's figures the least is 0 and the largest ``paper_scale`` percent of the width.
     """
     shape = scene.disparity if estimate is None else estimate(scene.left)
     if paper_scale is not None:
@@ -224,6 +224,6 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         const=PUBLISHED_SCALE,
         metavar="PERCENT",
-        help="stretch the disparity from 0 to this much of the width, as the paper does; default where given alone: 8",
+        help="stretch the disparity from 0 to this much of the width, as StereoDiffusion does; given alone: 8",
     )
     return parser

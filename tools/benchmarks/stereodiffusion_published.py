@@ -50,5 +50,5 @@ _ESTIMATED = {
 
 
 def published(kind: str, estimated: bool) -> dict[str, tuple[str, str, str]]:
-    """PSNR, SSIM and LPIPS by the row's name; empty for pictures that the paper does not have."""
+    """PSNR, SSIM and LPIPS by the row's name; empty for pictures that StereoDiffusion does not have."""
     return {**_ANY.get(kind, {}), **(_ESTIMATED if estimated else _TRUE).get(kind, {})}

@@ -63,13 +63,19 @@ def _at_a_piece(output: Path) -> int | None:
     return None
 
 
+def made_alone(host: dict[str, type], source: Path, folder: Path) -> Path:
+    """The film as one process makes it."""
+    alone = folder / "alone" / "film.mp4"
+    alone.parent.mkdir()
+    assert film_run.make(host, command.parse(words(source, alone))) == 0
+    return alone
+
+
 def test_a_killed_process_loses_a_piece_and_others_finish_the_same_film(
     host: dict[str, type], host_path: Path, source: Path, tmp_path: Path
 ):
-    alone, shared = tmp_path / "alone" / "film.mp4", tmp_path / "shared" / "film.mp4"
-    for output in (alone, shared):
-        output.parent.mkdir()
-    assert film_run.make(host, command.parse(words(source, alone))) == 0
+    alone, shared = made_alone(host, source, tmp_path), tmp_path / "shared" / "film.mp4"
+    shared.parent.mkdir()
     assert [each.name for each in alone.parent.iterdir()] == ["film.mp4"]
 
     killed = start(host_path, source, shared)
@@ -90,10 +96,8 @@ def test_a_killed_process_loses_a_piece_and_others_finish_the_same_film(
 def test_five_processes_of_which_one_is_killed_make_the_same_film(
     host: dict[str, type], host_path: Path, source: Path, tmp_path: Path
 ):
-    alone, shared = tmp_path / "alone" / "film.mp4", tmp_path / "shared" / "film.mp4"
-    for output in (alone, shared):
-        output.parent.mkdir()
-    assert film_run.make(host, command.parse(words(source, alone))) == 0
+    alone, shared = made_alone(host, source, tmp_path), tmp_path / "shared" / "film.mp4"
+    shared.parent.mkdir()
 
     crowd = start(host_path, source, shared, "-m", "tests.host.film.crowd", "5")
     while not (victim := _at_a_piece(shared)):
