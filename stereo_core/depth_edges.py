@@ -170,7 +170,7 @@ def _most(values: Tensor, reach: int) -> Tensor:
     side = 2 * reach + 1
     for axis, border in ((-2, (0, 0, reach, reach)), (-1, (reach, reach))):
         values, length = functional.pad(values, border, value=-torch.inf), 1
-        while length < side:  # in runs of twice the length: many times faster than max_pool2d on a CPU
+        while length < side:  # in runs of twice the length, for max_pool2d takes one core for one channel
             step = min(length, side - length)
             count = values.shape[axis] - step
             values = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, step, count))

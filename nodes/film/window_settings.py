@@ -57,7 +57,7 @@ def _settings_above(prompt: dict[str, Any], node: str) -> dict[str, Any]:
 
 def _named(prompt: dict[str, Any], key: str) -> str:
     """Return a setting as people know it."""
-    node, name = key.rsplit(" ", 1)
+    node, name = key.split(" ", 1)
     if node not in prompt:
         return f"{name} of a node that is gone"
     title = prompt[node].get("_meta", {}).get("title") or prompt[node]["class_type"]
