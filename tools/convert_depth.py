@@ -8,10 +8,27 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import struct
 import sys
 from pathlib import Path
 
 MARK = "head.motion_modules.0.temporal_transformer.proj_in.weight"  # as in nodes/depth/video_weights.py
+
+# What reading a pickle raises, wherever it is damaged.
+_DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
 
 
 def main() -> int:
@@ -20,24 +37,39 @@ def main() -> int:
     file = parser.parse_args().file
     try:
         import torch
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
     except ImportError as error:
         return _refuse(f"{error.name} is missing. Run this with the Python of ComfyUI.")
     converted = file.with_suffix(".safetensors")
+    if file.suffix.lower() == converted.suffix:
+        return _refuse(f"{file} needs no conversion. Put it into models/geometry_estimation as it is.")
     if converted.exists():
         return _refuse(f"{converted} is there already. Remove it first if it is to be made again.")
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
-        return _refuse(f"{file} cannot be read ({error.strerror}).")
-    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        return _refuse(f"{file} cannot be read ({error.strerror or error}).")
+    except _DAMAGED:
         return _refuse(f"{file} holds something other than weights, or is damaged. Fetch it again.")
     if not isinstance(weights, dict) or MARK not in weights:
         return _refuse(f"{file} is not a file of Video Depth Anything. Only those are converted.")
-    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
+    for name, tensor in weights.items():
+        dense = isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not isinstance(name, str) or not dense or not tensor.is_floating_point():
+            return _refuse(f"{file} holds more than the weights of a network: {str(name)[:200]!r}. Fetch it again.")
+    # Copies, since two tensors that share memory cannot be saved.
+    tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in weights.items()}
     # The tensors do not tell what the network gives; the file's name does.
     metric = str("metric" in file.name.lower()).lower()
-    save_file(tensors, converted, metadata={"metric": metric})
+    unfinished = converted.with_name(f"{converted.name}.part")
+    try:
+        save_file(tensors, unfinished, metadata={"metric": metric})
+        unfinished.replace(converted)
+    except (OSError, SafetensorError) as error:
+        return _refuse(f"{converted} cannot be written ({error}). Make room there, or put {file.name} elsewhere first.")
+    finally:
+        unfinished.unlink(missing_ok=True)
     print(f"{converted}: {'distances in metres' if metric == 'true' else 'relative depth'}, {len(tensors)} tensors")
     return 0
 
