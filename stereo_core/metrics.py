@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .checks import expect_finite, expect_shape
 
@@ -138,20 +140,48 @@ def flicker(frames: Tensor, source: Tensor) -> Tensor:
     return torch.cat(changes)
 
 
-def lpips(a: Tensor, b: Tensor) -> Tensor:
-    """Measure the learned perceptual distance LPIPS (AlexNet, version 0.1).
+def load_lpips(backbone: Path) -> nn.Module:
+    """Load the network of LPIPS (AlexNet, version 0.1) with weights that are there; the package would fetch them.
 
-    The package downloads AlexNet's weights when it is first used.
+    Args:
+        backbone: AlexNet's weights of torchvision, ``alexnet-owt-7be5be79.pth``. The rest lies in the package.
+
+    Returns:
+        The network that ``lpips`` takes.
+
+    Raises:
+        ImportError: the package ``lpips`` is not installed.
+        ValueError: the file does not hold those weights.
+    """
+    try:
+        package = import_module("lpips")
+    except ModuleNotFoundError as error:
+        raise ImportError("LPIPS needs the package lpips. Install it with: pip install lpips") from error
+    network: nn.Module = package.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    try:
+        weights = torch.load(backbone, map_location="cpu", weights_only=True)
+        # The package cuts torchvision's features into slices: slice2.3.weight is features.3.weight.
+        layers = network.net.state_dict()
+        network.net.load_state_dict({name: weights[f"features.{name.split('.', 1)[1]}"] for name in layers})
+    except (EOFError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
+        raise ValueError(
+            f"{backbone} does not hold the weights of torchvision's AlexNet. Download alexnet-owt-7be5be79.pth again."
+        ) from error
+    return network
+
+
+def lpips(a: Tensor, b: Tensor, network: nn.Module) -> Tensor:
+    """Measure the learned perceptual distance LPIPS.
 
     Args:
         a: (B, 3, H, W) in [0, 1], any floating dtype.
         b: the same shape.
+        network: of ``load_lpips``, on the device of both.
 
     Returns:
         (B,) float32, 0 for equal images.
 
     Raises:
-        ImportError: the package ``lpips`` is not installed.
         ValueError: a shape does not fit.
 
     Source:
@@ -160,11 +190,6 @@ def lpips(a: Tensor, b: Tensor) -> Tensor:
     """
     expect_shape("a", a, "B 3 H W")
     _expect_pair(a, b, None)
-    try:
-        package = import_module("lpips")
-    except ModuleNotFoundError as error:
-        raise ImportError("LPIPS needs the package lpips. Install it with: pip install lpips") from error
-    network = package.LPIPS(net="alex", verbose=False).to(a.device)
     with torch.no_grad():
         distance: Tensor = network(a.float(), b.float(), normalize=True)
     return distance.flatten()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections import OrderedDict
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from stereo_core.metrics import consistency, flicker, lpips, psnr, ssim
+from stereo_core.metrics import consistency, flicker, load_lpips, lpips, psnr, ssim
 from stereo_core.warping import forward_warp
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -200,33 +203,74 @@ def test_flicker_refuses_a_picture_and_another_clip():
         flicker(torch.zeros(3, 3, 2, 2), torch.zeros(2, 3, 2, 2))
 
 
-def test_lpips_without_its_package_says_what_to_install(monkeypatch):
+def backbone(file: Path) -> Path:
+    """Weights of the shapes of torchvision's AlexNet as LPIPS reads them, random."""
+    generator = torch.Generator().manual_seed(8)
+    shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3), 10: (256, 256, 3, 3)}
+    weights = {f"features.{i}.weight": torch.randn(shape, generator=generator) / 30 for i, shape in shapes.items()}
+    weights |= {f"features.{i}.bias": torch.randn(shape[0], generator=generator) for i, shape in shapes.items()}
+    torch.save({**weights, "classifier.6.bias": torch.zeros(1000)}, file)
+    return file
+
+
+class Distance(torch.nn.Module):
+    """What is used of the package's class: AlexNet cut into slices, and a distance."""
+
+    def __init__(self, net: str, pnet_rand: bool, verbose: bool) -> None:
+        super().__init__()
+        assert (net, pnet_rand, verbose) == ("alex", True, False)  # else it fetches weights
+        self.net = torch.nn.Module()
+        self.net.slice1 = torch.nn.Sequential(OrderedDict([("0", torch.nn.Conv2d(3, 64, 11, 4, 2))]))
+        self.net.slice2 = torch.nn.Sequential(OrderedDict([("3", torch.nn.Conv2d(64, 192, 5, 1, 2))]))
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor, normalize: bool) -> torch.Tensor:
+        assert normalize  # values are in [0, 1], not [-1, 1]
+        return (a - b).abs().mean(dim=(1, 2, 3), keepdim=True)
+
+
+@pytest.fixture
+def package(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = type(sys)("lpips")
+    made.LPIPS = Distance
+    monkeypatch.setitem(sys.modules, "lpips", made)
+
+
+def test_lpips_without_its_package_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(ImportError, match="pip install lpips"):
-        lpips(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
+        load_lpips(backbone(tmp_path / "alexnet.pth"))
 
 
-def test_lpips_passes_both_images_to_the_package(monkeypatch):
-    class Network(torch.nn.Module):
-        def __init__(self, net: str, verbose: bool) -> None:
-            super().__init__()
-            assert (net, verbose) == ("alex", False)
-
-        def forward(self, a: torch.Tensor, b: torch.Tensor, normalize: bool) -> torch.Tensor:
-            assert normalize  # values are in [0, 1], not [-1, 1]
-            return (a - b).abs().mean(dim=(1, 2, 3), keepdim=True)
-
-    package = type(sys)("lpips")
-    package.LPIPS = Network
-    monkeypatch.setitem(sys.modules, "lpips", package)
+@pytest.mark.usefixtures("package")
+def test_the_network_of_lpips_gets_weights_that_are_there(tmp_path):
+    file = backbone(tmp_path / "alexnet.pth")
+    network, weights = load_lpips(file), torch.load(file, weights_only=True)
+    assert torch.equal(network.net.slice2.get_submodule("3").weight, weights["features.3.weight"])
+    assert torch.equal(network.net.slice1.get_submodule("0").bias, weights["features.0.bias"])
     a = torch.rand(3, 3, 64, 64)
-    assert lpips(a, a).tolist() == [0, 0, 0]
+    assert lpips(a, a, network).tolist() == [0, 0, 0]
     with pytest.raises(ValueError, match=r"a: expected \(B, 3, H, W\), got \(3, 1, 64, 64\)"):
-        lpips(a[:, :1], a[:, :1])
+        lpips(a[:, :1], a[:, :1], network)
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None])
+def test_a_file_that_is_no_alexnet_is_named(content, tmp_path):
+    file = tmp_path / "alexnet.pth"
+    torch.save({"features.0.weight": torch.zeros(1)}, file) if content is None else file.write_bytes(content)
+    with pytest.raises(ValueError, match="alexnet.pth does not hold the weights of torchvision's AlexNet"):
+        load_lpips(file)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lpips") is None, reason="the package lpips is not installed")
-def test_lpips_itself():
+def test_lpips_is_what_the_package_makes_of_weights_that_it_fetched(tmp_path, monkeypatch):
+    file = tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
+    file.parent.mkdir(parents=True)
+    torch.manual_seed(8)
+    torch.save(import_module("torchvision").models.alexnet().state_dict(), file)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # where torch looks first
     a, b = pair(height=64, width=64)
-    assert (lpips(a, a) == 0).all()
-    assert (lpips(a, b) > 0).all()
+    own, network = import_module("lpips").LPIPS(net="alex", verbose=False), load_lpips(file)
+    assert (lpips(a, a, network) == 0).all()
+    assert (lpips(a, b, network) > 0).all()
+    assert torch.equal(lpips(a, b, network), lpips(a, b, own))
