@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import comfy.model_base
 import comfy.sd
 import folder_paths
 from safetensors import SafetensorError, safe_open
@@ -18,6 +19,7 @@ from .folders import MODEL_FOLDER, folders_below
 from .networks import WEIGHT_DTYPES, told_by_name
 
 EMBEDDING = 1024  # of the vision encoder of SVD, ViT-H
+CHANNELS, CELL = 4, 8  # of SVD's latents, and pixels of a cell
 
 
 def list_depthcrafters() -> list[str]:
@@ -67,19 +69,26 @@ def load_depthcrafter(name: str, weight_dtype: str, vae: Any, clip_vision: Any) 
         absent = model.model.diffusion_model.state_dict().keys() ^ names
         if absent:
             raise ValueError(f"{len(absent)} tensors are missing or left over, {min(absent)} among them")
+        if type(model.model) is not comfy.model_base.SVD_img2vid:  # SV3D has the same names
+            raise ValueError(f"it is {type(model.model).__name__}, not Stable Video Diffusion")
+        if (made := model.model.diffusion_model.out_channels) != CHANNELS:
+            raise ValueError(f"it makes {made} channels, DepthCrafter {CHANNELS}")
     return DepthCrafterModel(model, vae, clip_vision)
 
 
 def _expect_of_svd(vae: Any, clip_vision: Any) -> None:
     """Refuse an autoencoder or a vision encoder that this network was not trained with, before anything is computed."""
     source = "Connect that of Image Only Checkpoint Loader (img2vid model) with a checkpoint of Stable Video Diffusion."
-    channels = getattr(vae, "latent_channels", 4)
-    if channels != 4:
-        raise ValueError(f"vae: its latents have {channels} channels, DepthCrafter's have 4. {source}")
-    projection = getattr(getattr(clip_vision, "model", None), "visual_projection", None)
-    width = getattr(projection, "out_features", EMBEDDING)
+    channels, cell = vae.latent_channels, vae.spacial_compression_encode()
+    if channels != CHANNELS:
+        raise ValueError(f"vae: its latents have {channels} channels, DepthCrafter's have {CHANNELS}. {source}")
+    if vae.latent_dim != 2 or cell != CELL:
+        raise ValueError(f"vae: its latents have other cells than those of SVD, {CELL} pixels of one frame. {source}")
+    projection = getattr(clip_vision.model, "visual_projection", None)
+    width = getattr(projection, "out_features", None)  # SigLIP and DINO have none
     if width != EMBEDDING:
-        raise ValueError(f"clip_vision: its embeddings are {width} wide, DepthCrafter's {EMBEDDING}. {source}")
+        found = "it has no embeddings of CLIP" if width is None else f"its embeddings are {width} wide"
+        raise ValueError(f"clip_vision: {found}, DepthCrafter's are {EMBEDDING} wide. {source}")
 
 
 def _is_of_svd(path: Path) -> bool:

@@ -237,14 +237,48 @@ def test_values_that_are_not_finite_name_where_they_are_from(broken: str, way: s
         list(crafter(model, vae, Vision()).scene(video.split(1), 1, 0, 1))
 
 
-def test_encoders_of_another_model_are_refused(host: dict[str, type], file: Path):
-    load, name = host["Stereo_LoadDepthModel"], "DepthCrafter/unet.safetensors"
-    save(diffusers_names(), file)
-    with pytest.raises(ValueError, match="vae: its latents have 16 channels, DepthCrafter's have 4. Connect that of"):
-        load.execute(name, "fp32", SimpleNamespace(latent_channels=16), Vision())
-    clip_l = SimpleNamespace(model=SimpleNamespace(visual_projection=torch.nn.Linear(8, 768)))
-    with pytest.raises(ValueError, match="clip_vision: its embeddings are 768 wide, DepthCrafter's 1024. Connect that"):
-        load.execute(name, "fp32", load_vae("picture"), clip_l)
+def vae_of(channels: int = 4, dimensions: int = 2, cell: int = 8) -> Any:
+    return SimpleNamespace(latent_channels=channels, latent_dim=dimensions, spacial_compression_encode=lambda: cell)
+
+
+def vision_of(projection: object) -> Any:
+    return SimpleNamespace(model=SimpleNamespace(visual_projection=projection))
+
+
+@pytest.mark.parametrize(
+    ("vae", "vision", "told"),
+    [
+        (vae_of(channels=16), Vision(), "vae: its latents have 16 channels, DepthCrafter's have 4. Connect that of"),
+        (vae_of(dimensions=3), Vision(), "vae: its latents have other cells than those of SVD"),
+        (vae_of(cell=4), Vision(), "vae: its latents have other cells than those of SVD"),
+        (vae_of(), vision_of(torch.nn.Linear(8, 768)), "clip_vision: its embeddings are 768 wide, DepthCrafter's are"),
+        (vae_of(), vision_of(lambda pooled: pooled), "clip_vision: it has no embeddings of CLIP"),
+        (vae_of(), SimpleNamespace(model=torch.nn.Linear(8, 8)), "clip_vision: it has no embeddings of CLIP"),
+    ],
+)
+@pytest.mark.usefixtures("file")
+def test_encoders_of_another_model_are_refused(host: dict[str, type], vae: Any, vision: Any, told: str):
+    with pytest.raises(ValueError, match=told):
+        host["Stereo_LoadDepthModel"].execute("DepthCrafter/unet.safetensors", "fp32", vae, vision)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"conv_out.weight": (1, 64, 3, 3), "conv_out.bias": (1,)}, "it makes 1 channels, DepthCrafter 4"),
+        ({"conv_out.weight": (8, 64, 3, 3), "conv_out.bias": (8,)}, "it makes 8 channels, DepthCrafter 4"),
+        ({"add_embedding.linear_1.weight": (256, 256)}, "it is SV3D_u, not Stable Video Diffusion"),
+        ({"add_embedding.linear_1.weight": (256, 1280)}, "it is SV3D_p, not Stable Video Diffusion"),
+    ],
+)
+def test_networks_for_other_latents_or_conditions_are_refused(
+    host: dict[str, type], file: Path, changed: dict[str, tuple[int, ...]], told: str
+):
+    weights = diffusers_names()
+    assert all(len(weights[name].shape) == len(size) for name, size in changed.items())
+    save(weights | {name: torch.ones(size) for name, size in changed.items()}, file)
+    with pytest.raises(ValueError, match=f"unet.safetensors: the weights could not be loaded .*{told}"):
+        host["Stereo_LoadDepthModel"].execute("DepthCrafter/unet.safetensors", "fp32", load_vae("picture"), Vision())
 
 
 def test_what_is_missing_is_told(host: dict[str, type], file: Path):

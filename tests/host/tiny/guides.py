@@ -87,6 +87,8 @@ def clip_vision(seed: int = 32) -> Any:
 class Vision:
     """Stands for CLIP: of each picture a vector of its own."""
 
+    model = SimpleNamespace(visual_projection=SimpleNamespace(out_features=1024))
+
     def encode_image(self, image: Tensor, crop: bool) -> Any:
         assert not crop
         places = torch.linspace(1, 9, 1024)
