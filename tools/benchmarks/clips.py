@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,20 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tools.host.in_process import load_host
-from tools.host.server import find_host
-
-from .clips_depth import MissingDepthError, Source, depth_name, is_network, open_depth, simplified
-from .clips_measures import Judges, load_judges, measure, measure_left, missing
+from .clips_depth import MissingDepthError, Source, depth_name, is_network, maps_changed, open_depth, simplified
+from .clips_measures import MET3R, Judges, load_judges, measure, measure_left, missing
 from .clips_methods import ClipSettings, Left, Pictures, load_video, timed
 from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
 from .clips_tables import LEFT, Kept, print_tables
-from .kept_figures import describe_file, keep_settings, write_json
+from .kept_figures import describe_file, describe_network, keep_settings, write_json
+from .own_models import at_least, run_in_host, timed_unit
 from .stereodiffusion import draw_sheet
 from .table import counted
 
 PROMPTS = Path(__file__).with_name("clips_prompts.txt")
 TABLES = ("1", "3", "4", "6")
+PICTURES = "picture_model"
 
 
 class Row(NamedTuple):
@@ -44,15 +43,7 @@ class Row(NamedTuple):
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Measure what is not measured yet and print the tables; returns the exit code."""
-    options = parser().parse_args(arguments)
-    cuda = torch.cuda.is_available()
-    try:
-        _expect_files(options)
-        with tempfile.TemporaryDirectory() as base, torch.inference_mode():
-            return run(load_host(find_host(), Path(base), cpu=not cuda), options)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"{error}\n")
-        return 1
+    return run_in_host(parser().parse_args(arguments), _expect_files, run)
 
 
 def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None = None) -> int:
@@ -60,7 +51,7 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
     _expect_files(options)
     settings = ClipSettings(**{name: getattr(options, name) for name in ClipSettings.__dataclass_fields__})
     depths = options.depth or [options.out / "depth"]
-    keep_settings(options.out, _described(options, settings, depths[0]))
+    keep_settings(options.out, _described(options, settings, depths[0]), [PICTURES])
     rows = list(rows_of(options.tables, [depth_name(path) for path in depths], options.picture_model is not None))
     for line in missing(options.clip, options.features) if judges is None else ():
         print(line)
@@ -70,18 +61,22 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
     clips = read_prompts(options.prompts)[: options.limit]
     for index, (name, prompt) in enumerate(clips, 1):
         folder = options.out / "clips" / name
-        wanted = [row for row in rows if not (folder / f"{_slug(row.name)}.json").is_file()]
+        wanted = wanted_rows(name, rows, depths, folder)
         if wanted:
             bench = bench or Bench(host, options, settings, depths, judges)
             print(f"{index} of {len(clips)}: {prompt}", flush=True)
             try:
-                bench.measure(name, prompt, wanted, folder)
-                draw_middle_frames(folder, rows)
+                with timed_unit(name, len(clips) - index):
+                    bench.measure(name, prompt, wanted, folder)
+                    draw_middle_frames(folder, rows)
             except MissingDepthError as error:
                 print(f"{error} Its left view lies in {folder / 'left'}: make its depth and run this again.")
+            except ValueError as error:  # such as maps of another number of frames
+                print(f"{name} is left out: {error}")
     kept = [_read(options.out / "clips" / name, rows) for name, _ in clips]
     kept = [figures for figures in kept if len(figures) == len(rows) + 1]
     if not kept:
+        print("No clip is finished, so there is no table.")
         return 1
     device = "cuda" if torch.cuda.is_available() else "cpu"
     frames = f"{settings.frames} frames of {settings.width}x{settings.height}, {settings.steps} steps"
@@ -102,6 +97,20 @@ def rows_of(tables: Sequence[str], depths: Sequence[str], with_pictures: bool) -
         for source, depth in enumerate(depths[1:], 1):
             for scale in scales or SCALES[:1]:
                 yield Row(row_name(0, scale, depth), FULL, source, 0, scale)
+
+
+def wanted_rows(clip: str, rows: Sequence[Row], depths: Sequence[Path], folder: Path) -> list[Row]:
+    """The rows of a clip that have no figures yet, or whose depth was made again since; the latter is told."""
+    wanted, told = [], set()
+    for row in rows:
+        file, source = folder / f"{_slug(row.name)}.json", depths[row.source]
+        if file.is_file() and not maps_changed(source, clip, file):
+            continue
+        if file.is_file() and source not in told:
+            told.add(source)
+            print(f"{clip}: its depth in {source} is newer than figures of it, which are measured again.")
+        wanted.append(row)
+    return wanted
 
 
 class Bench:
@@ -211,9 +220,11 @@ def _described(options: argparse.Namespace, settings: ClipSettings, depth: Path)
     files = {name: getattr(options, name) for name in ("model", "text_encoder", "vae", "features", "svd")}
     return {
         **{name: describe_file(file) for name, file in files.items()},
+        PICTURES: options.picture_model and f"{describe_file(options.picture_model)}, {options.picture_steps} steps",
+        MET3R: find_spec("met3r") is not None,
         "clip": [describe_file(file) for file in options.clip or ()],
         "text_type": options.text_type,
-        "depth": depth_name(depth),
+        "depth": describe_network(depth) if is_network(depth) else depth_name(depth),
         **asdict(settings),
     }
 
@@ -230,6 +241,9 @@ def _expect_files(options: argparse.Namespace) -> None:
                 f"--depth: there is no {path}. Name a network as Load Depth Model takes it (a Hugging Face folder, or "
                 "a file of Video Depth Anything or DepthCrafter), or a folder of maps."
             )
+    names = [depth_name(path) for path in options.depth or ()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"--depth: two are called {twice[0]}, as their rows would be. Rename one.")
     if options.svd is None:
         return
     if not any(is_network(path) and path.is_file() for path in options.depth or ()):
@@ -262,12 +276,12 @@ def parser() -> argparse.ArgumentParser:
     add("--clip", type=Path, nargs="+", metavar="FILE", help="CLIP: one file with text and vision, or one of each")
     add("--features", type=Path, help="another vision encoder for the distance of features")
     add("--picture-model", type=Path, help="an SD 1.5 checkpoint, for StereoDiffusion frame by frame")
-    add("--picture-steps", type=int, default=50, help="its steps; default: 50")
+    add("--picture-steps", type=at_least(2), default=50, help="its steps; default: 50")
     add("--tables", nargs="+", choices=TABLES, default=["1", "4"], help="of StereoCrafter-Zero; default: 1 4")
-    add("--width", type=int, default=832)
-    add("--height", type=int, default=480)
-    add("--frames", type=int, default=33)
-    add("--steps", type=int, default=50)
+    add("--width", type=at_least(16), default=832)
+    add("--height", type=at_least(16), default=480)
+    add("--frames", type=at_least(1), default=33)
+    add("--steps", type=at_least(2), default=50)
     add("--cfg", type=float, default=6.0)
     add("--sampler", default="euler_ancestral")
     add("--scheduler", default="simple")
@@ -275,6 +289,6 @@ def parser() -> argparse.ArgumentParser:
     add("--negative", default="", help="what the clips should not show")
     add("--max-disparity", type=float, default=6.0, help="percent of the width; default: 6")
     add("--convergence", type=float, default=0.3)
-    add("--limit", type=int, metavar="N", help="only the first N clips")
+    add("--limit", type=at_least(1), metavar="N", help="only the first N clips")
     add("--out", type=Path, default=Path("output/clips"), help="for figures and pictures")
     return made

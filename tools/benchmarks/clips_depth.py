@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .own_models import admit, naming
+
 Source = Callable[[str, Tensor], Tensor]
 """From a clip's name and its left view, an IMAGE (T, H, W, 3), to its depth, an IMAGE in [0, 1], white is near."""
 
@@ -41,9 +43,6 @@ def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Sour
     """
     if not is_network(path):
         return (lambda clip, left: read_maps(path, clip, left)), None
-    import folder_paths
-
-    folder_paths.add_model_folder_path("geometry_estimation", str(path.parent.resolve()))
     shared: dict[str, Any] = {}
     crafter = path.is_file() and _is_depthcrafter(path)
     if crafter:
@@ -52,9 +51,12 @@ def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Sour
                 f"--svd: DepthCrafter ({path.name}) needs the VAE and the vision encoder of Stable Video Diffusion. "
                 "Download svd_xt.safetensors to any folder and name it with --svd."
             )
-        folder_paths.add_model_folder_path("checkpoints", str(svd.parent.resolve()))
-        _, shared["clip_vision"], shared["vae"] = host["ImageOnlyCheckpointLoader"]().load_checkpoint(svd.name)[:3]
-    network = host["Stereo_LoadDepthModel"].execute(path.name, "default", **shared).args[0]
+        with naming("--svd", svd, "Give svd_xt.safetensors."):
+            loaded = host["ImageOnlyCheckpointLoader"]().load_checkpoint(admit("checkpoints", svd))
+        _, shared["clip_vision"], shared["vae"] = loaded[:3]
+    with naming("--depth", path, "Give a model of Load Depth Model."):
+        name = admit("geometry_estimation", path)
+        network = host["Stereo_LoadDepthModel"].execute(name, "default", **shared).args[0]
 
     def estimate(_: str, left: Tensor) -> Tensor:
         maps = host["Stereo_DepthEstimate"].execute(left, network, "clip", True, 0, 4, 0.5).args[0]
@@ -75,17 +77,27 @@ def read_maps(folder: Path, clip: str, left: Tensor) -> Tensor:
     """
     stored, pictures = folder / f"{clip}.npy", sorted((folder / clip).glob("*.png"))
     if stored.is_file():
-        maps = torch.from_numpy(np.load(stored).astype(np.float32))
+        maps = torch.from_numpy(np.load(stored, allow_pickle=False).astype(np.float32))
     elif pictures:
         maps = torch.stack([_grey(file) for file in pictures])
     else:
         raise MissingDepthError(f"{clip}: there is neither {stored} nor a folder {folder / clip} with a PNG a frame.")
     if maps.ndim != 3 or len(maps) != len(left):
         raise ValueError(f"{clip}: the depth in {folder} is {tuple(maps.shape)}, the clip has {len(left)} frames.")
+    if not maps.isfinite().all():
+        raise ValueError(f"{clip}: the depth in {folder} has values that are not finite. Give relative inverse depth.")
     low, high = maps.min(), maps.max()
     if low == high:
         raise ValueError(f"{clip}: the depth in {folder} has one value everywhere. Make it again.")
     return ((maps - low) / (high - low))[..., None].expand(-1, -1, -1, 3).contiguous()
+
+
+def maps_changed(path: Path, clip: str, since: Path) -> bool:
+    """Tell whether a clip's maps in a folder are newer than a file; networks do not change."""
+    if is_network(path):
+        return False
+    maps = [path / f"{clip}.npy", *(path / clip).glob("*.png")]
+    return any(file.stat().st_mtime > since.stat().st_mtime for file in maps if file.is_file())
 
 
 def simplified(host: dict[str, Any], depth: Tensor, dissolved: int, scale: float, **by: Any) -> Tensor:

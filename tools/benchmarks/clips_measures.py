@@ -19,12 +19,14 @@ from stereo_core.optical_flow import optical_flow, sample_along
 from stereo_core.warping import forward_warp
 
 from .kept_figures import as_number
+from .own_models import admit, naming
 
 CLIP_T, CLIP_F, MET3R, FEATURES = "CLIP-T", "CLIP-F", "MEt3R", "features along d"
 PSNR, SSIM, WARPING, IN_HOLES = "PSNR co-visible", "SSIM co-visible", "warping error", "the same, holes"
 MEASURES = (CLIP_T, CLIP_F, MET3R, FEATURES, PSNR, SSIM, WARPING, IN_HOLES)
 # Of flow forward and back: what is hidden in the next frame does not count (Sundaram et al., 2010, eq. 5).
 _SHARE, _LEAST = 0.01, 0.5
+_CLIP = "Take the whole model.safetensors of openai/clip-vit-large-patch14."
 
 Figures = dict[str, float | None]
 
@@ -185,16 +187,12 @@ def grid_of(output: Any) -> Tensor:
 
 
 def _text_encoder(host: dict[str, Any], file: Path) -> Callable[[str], Tensor]:
-    import folder_paths
-
-    with safe_open(file, "pt") as weights:
+    with naming("--clip", file, _CLIP), safe_open(file, "pt") as weights:
         if not any(name.endswith(("text_projection", "text_projection.weight")) for name in weights.keys()):  # noqa: SIM118
             raise ValueError(
-                f"--clip: {file} has no text_projection, so its text cannot be compared with pictures. Take the whole "
-                "model.safetensors of openai/clip-vit-large-patch14."
+                f"--clip: {file} has no text_projection, so its text cannot be compared with pictures. {_CLIP}"
             )
-    folder_paths.add_model_folder_path("text_encoders", str(file.parent.resolve()))
-    encoder = host["CLIPLoader"]().load_clip(file.name, "stable_diffusion")[0]
+    encoder = host["CLIPLoader"]().load_clip(admit("text_encoders", file), "stable_diffusion")[0]
 
     def embed(prompt: str) -> Tensor:
         literal = (
@@ -206,11 +204,8 @@ def _text_encoder(host: dict[str, Any], file: Path) -> Callable[[str], Tensor]:
 
 
 def _vision(host: dict[str, Any], option: str, file: Path) -> Any:
-    import folder_paths
-
-    folder_paths.add_model_folder_path("clip_vision", str(file.parent.resolve()))
     try:
-        return host["CLIPVisionLoader"]().load_clip(file.name)[0]
+        return host["CLIPVisionLoader"]().load_clip(admit("clip_vision", file))[0]
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{option}: ComfyUI finds no vision encoder in {file}. It takes CLIP's ViT-L, H and G, and DINOv2's large "

@@ -12,11 +12,13 @@ from torch import Tensor
 from tools.host.node_inputs import gather, strength
 
 from .clips_published import FILL, FORMS, FRAMES, FULL, ONCE, RESTART
+from .own_models import admit, naming
 from .sampling import now
 from .stereodiffusion_methods import Methods, Network, load_network
 from .stereodiffusion_published import EVERYTHING
 
 ATTENTION = "left_query"
+_PARTS = "Name its text encoder with --text-encoder and its VAE with --vae"
 CRAFTED: dict[str, dict[str, Any]] = {
     FULL: {},
     FORMS: {"form": "paper", "fill": "left", "shift": "truncated"},
@@ -81,6 +83,7 @@ class Video:
         sampling = model.get_model_object("model_sampling")
         self._sigmas = comfy.samplers.calculate_sigmas(sampling, settings.scheduler, settings.steps)
         model.model.diffusion_model.register_forward_pre_hook(self._count)
+        self._empty()  # which refuses other sizes
 
     def left(self, prompt: str) -> Left:
         """Sample a clip as KSampler does, and record it."""
@@ -142,6 +145,12 @@ class Video:
         if over_time is None:
             raise ValueError("--vae: makes pictures, not clips. Give the VAE of a video model, such as Wan's.")
         one = self.settings
+        for option, size in (("--width", one.width), ("--height", one.height)):
+            if size % across:
+                raise ValueError(f"{option}: {size} is no multiple of {across}, as this VAE needs it.")
+        if (one.frames - 1) % over_time:
+            near = one.frames - (one.frames - 1) % over_time
+            raise ValueError(f"--frames: this VAE makes {near} or {near + over_time}, not {one.frames}.")
         frames = (one.frames - 1) // over_time + 1
         return {"samples": torch.zeros(1, self.vae.latent_channels, frames, one.height // across, one.width // across)}
 
@@ -162,7 +171,7 @@ class Pictures:
     evaluations = 0
 
     def __init__(self, host: dict[str, Any], checkpoint: Path, steps: int) -> None:
-        network: Network = load_network(host, checkpoint, "")
+        network: Network = load_network(host, checkpoint, "", "--picture-model")
         network.model.model.diffusion_model.register_forward_pre_hook(self._count)
         self._methods = Methods(host, network, steps)
 
@@ -184,26 +193,24 @@ def load_video(
     Raises:
         ValueError: something is missing, by name.
     """
-    import folder_paths
-
-    def admit(folder: str, file: Path) -> str:
-        folder_paths.add_model_folder_path(folder, str(file.parent.resolve()))
-        return file.name
-
     if text_encoder is None and vae is None:
-        name = admit("checkpoints", model)
-        parts = host["CheckpointLoaderSimple"]().load_checkpoint(name)[:3]
+        with naming("--model", model, f"{_PARTS} if it is a diffusion model by itself."):
+            parts = host["CheckpointLoaderSimple"]().load_checkpoint(admit("checkpoints", model))[:3]
     elif text_encoder is None or vae is None:
         lacking = "--text-encoder" if text_encoder is None else "--vae"
         raise ValueError(f"{lacking}: is missing. A diffusion model by itself needs its text encoder and its VAE.")
     else:
-        network = host["UNETLoader"]().load_unet(admit("diffusion_models", model), "default")[0]
-        clip = host["CLIPLoader"]().load_clip(admit("text_encoders", text_encoder), kind)[0]
-        parts = network, clip, host["VAELoader"]().load_vae(admit("vae", vae))[0]
+        with naming("--model", model, "Give a diffusion model of text to video."):
+            network = host["UNETLoader"]().load_unet(admit("diffusion_models", model), "default")[0]
+        with naming("--text-encoder", text_encoder, "Give that of --model, and its type with --text-type."):
+            clip = host["CLIPLoader"]().load_clip(admit("text_encoders", text_encoder), kind)[0]
+        with naming("--vae", vae, "Give that of --model."):
+            decoder = host["VAELoader"]().load_vae(admit("vae", vae))[0]
+        parts = network, clip, decoder
     if parts[1] is None or parts[2] is None:
         raise ValueError(
-            f"--model: {model} has no text encoder or no VAE in it. Name them with --text-encoder and --vae; for Wan "
-            "2.1 these are umt5_xxl_fp8_e4m3fn_scaled.safetensors and wan_2.1_vae.safetensors."
+            f"--model: {model} has no text encoder or no VAE in it. {_PARTS}; for Wan 2.1 these are "
+            "umt5_xxl_fp8_e4m3fn_scaled.safetensors and wan_2.1_vae.safetensors."
         )
     return Video(host, settings, *parts)
 

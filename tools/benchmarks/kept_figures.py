@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+_SAMPLE = 1 << 16  # bytes of weights that the checksum reads
 
-def keep_settings(out: Path, wanted: dict[str, Any]) -> None:
+
+def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = ()) -> None:
     """Write ``settings.json`` where there is none, and refuse to mix figures of different settings.
+
+    Args:
+        out: the folder of the figures.
+        wanted: what they depend on.
+        additions: names of what only adds rows: it may come later or be left out, but not change.
 
     Raises:
         ValueError: the folder holds figures of other settings.
@@ -19,6 +28,8 @@ def keep_settings(out: Path, wanted: dict[str, Any]) -> None:
     file = out / "settings.json"
     if file.is_file():
         kept = json.loads(file.read_text(encoding="utf-8"))
+        wanted = {**wanted, **{name: kept.get(name) for name in additions if wanted[name] is None}}
+        kept |= {name: wanted[name] for name in additions if kept.get(name) is None}
         differing = sorted(name for name in wanted if kept.get(name) != wanted[name])
         if differing:
             raise ValueError(
@@ -41,5 +52,22 @@ def as_number(value: Tensor) -> float | None:
 
 
 def describe_file(file: Path | None) -> str | None:
-    """Name weights by what tells them apart without reading them: file name and size."""
-    return None if file is None else f"{file.name}, {file.stat().st_size} bytes"
+    """Name weights by what tells them apart without reading all of them: name, size, and a checksum of a part.
+
+    Fine-tuned models often have the name and the size of another one; the part lies in the middle, among weights.
+    """
+    if file is None:
+        return None
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        stream.seek(max(0, size // 2 - _SAMPLE // 2))
+        part = stream.read(_SAMPLE)
+    return f"{file.name}, {size} bytes, {zlib.crc32(part):08x}"
+
+
+def describe_network(path: Path | None) -> str | None:
+    """Name a network that is a file, or a Hugging Face folder with its weights."""
+    if path is None or path.is_file():
+        return describe_file(path)
+    weights = [file for suffix in ("*.safetensors", "*.bin") for file in sorted(path.glob(suffix))]
+    return ", ".join([path.name, *(str(describe_file(file)) for file in weights[:1])])

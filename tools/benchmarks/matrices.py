@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,11 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tools.host.in_process import load_host
-from tools.host.server import find_host
-
 from .kept_figures import as_number, describe_file, keep_settings, write_json
 from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models
+from .own_models import at_least, run_in_host, timed_unit
+from .stereo_folders import open_picture
 from .table import counted, machine, print_table
 
 LEVELS = (10.0, 1.0)
@@ -35,15 +33,7 @@ Figures = dict[str, float | None]
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Measure what is not measured yet and print the table; returns the exit code."""
-    options = parser().parse_args(arguments)
-    cuda = torch.cuda.is_available()
-    try:
-        _expect_files(options)
-        with tempfile.TemporaryDirectory() as base, torch.inference_mode():
-            return run(load_host(find_host(), Path(base), cpu=not cuda), options)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"{error}\n")
-        return 1
+    return run_in_host(parser().parse_args(arguments), _expect_files, run)
 
 
 def run(host: dict[str, Any], options: argparse.Namespace) -> int:
@@ -51,21 +41,30 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     _expect_files(options)
     settings = MatrixSettings(**{name: getattr(options, name) for name in MatrixSettings.__dataclass_fields__})
     files = {"video": options.video, "multiview": options.multiview}
-    keep_settings(options.out, {**{name: describe_file(file) for name, file in files.items()}, **asdict(settings)})
+    described = {name: describe_file(file) for name, file in files.items()}
+    keep_settings(options.out, {**described, "pictures": str(options.pictures.resolve()), **asdict(settings)})
     pictures = find_pictures(options.pictures)[: options.limit]
     names = options.rows or list(ROWS)
     matrices: Matrices | None = None
+    finished = []
     for index, picture in enumerate(pictures, 1):
-        folder = options.out / "pictures" / picture.stem
+        folder = options.out / "pictures" / picture.name
         missing = [name for name in names if not _kept(folder, name).is_file()]
         if missing:
             matrices = matrices or Matrices(host, settings, load_models(host, files))
             print(f"{index} of {len(pictures)}: {picture.name}", flush=True)
-            measure(matrices, read_picture(picture, settings.size), missing, folder, settings)
-    kept = [
-        [json.loads(_kept(options.out / "pictures" / each.stem, n).read_text("utf-8")) for n in names]
-        for each in pictures
-    ]
+            try:
+                shown = read_picture(picture, settings.size)
+            except ValueError as error:
+                print(f"{picture.name} is left out: {error}")
+                continue
+            with timed_unit(picture.name, len(pictures) - index):
+                measure(matrices, shown, missing, folder, settings)
+        finished.append(folder)
+    if not finished:
+        print("No picture could be measured, so there is no table.")
+        return 1
+    kept = [[json.loads(_kept(folder, name).read_text("utf-8")) for name in names] for folder in finished]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = f"{settings.views} views by {settings.frames} frames of {settings.size}x{settings.size}"
     print(f"\n## Diffusion² on {counted(len(kept), 'picture')}, {shape}, {settings.steps} steps\n")
@@ -128,14 +127,14 @@ def read_picture(file: Path, size: int) -> Tensor:
     """Read a picture as an IMAGE (1, size, size, 3), put on white where it is transparent.
 
     Raises:
-        ValueError: it is not square.
+        ValueError: it is not square, or damaged.
     """
     from PIL import Image
 
-    with Image.open(file) as opened:
-        if opened.width != opened.height:
-            raise ValueError(f"{file.name} is {opened.width}x{opened.height}. Give square pictures.")
-        picture = opened.convert("RGBA").resize((size, size), Image.Resampling.LANCZOS)
+    picture = Image.fromarray(open_picture(file, "RGBA"))
+    if picture.width != picture.height:
+        raise ValueError(f"it is {picture.width}x{picture.height}. Give square pictures.")
+    picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     color, alpha = np.split(np.asarray(picture, np.float32) / 255, [3], axis=-1)
     return torch.from_numpy(color * alpha + 1 - alpha)[None]
 
@@ -173,17 +172,20 @@ def parser() -> argparse.ArgumentParser:
     add("--multiview", type=Path, required=True, help="a checkpoint of SV3D_p")
     add("--pictures", type=Path, required=True, metavar="FOLDER", help="square pictures of objects on white")
     add("--rows", nargs="+", choices=list(ROWS), metavar="ROW", help="only these rows of the table, by their names")
-    add("--size", type=int, default=576, help="of a picture; default: 576")
-    add("--views", type=int, default=21)
-    add("--frames", type=int, default=25)
-    add("--steps", type=int, default=50)
+    add("--size", type=at_least(32, 8), default=576, help="of a picture; default: 576")
+    add("--views", type=at_least(2), default=21)
+    add("--frames", type=at_least(2), default=25)
+    add("--steps", type=at_least(2), default=50)
     add("--seed", type=int, default=0)
     add("--elevation", type=float, default=0.0, help="of the camera, in degrees")
     add(
-        "--judged", type=int, default=256, help="size at which pictures are compared and Gaussians fitted; default: 256"
+        "--judged",
+        type=at_least(16),
+        default=256,
+        help="size at which pictures are compared and Gaussians fitted; default: 256",
     )
-    add("--gaussians", type=int, default=20000)
-    add("--iterations", type=int, default=5000, help="of the fit of Gaussians; 0 leaves it out")
-    add("--limit", type=int, metavar="N", help="only the first N pictures")
+    add("--gaussians", type=at_least(1), default=20000)
+    add("--iterations", type=at_least(0), default=5000, help="of the fit of Gaussians; 0 leaves it out")
+    add("--limit", type=at_least(1), metavar="N", help="only the first N pictures")
     add("--out", type=Path, default=Path("output/matrices"), help="for figures and pictures")
     return made

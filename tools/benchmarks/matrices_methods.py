@@ -24,6 +24,7 @@ from stereo_core.splatting import render
 from tools.host.in_process import pack_module
 
 from .clips_measures import warping_errors
+from .own_models import admit, naming
 
 _FIRST, _LAST, _MULTIVIEW = 1.5, 3.0, 2.5  # guidance over a row's frames, and of the columns: section A.5
 _COMPOSED: dict[str, Any] = {
@@ -84,12 +85,10 @@ class Model:
 
 def load_models(host: dict[str, Any], files: dict[str, Path]) -> dict[str, Model]:
     """Load checkpoints, by the option that names them, from wherever they lie."""
-    import folder_paths
-
     loaded = {}
     for option, file in files.items():
-        folder_paths.add_model_folder_path("checkpoints", str(file.parent.resolve()))
-        model, vision, vae = host["ImageOnlyCheckpointLoader"]().load_checkpoint(file.name)[:3]
+        with naming(f"--{option}", file, "Give a whole checkpoint of Stable Video Diffusion or SV3D."):
+            model, vision, vae = host["ImageOnlyCheckpointLoader"]().load_checkpoint(admit("checkpoints", file))[:3]
         if vision is None or vae is None:
             raise ValueError(f"--{option}: {file} has no vision encoder or no VAE. Give a whole checkpoint.")
         loaded[option] = Model(model, vision, vae)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,30 +18,55 @@ from .scenes import Scene
 _BLUR = 3.0  # pixels, the std by which Middlebury's disparity is smoothed
 _KITTI = (("image_2", "image_3", "disp_occ_0"), ("colored_0", "colored_1", "disp_occ"))
 _SUFFIXES = (".png", ".jpg", ".jpeg")
+_MAPS = (".pfm", ".npy", ".png")
+_PARTS = ("right", "disp")  # beside left
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one pair; nothing is read before it is its turn."""
+    """The files of one pair, there or not; nothing is read before it is its turn."""
 
     name: str
     left: Path
     right: Path
     disparity: Path
 
+    @property
+    def missing(self) -> list[Path]:
+        """Those that are not there."""
+        return [file for file in (self.left, self.right, self.disparity) if not file.is_file()]
+
 
 def find_pairs(folder: Path, kind: str | None = None) -> tuple[str, list[Files]]:
     """Find the pairs of a folder and tell their layout, which is that of ``kind`` where it is given.
 
     Raises:
-        FileNotFoundError: no folder, or no pair of the layout in it.
+        FileNotFoundError: no folder, or no whole pair of the layout in it.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"--data: there is no folder {folder}.\n{_WANTED}")
-    for name in [kind] if kind else LAYOUTS:
-        if found := LAYOUTS[name](folder):
+    kinds = [kind] if kind else list(LAYOUTS)
+    if found := _first_layout(folder, kinds):
+        return found
+    parts = [f"--data: no pair{f' of the layout {kind}' if kind else ''} lies in {folder}."]
+    halves = (files for name in kinds for files in LAYOUTS[name](folder))
+    parts += [f"{files.name} has no {files.missing[0]}." for files in halves][:1]
+    parts += [f"Pairs lie in {below}: name that folder." for below in _below(folder) if _first_layout(below, kinds)][:1]
+    raise FileNotFoundError("\n".join([" ".join(parts), _WANTED]))
+
+
+def _first_layout(folder: Path, kinds: list[str]) -> tuple[str, list[Files]] | None:
+    for name in kinds:
+        found = LAYOUTS[name](folder)
+        if not all(files.missing for files in found):
             return name, found
-    raise FileNotFoundError(f"--data: no pair{f' of the layout {kind}' if kind else ''} lies in {folder}.\n{_WANTED}")
+    return None
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The folders one and two levels below."""
+    for pattern in ("*", "*/*"):
+        yield from (path for path in sorted(folder.glob(pattern)) if path.is_dir())
 
 
 def load_pair(files: Files, kind: str, size: int) -> Scene:
@@ -49,21 +75,21 @@ def load_pair(files: Files, kind: str, size: int) -> Scene:
     The disparity is in columns of what is returned; unknown pixels are filled from the farther side.
 
     Raises:
-        ValueError: the files have different sizes, or nothing of the disparity is known.
+        ValueError: a file is missing or damaged, they have different sizes, or nothing of the disparity is known.
     """
-    left, right = (_picture(file) for file in (files.left, files.right))
+    if files.missing:
+        raise ValueError(f"there is no {files.missing[0]}.")
+    left, right = (open_picture(file, "RGB") for file in (files.left, files.right))
     columns = _disparity(files.disparity)
     if not left.shape == right.shape or left.shape[:2] != columns.shape:
         sizes = ", ".join(f"{part.shape[1]}x{part.shape[0]}" for part in (left, right, columns))
-        raise ValueError(f"{files.name}: left, right and disparity are {sizes}. All three need the same size.")
+        raise ValueError(f"left, right and disparity are {sizes}. All three need the same size.")
     if not (np.isfinite(columns) & (columns > 0)).any():
         raise ValueError(f"{files.disparity} holds no known disparity. Give columns, more than 0 where known.")
     height, width = columns.shape
     across = round(size * width / height) if kind == "kitti" else size
     if across < size:
-        raise ValueError(
-            f"{files.name} is {width}x{height}, taller than wide. KITTI's pictures are wide: check --kind."
-        )
+        raise ValueError(f"it is {width}x{height}, taller than wide. KITTI's pictures are wide: check --kind.")
     shape, start = (size, across), (across - size) // 2
     views = [torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255 for part in (left, right)]
     views = [F.interpolate(view, shape, mode="bicubic", antialias=True).clamp(0, 1) for view in views]
@@ -76,63 +102,92 @@ def load_pair(files: Files, kind: str, size: int) -> Scene:
 
 
 def read_pfm(file: Path) -> np.ndarray:
-    """Read a grey PFM (H, W) float32: rows from the bottom up, the sign of the scale tells the byte order."""
+    """Read a grey PFM (H, W) float32: rows from the bottom up, the sign of the scale tells the byte order.
+
+    Raises:
+        ValueError: it is something else, or cut short.
+    """
     with file.open("rb") as stream:
-        if stream.readline().strip() != b"Pf":
-            raise ValueError(f"{file} is no grey PFM. Download it again.")
-        width, height = map(int, stream.readline().split())
-        order = "<" if float(stream.readline()) < 0 else ">"
-        values = np.frombuffer(stream.read(), order + "f4")
-    if values.size != width * height:
-        raise ValueError(f"{file} is cut short. Download it again.")
-    return values.reshape(height, width)[::-1].astype(np.float32)
+        kind = stream.readline().strip()
+        if kind != b"Pf":
+            said = "is a PFM of three colours" if kind == b"PF" else "is no PFM"
+            raise ValueError(f"{file} {said}. A disparity is a grey one, which begins with Pf: download it again.")
+        try:
+            width, height = map(int, stream.readline().split())
+            order = "<" if float(stream.readline()) < 0 else ">"
+        except ValueError as error:
+            raise ValueError(f"{file} is damaged: its head gives no size or no scale. Download it again.") from error
+        values = stream.read()
+    if len(values) != 4 * width * height:
+        raise ValueError(f"{file} is cut short, or longer than it says. Download it again.")
+    return np.frombuffer(values, order + "f4").reshape(height, width)[::-1].astype(np.float32)
 
 
-def _picture(file: Path) -> np.ndarray:
+def open_picture(file: Path, mode: str | None = None) -> np.ndarray:
+    """Read a picture (H, W) or (H, W, C), in a mode of Pillow's where one is given.
+
+    Raises:
+        ValueError: it is damaged or no picture.
+    """
     from PIL import Image
 
-    return np.asarray(Image.open(file).convert("RGB"))
+    try:
+        with Image.open(file) as picture:
+            return np.asarray(picture.convert(mode) if mode else picture)
+    except (OSError, SyntaxError, ValueError, struct.error) as error:  # what Pillow raises for damaged files
+        raise ValueError(f"{file} cannot be read: {error}. Download it again.") from error
 
 
 def _disparity(file: Path) -> np.ndarray:
     """Columns (H, W): PFM and NPY as they are, PNG of 16 bits as KITTI's, 256 a column; 0 is unknown."""
-    from PIL import Image
-
-    if file.suffix == ".pfm":
+    if file.suffix.lower() == ".pfm":
         return read_pfm(file)
-    if file.suffix == ".npy":
-        return np.load(file, allow_pickle=False).astype(np.float32)
-    values = np.asarray(Image.open(file))
+    if file.suffix.lower() == ".npy":
+        return _read_npy(file)
+    values = open_picture(file)
     if values.ndim != 2 or values.dtype == np.uint8:
         raise ValueError(f"{file} is no grey PNG of 16 bits. Save 256 times the columns in 16 bits, or a PFM or NPY.")
     return values.astype(np.float32) / 256
 
 
+def _read_npy(file: Path) -> np.ndarray:
+    try:
+        values = np.load(file, allow_pickle=False)
+    except (EOFError, OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read: {error}. Save an array of numbers (H, W).") from error
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
+        said = f"{values.dtype} of {values.shape}" if isinstance(values, np.ndarray) else "an archive"
+        raise ValueError(f"{file} holds {said}. Save an array of numbers (H, W).")
+    return values.astype(np.float32)
+
+
 def _middlebury(folder: Path) -> list[Files]:
     names = ("im0.png", "im1.png", "disp0.pfm")
-    scenes = [path for path in sorted(folder.iterdir()) if all((path / name).is_file() for name in names)]
-    return [Files(scene.name, *(scene / name for name in names)) for scene in scenes]
+    scenes = [folder.resolve(), *sorted(path for path in folder.iterdir() if path.is_dir())]
+    return [Files(scene.name, *(scene / name for name in names)) for scene in scenes if (scene / names[0]).is_file()]
 
 
 def _kitti(folder: Path) -> list[Files]:
     base = folder / "training" if (folder / "training").is_dir() else folder
-    found = []
-    for left, right, disparity in _KITTI:
-        for file in sorted((base / disparity).glob("*_10.png")):
-            files = Files(file.stem, *(base / part / file.name for part in (left, right)), file)
-            if files.left.is_file() and files.right.is_file():
-                found.append(files)
-    return found
+    return [
+        Files(file.stem, *(base / part / file.name for part in (left, right)), file)
+        for left, right, disparity in _KITTI
+        for file in sorted((base / disparity).glob("*_10.png"))
+    ]
 
 
 def _own(folder: Path) -> list[Files]:
+    lefts = [file for file in sorted((folder / "left").glob("*")) if file.suffix.lower() in _SUFFIXES]
+    rights, maps = ({(file.stem, file.suffix.lower()): file for file in (folder / part).glob("*")} for part in _PARTS)
+    stems = [left.stem for left in lefts]
     found = []
-    for left in sorted((folder / "left").glob("*")):
-        right = folder / "right" / left.name
-        maps = [folder / "disp" / (left.stem + suffix) for suffix in (".pfm", ".npy", ".png")]
-        disparity = next((file for file in maps if file.is_file()), None)
-        if left.suffix.lower() in _SUFFIXES and right.is_file() and disparity:
-            found.append(Files(left.stem, left, right, disparity))
+    for left in lefts:
+        suffixes = (left.suffix.lower(), *_SUFFIXES)
+        right = next((file for suffix in suffixes if (file := rights.get((left.stem, suffix)))), None)
+        disparity = next((file for suffix in _MAPS if (file := maps.get((left.stem, suffix)))), None)
+        right = right or folder / _PARTS[0] / left.name
+        disparity = disparity or folder / _PARTS[1] / f"{left.stem}.pfm"
+        found.append(Files(left.stem if stems.count(left.stem) == 1 else left.name, left, right, disparity))
     return found
 
 

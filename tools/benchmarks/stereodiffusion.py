@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from stereo_core.metrics import lpips, psnr, ssim
+from stereo_core.metrics import load_lpips, lpips, psnr, ssim
 from stereo_core.warping import forward_warp
-from tools.host.in_process import load_host
-from tools.host.server import find_host
 
-from .kept_figures import as_number, describe_file, keep_settings, write_json
+from .kept_figures import as_number, describe_file, describe_network, keep_settings, write_json
+from .own_models import alexnet_file, at_least, missing_lpips, run_in_host, timed_unit
 from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
 from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
@@ -52,34 +49,30 @@ class Settings:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Measure what is not measured yet and print the tables; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    cuda = torch.cuda.is_available()
-    try:
-        _expect_files(options)
-        with tempfile.TemporaryDirectory() as base, torch.inference_mode():
-            return run(load_host(find_host(), Path(base), cpu=not cuda), options)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"{error}\n")
-        return 1
+    return run_in_host(_parser().parse_args(arguments), _expect_files, run)
 
 
 def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     """Do what the command asks for, with a host that is already loaded."""
     _expect_files(options)
     kind, pairs = find_pairs(options.data, options.kind)
+    without_lpips = missing_lpips(options.alexnet)
     settings = Settings(
         checkpoint=describe_file(options.checkpoint),
-        data=options.data.resolve().name,
+        data=str(options.data.resolve()),
         kind=kind,
-        depth_model=options.depth_model and options.depth_model.name,
+        depth_model=describe_network(options.depth_model),
         paper_scale=options.paper_scale,
         prompt=options.prompt,
         steps=options.steps,
         inner_steps=options.inner_steps,
         size=options.size,
-        lpips=find_spec("lpips") is not None,
+        lpips=without_lpips is None,
     )
     keep_settings(options.out, asdict(settings))
+    if without_lpips is not None:
+        print(without_lpips)
+    judge = None if without_lpips is not None else load_lpips(alexnet_file(options.alexnet))
     pairs = pairs[: options.limit]
     figures, methods, estimate = [], None, None
     for number, files in enumerate(pairs, 1):
@@ -92,14 +85,15 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
             print(f"{number} of {len(pairs)}: {files.name}", flush=True)
             try:
                 scene = load_pair(files, kind, options.size)
-                given = given_disparity(scene, estimate, options.paper_scale)
-                found = measure_scene(methods, scene, given, options.out / "sheets", settings.lpips)
+                with timed_unit(files.name, len(pairs) - number):
+                    given = given_disparity(scene, estimate, options.paper_scale)
+                    write_json(kept, measure_scene(methods, scene, given, options.out / "sheets", judge))
             except ValueError as error:  # such as a disparity that moves no whole column
                 print(f"{files.name} is left out: {error}")
                 continue
-            write_json(kept, found)
         figures.append(json.loads(kept.read_text(encoding="utf-8")))
     if not figures:
+        print("No pair could be measured, so there is no table.")
         return 1
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"\n## StereoDiffusion on {counted(len(figures), 'pair')} ({kind}), {options.size}x{options.size}\n")
@@ -125,7 +119,7 @@ def given_disparity(scene: Scene, estimate: Callable[[Tensor], Tensor] | None, p
     return (factor * centered + scene.disparity.mean()).clamp(min=0)
 
 
-def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, with_lpips: bool) -> Figures:
+def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, judge: nn.Module | None) -> Figures:
     """Measure every row of a scene, and draw what was made; visible is where the true disparity's shift lands."""
     visible = forward_warp(scene.left, scene.disparity).filled
     found: Figures = {}
@@ -134,8 +128,8 @@ def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, w
         of_left = name in OF_LEFT
         true = scene.left if of_left else scene.right
         figures = {"PSNR": psnr(view, true), "SSIM": ssim(view, true)}
-        if with_lpips:
-            figures["LPIPS"] = lpips(view, true)
+        if judge is not None:
+            figures["LPIPS"] = lpips(view, true, judge)
         for where, mask in (("visible", visible), ("holes", ~visible)) if not of_left else ():
             figures |= {f"PSNR {where}": psnr(view, true, mask), f"SSIM {where}": ssim(view, true, mask)}
         found[name] = {measure: as_number(value) for measure, value in figures.items()}
@@ -203,6 +197,8 @@ def _expect_files(options: argparse.Namespace) -> None:
             f"--depth-model: there is no {options.depth_model}. The paper used DPT: download the Hugging Face folder "
             "Intel/dpt-hybrid-midas or Intel/dpt-large (config.json and model.safetensors) and name it here."
         )
+    if options.alexnet and not options.alexnet.is_file():
+        raise FileNotFoundError(f"--alexnet: there is no file {options.alexnet}. It is alexnet-owt-7be5be79.pth.")
     find_pairs(options.data, options.kind)
 
 
@@ -213,10 +209,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=LAYOUTS, help="its layout; default: the one that it has")
     parser.add_argument("--depth-model", type=Path, metavar="FOLDER", help="estimate the disparity with this network")
     parser.add_argument("--prompt", default="", help="what all pictures are inverted with; default: nothing")
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--inner-steps", type=int, default=10, help="of null-text optimization; default: 10")
-    parser.add_argument("--size", type=int, default=512, help="both sides in pixels; default: 512")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs")
+    parser.add_argument("--steps", type=at_least(2), default=50)
+    parser.add_argument("--inner-steps", type=at_least(1), default=10, help="of null-text optimization; default: 10")
+    parser.add_argument("--size", type=at_least(64, 8), default=512, help="both sides in pixels; default: 512")
+    parser.add_argument("--limit", type=at_least(1), metavar="N", help="only the first N pairs")
+    parser.add_argument("--alexnet", type=Path, metavar="FILE", help="AlexNet's weights, for LPIPS")
     parser.add_argument("--out", type=Path, default=Path("output/stereodiffusion"), help="for figures and pictures")
     parser.add_argument(
         "--paper-scale",

@@ -12,6 +12,7 @@ from torch import Tensor
 from stereo_core.warping import forward_warp
 from tools.host.node_inputs import gather
 
+from .own_models import admit, naming
 from .references import warp_and_stretch
 from .scenes import Scene
 from .stereodiffusion_published import ALONE, ATTENTION, BLANK, BOTH, EVERYTHING, REFERENCE, RENEWED, STRETCH
@@ -54,28 +55,24 @@ class Network:
     negative: list[Any]
 
 
-def load_network(host: dict[str, Any], checkpoint: Path, prompt: str) -> Network:
-    """Load a checkpoint from wherever it lies.
+def load_network(host: dict[str, Any], checkpoint: Path, prompt: str, option: str = "--checkpoint") -> Network:
+    """Load a checkpoint from wherever it lies; ``option`` is what a user named it with.
 
     Raises:
-        ValueError: the file has no text encoder or no VAE.
+        ValueError: the host cannot load it, or it has no text encoder or no VAE.
     """
-    import folder_paths
-
-    folder_paths.add_model_folder_path("checkpoints", str(checkpoint.parent.resolve()))
-    model, clip, vae = host["CheckpointLoaderSimple"]().load_checkpoint(checkpoint.name)[:3]
+    with naming(option, checkpoint, "Give a whole SD 1.5 checkpoint."):
+        model, clip, vae = host["CheckpointLoaderSimple"]().load_checkpoint(admit("checkpoints", checkpoint))[:3]
     if clip is None or vae is None:
-        raise ValueError(f"--checkpoint: {checkpoint} has no text encoder or no VAE. Give a whole SD 1.5 checkpoint.")
+        raise ValueError(f"{option}: {checkpoint} has no text encoder or no VAE. Give a whole SD 1.5 checkpoint.")
     encode = host["CLIPTextEncode"]().encode
     return Network(model, vae, encode(clip, prompt)[0], encode(clip, "")[0])
 
 
 def estimate_depth(host: dict[str, Any], folder: Path) -> Any:
     """Return a function of a left view (1, 3, H, W) that gives its relative inverse depth (1, 1, H, W) in [0, 1]."""
-    import folder_paths
-
-    folder_paths.add_model_folder_path("geometry_estimation", str(folder.parent.resolve()))
-    source = host["Stereo_LoadDepthModel"].execute(folder.name, "default").args[0]
+    with naming("--depth-model", folder, "Give a model of Load Depth Model."):
+        source = host["Stereo_LoadDepthModel"].execute(admit("geometry_estimation", folder), "default").args[0]
     node = host["Stereo_DepthEstimate"]
     return lambda left: _core(node.execute(_image(left), source, "image", False, 0, 1, 0.0).args[0])[:, :1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -131,11 +132,40 @@ def test_what_is_missing_is_named(command: list[str], tmp_path: Path, capsys: py
     assert "v1-5-pruned" in capsys.readouterr().out
     assert bench.main([*command, "--depth", str(tmp_path / "maps")]) == 1
     assert "--depth: there is no" in capsys.readouterr().out
+    for name in ("one", "two"):
+        (tmp_path / name / "dpt").mkdir(parents=True)
+    assert bench.main([*command, "--depth", str(tmp_path / "one" / "dpt"), str(tmp_path / "two" / "dpt")]) == 1
+    assert "--depth: two are called dpt" in capsys.readouterr().out
     (tmp_path / "prompts.txt").write_text("# nothing\n")
     with pytest.raises(ValueError, match="--prompts: .* holds no prompt"):
         bench.read_prompts(tmp_path / "prompts.txt")
     assert [line.split(" ")[0] for line in measures.missing(None, None)] == ["CLIP-T", "features", "MEt3R"]
     assert [line.split(" ")[0] for line in measures.missing([tmp_path], None)] == ["MEt3R"]
+
+
+def test_rows_whose_maps_were_made_again_are_wanted_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = list(bench.rows_of(["1"], ["depth"], False))
+    write_depth(tmp_path / "depth" / "clip")
+    folder = tmp_path / "clips" / "clip"
+    folder.mkdir(parents=True)
+    for row in rows[1:]:
+        (folder / f"{bench._slug(row.name)}.json").touch()
+    assert bench.wanted_rows("clip", rows, [tmp_path / "depth"], folder) == rows[:1]
+    assert not capsys.readouterr().out
+    newer = (folder / "warp_and_fill.json").stat().st_mtime + 10
+    os.utime(tmp_path / "depth" / "clip" / "0001.png", (newer, newer))
+    assert bench.wanted_rows("clip", rows, [tmp_path / "depth"], folder) == rows
+    assert capsys.readouterr().out.count("newer than figures of it") == 1
+
+
+def test_sizes_that_the_vae_does_not_make_are_refused(own_folders: dict[str, type], command: list[str]):
+    host = {**own_folders, "CLIPLoader": Words}
+    for option, value, said in (
+        ("--width", "62", "--width: 62 is no multiple of"),
+        ("--frames", "6", "--frames: this VAE makes 5 or 9, not 6"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            bench.run(host, bench.parser().parse_args([*command, option, value]), measures.Judges())
 
 
 def test_rows_are_those_of_the_tables():

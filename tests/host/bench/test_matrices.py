@@ -57,11 +57,13 @@ def test_every_row_is_measured_once(
     own_folders: dict[str, type], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     host = {**own_folders, "ImageOnlyCheckpointLoader": Loader}
+    Image.new("RGB", (32, 16)).save(tmp_path / "objects" / "wide.png")
     rows = ["video model alone", "weight 0.5, the paper's", "multi-view model alone", "the published code's"]
     options = bench.parser().parse_args([*command, "--rows", *rows])
     assert bench.run(host, options) == 0
     said = capsys.readouterr().out
-    folder = tmp_path / "out" / "pictures" / "ball"
+    folder = tmp_path / "out" / "pictures" / "ball.png"
+    assert "wide.png is left out: it is 32x16" in said and "1 picture," in said
     found = {file.stem: json.loads(file.read_text()) for file in folder.glob("*.json")}
     assert len(found) == len(rows) and all(f"| {row} |" in said for row in rows)
     paper = found["weight_0_5_the_paper_s"]
@@ -77,6 +79,12 @@ def test_every_row_is_measured_once(
     (folder / "weight_0_5_the_paper_s.json").write_text(json.dumps(paper))
     assert bench.run(host, options) == 0
     assert "| weight 0.5, the paper's | 12.34 |" in capsys.readouterr().out
+    other = tmp_path / "other"
+    other.mkdir()
+    (tmp_path / "objects" / "ball.png").rename(other / "ball.png")  # another picture may have the same name
+    with pytest.raises(ValueError, match="another pictures"):
+        bench.run(host, bench.parser().parse_args([*command, "--pictures", str(other)]))
+    (other / "ball.png").rename(tmp_path / "objects" / "ball.png")
     with pytest.raises(ValueError, match="another video"):
         (tmp_path / "svd.safetensors").write_bytes(b"other")
         bench.run(host, options)
@@ -122,6 +130,6 @@ def test_what_is_missing_is_named(command: list[str], tmp_path: Path, capsys: py
     assert bench.main(command) == 1
     assert "--multiview: there is no file" in (said := capsys.readouterr().out) and "sv3d_p.safetensors" in said
     Image.new("RGB", (32, 16)).save(tmp_path / "objects" / "wide.png")
-    with pytest.raises(ValueError, match="wide.png is 32x16"):
+    with pytest.raises(ValueError, match="it is 32x16"):
         bench.read_picture(tmp_path / "objects" / "wide.png", 32)
     assert set(ROWS) >= {"video model alone", "multi-view model alone"}

@@ -12,9 +12,12 @@ from PIL import Image
 
 from tests.host.tiny.depth_networks import make_depth_anything
 from tests.host.tiny.files import make_sd15
+from tests.host.tiny.weights import save
+from tools.benchmarks import own_models
 from tools.benchmarks import stereodiffusion as bench
+from tools.benchmarks.kept_figures import describe_network, keep_settings
 from tools.benchmarks.stereo_folders import find_pairs, load_pair
-from tools.benchmarks.stereodiffusion_methods import OF_LEFT, SAMPLED, estimate_depth
+from tools.benchmarks.stereodiffusion_methods import OF_LEFT, SAMPLED, estimate_depth, load_network
 
 HEIGHT, WIDTH, SHIFT = 64, 96, 12
 
@@ -72,6 +75,121 @@ def test_every_layout_is_read_in_columns_of_what_is_shown(kind: str, scale: floa
     assert bench.psnr(shifted.image, scene.right, shifted.filled) > bench.psnr(scene.left, scene.right) + 3
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("left/a.png", b"\x89PNG\r\n\x1a\n\0", "a.png cannot be read: .* Download it again"),
+        ("right/a.png", b"", "a.png cannot be read"),
+        ("disp/a.pfm", b"Pf\n96 64\n-1.0\n123", "a.pfm is cut short"),
+        ("disp/a.pfm", b"PF\n96 64\n-1.0\n", "a.pfm is a PFM of three colours"),
+        ("disp/a.pfm", b"Pf\n96\n", "a.pfm is damaged: its head"),
+        ("disp/a.npy", b"\x93NUMPY", "a.npy cannot be read"),
+        ("disp/a.npy", np.zeros(96 * 64), r"a.npy holds float64 of \(6144,\). Save an array of numbers \(H, W\)"),
+        ("disp/a.npy", np.array([None]), "a.npy cannot be read: Object arrays"),
+        ("disp/a.npy", np.ones((64, 90)), "are 96x64, 96x64, 90x64. All three need the same size"),
+        ("disp/a.npy", np.full((64, 96), -np.inf), "holds no known disparity"),
+        ("disp/a.png", Image.new("L", (96, 64), 9), "a.png is no grey PNG of 16 bits"),
+    ],
+)
+def test_a_damaged_file_is_named(file: str, content: bytes | np.ndarray | Image.Image, said: str, tmp_path: Path):
+    folder = make_folder("pairs", tmp_path)
+    if file.startswith("disp"):
+        (folder / "disp" / "a.npy").unlink()
+    if isinstance(content, bytes):
+        (folder / file).write_bytes(content)
+    elif isinstance(content, np.ndarray):
+        np.save(folder / file, content)
+    else:
+        content.save(folder / file)
+    _, (files,) = find_pairs(folder)
+    with pytest.raises(ValueError, match=said):
+        load_pair(files, "pairs", 64)
+
+
+def test_pairs_are_found_by_their_stems_and_what_lacks_a_file_is_told(tmp_path: Path):
+    folder = make_folder("pairs", tmp_path / "own")
+    (folder / "right" / "a.png").rename(folder / "right" / "a.PNG")
+    Image.open(folder / "left" / "a.png").convert("L").save(folder / "left" / "b ü.jpg")
+    Image.open(folder / "right" / "a.PNG").save(folder / "right" / "b ü.png")
+    write_pfm(folder / "disp" / "b ü.PFM", pair()[2])
+    Image.open(folder / "left" / "a.png").save(folder / "left" / "c.png")
+    kind, (a, b, c) = find_pairs(folder)
+    assert kind == "pairs" and a.right.name == "a.PNG" and b.right.name == "b ü.png"
+    assert load_pair(b, kind, 64).left.shape == (1, 3, 64, 64)
+    with pytest.raises(ValueError, match="there is no .*right.c.png"):
+        load_pair(c, kind, 64)
+
+    scenes = make_folder("middlebury", tmp_path / "all" / "of" / "them")
+    assert [files.name for files in find_pairs(scenes / "Scene")[1]] == ["Scene"]  # a scene by itself
+    with pytest.raises(FileNotFoundError, match=f"Pairs lie in {scenes}: name that folder"):
+        find_pairs(tmp_path / "all")
+    (scenes / "Scene" / "disp0.pfm").unlink()
+    with pytest.raises(FileNotFoundError, match="Scene has no .*disp0.pfm"):
+        find_pairs(scenes)
+
+
+def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
+    for folder, byte in (("one", b"1"), ("two", b"2")):  # fine-tuned, so of one name and size
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model.safetensors").write_bytes(b"\0" * 100_000 + byte + b"\0" * 100_000)
+    one, two = (describe_network(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert one != two and one.split(",")[:2] == two.split(",")[:2]
+    assert one in describe_network(tmp_path / "one")
+    keep_settings(tmp_path, {"model": one, "more": None}, ["more"])
+    with pytest.raises(ValueError, match="another model"):
+        keep_settings(tmp_path, {"model": two, "more": None}, ["more"])
+    for more in ("a", None, "a"):  # which may come later
+        keep_settings(tmp_path, {"model": one, "more": more}, ["more"])
+    with pytest.raises(ValueError, match="another more"):
+        keep_settings(tmp_path, {"model": one, "more": "b"}, ["more"])
+
+
+def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named(
+    own_folders: dict[str, type], tmp_path: Path
+):
+    import folder_paths
+
+    for name in ("one", "two", "one"):
+        file = tmp_path / name / "model.safetensors"
+        save({name: torch.zeros(3)}, file)
+        given = own_models.admit("checkpoints", file)
+        assert Path(folder_paths.get_full_path("checkpoints", given)) == file
+    with pytest.raises(ValueError, match="--picture-model: ComfyUI cannot load .*one.model.safetensors: .*SD 1.5"):
+        load_network(own_folders, file, "", "--picture-model")
+
+
+def test_a_run_that_is_stopped_says_that_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(own_models, "load_host", stopped)
+    (tmp_path / "sd15.safetensors").touch()
+    command = ["--checkpoint", str(tmp_path / "sd15.safetensors"), "--data", str(make_folder("kitti", tmp_path / "k"))]
+    assert bench.main(command) == 130
+    assert "Type the same command again" in capsys.readouterr().out
+    for wrong in (["--limit", "0"], ["--size", "100"], ["--steps", "1"], ["--steps", "x"]):
+        with pytest.raises(SystemExit):
+            bench.main([*command, *wrong])
+        assert f"argument {wrong[0]}: " in capsys.readouterr().err
+
+
+def test_what_lpips_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(own_models, "find_spec", lambda _: None)
+    assert "-m pip install lpips" in own_models.missing_lpips(None)
+    monkeypatch.setattr(own_models, "find_spec", lambda name: name)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    said = own_models.missing_lpips(None)
+    assert own_models.ALEXNET in said and str(tmp_path / "hub" / "checkpoints") in said and "--alexnet" in said
+    (tmp_path / "mine.pth").touch()
+    assert own_models.missing_lpips(tmp_path / "mine.pth") is None
+    with pytest.raises(FileNotFoundError, match="--alexnet: there is no file"):
+        (tmp_path / "sd15.safetensors").touch()
+        command = ["--checkpoint", str(tmp_path / "sd15.safetensors"), "--data", str(tmp_path), "--alexnet", "other"]
+        bench._expect_files(bench._parser().parse_args(command))
+
+
 def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     weights = tmp_path / "sd15.safetensors"
     command = ["--checkpoint", str(weights), "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out")]
@@ -110,12 +228,15 @@ def test_every_row_is_measured_once(
     weights = tmp_path / "sd15.safetensors"
     make_sd15(weights, host_path)
     data, out = make_folder("middlebury", tmp_path / "data"), tmp_path / "out"
+    (data / "Half").mkdir()
+    (data / "Half" / "im0.png").write_bytes((data / "Scene" / "im0.png").read_bytes())
     command = ["--checkpoint", str(weights), "--data", str(data), "--out", str(out)]
     command += ["--size", "64", "--steps", "2", "--inner-steps", "1"]
     options = bench._parser().parse_args(command)
     assert bench.run(own_folders, options) == 0
     printed = capsys.readouterr().out
     assert "| published | 15.456 +2.669 -3.313 |" in printed
+    assert "Half is left out: there is no" in printed and "Scene took " in printed
     kept = out / "scenes" / "Scene.json"
     figures = json.loads(kept.read_text())
     assert set(SAMPLED) | set(OF_LEFT) < figures.keys()
@@ -131,5 +252,8 @@ def test_every_row_is_measured_once(
     kept.write_text(json.dumps(figures))
     assert bench.run(own_folders, options) == 0
     assert "| stretch | 12.34 |" in capsys.readouterr().out
+    elsewhere = str(make_folder("middlebury", tmp_path / "other" / "data"))  # whose scene has the same name
+    with pytest.raises(ValueError, match="another data"):
+        bench.run(own_folders, bench._parser().parse_args([*command, "--data", elsewhere]))
     with pytest.raises(ValueError, match="another paper_scale"):
         bench.run(own_folders, bench._parser().parse_args([*command, "--paper-scale"]))

@@ -1,0 +1,130 @@
+"""What the commands on a user's own models have in common: the host, the end of a run, counts and judges' weights."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from tools.host.in_process import load_host
+from tools.host.server import find_host
+
+ALEXNET = "alexnet-owt-7be5be79.pth"
+"""The weights below LPIPS, as torchvision publishes them."""
+
+Run = Callable[[dict[str, Any], argparse.Namespace], int]
+
+
+def run_in_host(options: argparse.Namespace, expect: Callable[[argparse.Namespace], None], run: Run) -> int:
+    """Ask for the files, load the host, run a command in it, and end with what a person can act upon.
+
+    Args:
+        options: of the command.
+        expect: raises ``FileNotFoundError`` or ``ValueError`` for what is missing, before anything is loaded.
+        run: from node classes by id and the options to the exit code.
+
+    Returns:
+        The exit code: 1 after an error that is told, 130 after Ctrl-C.
+    """
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what the terminal cannot show
+    try:
+        expect(options)
+        cpu = not torch.cuda.is_available()
+        with tempfile.TemporaryDirectory() as base, torch.inference_mode():
+            return run(load_host(find_host(), Path(base), cpu=cpu), options)
+    except (OSError, ValueError) as error:
+        print(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. Type the same command again: it goes on after what is finished.")
+        return 130
+
+
+def at_least(least: int, multiple: int = 1) -> Callable[[str], int]:
+    """A type of argparse: a whole number from ``least`` on, and a multiple of something."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is too small. Give {least} or more.")
+        if value % multiple:
+            raise argparse.ArgumentTypeError(f"{value} is no multiple of {multiple}.")
+        return value
+
+    number.__name__ = "whole number"  # which argparse calls it where it is none
+    return number
+
+
+def admit(kind: str, file: Path) -> str:
+    """Let the host find a file or folder in its list ``kind`` and return the name by which a loader takes it now.
+
+    Its folder comes first, for files of two folders may have one name, as ``model.safetensors`` of Hugging Face.
+    """
+    import folder_paths
+
+    whole = Path(os.path.abspath(file))  # not resolved: what a cache links to has no suffix, by which the host reads
+    folder_paths.add_model_folder_path(kind, str(whole.parent), is_default=True)
+    return whole.name
+
+
+@contextmanager
+def naming(option: str, file: Path, wanted: str) -> Iterator[None]:
+    """Turn what the host says of a file that it cannot load into an error that names the option.
+
+    Raises:
+        ValueError: the host cannot load it.
+    """
+    try:
+        yield
+    except (AttributeError, EOFError, KeyError, RuntimeError, SafetensorError, TypeError) as error:
+        said = str(error).strip().splitlines()
+        raise ValueError(
+            f"{option}: ComfyUI cannot load {file}: {said[0] if said else type(error).__name__} {wanted}"
+        ) from error
+
+
+@contextmanager
+def timed_unit(name: str, left: int) -> Iterator[None]:
+    """Say how long one of several units took, and how long the others will take if they are like it."""
+    start = time.monotonic()
+    yield
+    seconds = time.monotonic() - start
+    rest = f", the other {left} about {_words(left * seconds)}" if left else ""
+    print(f"{name} took {_words(seconds)}{rest}.", flush=True)
+
+
+def alexnet_file(given: Path | None) -> Path:
+    """Where AlexNet's weights are looked for: as named, else where torch keeps what it fetches."""
+    return given or Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET
+
+
+def missing_lpips(given: Path | None) -> str | None:
+    """Say why LPIPS is left out, and what it needs; ``None`` where nothing is missing."""
+    if find_spec("lpips") is None:
+        return (
+            "LPIPS is left out: the package lpips is not installed. To have it, stop here and type\n"
+            f"{sys.executable} -m pip install lpips"
+        )
+    if not alexnet_file(given).is_file():
+        return (
+            f"LPIPS is left out: its package is there, AlexNet's weights are not. To have it, stop here and download\n"
+            f"https://download.pytorch.org/models/{ALEXNET}\n"
+            f"to {alexnet_file(given).parent}, or to any folder and name the file with --alexnet."
+        )
+    return None
+
+
+def _words(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
