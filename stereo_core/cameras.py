@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from .checks import expect_shape
 
+_FLAT = 1e-4  # a range of inverse depths of this share of the nearest is that of a plane, seen in float32
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -145,31 +147,38 @@ def look_at(
     return Camera(torch.stack([right, down, forward]), eye, focal, (width / 2, height / 2), width, height)
 
 
+def is_flat(near: float, far: float) -> bool:
+    """Tell whether depths from ``near`` to ``far`` are all as good as one."""
+    return 1 - near / far <= _FLAT
+
+
 def stereo_base(camera: Camera, max_disparity: float, convergence: float, near: float, far: float) -> StereoBase:
     """Return the eyes that give a scene the pack's disparity.
 
     With inverse depth scaled to [0, 1] between far and near, the disparity is max_disparity / 100 * width *
     (inverse_depth - convergence), exactly: 1 / screen = 1 / far + convergence (1 / near - 1 / far) and
-    baseline = max_disparity / 100 * width / (focal (1 / near - 1 / far)).
+    baseline = max_disparity / 100 * width / (focal (1 / near - 1 / far)). A flat scene has no baseline that would give
+    it any depth: there both eyes are the camera.
 
     Args:
         camera: between the eyes.
         max_disparity: percent of the width.
         convergence: the scaled inverse depth that lies on the screen, 0 to 1.
         near: the least depth of the whole clip, above 0.
-        far: its greatest depth, above ``near``.
+        far: its greatest depth, at least ``near``.
 
     Raises:
         ValueError: depths that are not in this order.
     """
-    if not 0 < near < far:
+    if not 0 < near <= far:
         raise ValueError(
-            f"Expected a nearest depth above 0 and below the farthest, got {near:g} and {far:g}. A scene without depth "
-            "has no disparity between its near and its far side."
+            f"Expected a nearest depth above 0 and not above the farthest, got {near:g} and {far:g}. Give both of them."
         )
     span = 1 / near - 1 / far
-    baseline = max_disparity / 100 * camera.width / (camera.focal * span)
-    return StereoBase(baseline, 1 / (1 / far + convergence * span))
+    screen = 1 / (1 / far + convergence * span)
+    if is_flat(near, far):
+        return StereoBase(0.0, screen)
+    return StereoBase(max_disparity / 100 * camera.width / (camera.focal * span), screen)
 
 
 def stereo_pair(camera: Camera, base: StereoBase) -> tuple[Camera, Camera]:

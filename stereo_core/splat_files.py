@@ -34,7 +34,7 @@ _MAGIC = 0x674B
 _TEXTURE = 4096  # texels in a row, four to a Gaussian
 _MIDDLE = 0.5  # the time about which a .splatv's motion is told
 _ALWAYS = 1e4  # width in time of a Gaussian's weight: it is there from start to end
-_LARGEST_HALF = 65504.0
+_LEAST_HALF, _LARGEST_HALF = 2.0**-24, 65504.0
 _SPLATV = np.dtype(
     [
         ("position", "<f4", 3),
@@ -113,11 +113,15 @@ def splatv_bytes(count: int) -> int:
     return -(-4 * count // _TEXTURE) * _TEXTURE * 16
 
 
-def splatv(scene: SplatScene) -> SplatV:
+def splatv(scene: SplatScene, middle: Tensor | None = None) -> SplatV:
     """Return the .splatv file of a scene; a time of 0 is its first frame and 1 its last.
 
     A Gaussian's place is a cubic of time there, and its quaternion a straight line that is normalized; both are fitted
     to the knots by least squares.
+
+    Args:
+        scene: to write.
+        middle: (3,) of its world, what its cameras look at; ``None`` is the origin.
     """
     positions, rotations = turned(scene.positions.double().cpu(), scene.rotations.double().cpu())
     rotations = _one_side(rotations)
@@ -126,7 +130,7 @@ def splatv(scene: SplatScene) -> SplatV:
     made = np.zeros(scene.count, _SPLATV)
     made["position"] = curves[0]
     made["rotation"] = lines[0]
-    made["scale"][:, :3] = scene.scales.cpu()
+    made["scale"][:, :3] = scene.scales.cpu().clamp(_LEAST_HALF, _LARGEST_HALF)
     color = torch.cat([scene.colors, scene.opacities], dim=1).cpu()
     made["rgba"] = (color.clamp(0, 1) * 255).round()
     motion = curves[1:].clamp(-_LARGEST_HALF, _LARGEST_HALF)
@@ -139,7 +143,7 @@ def splatv(scene: SplatScene) -> SplatV:
         "size": len(data),
         "texwidth": _TEXTURE,
         "texheight": len(data) // (16 * _TEXTURE),
-        "cameras": [_camera(scene)],
+        "cameras": [_camera(scene, torch.zeros(3) if middle is None else middle)],
     }
     text = json.dumps([told]).encode("ascii")
     return SplatV(struct.pack("<II", _MAGIC, len(text)) + text + data, _error(made, times, positions, rotations))
@@ -184,7 +188,7 @@ def _error(made: np.ndarray, times: Tensor, positions: Tensor, rotations: Tensor
     return CurveError(math.sqrt(squares / count), math.sqrt(worst), math.degrees(math.sqrt(angles / count)))
 
 
-def _camera(scene: SplatScene) -> dict[str, object]:
+def _camera(scene: SplatScene, middle: Tensor) -> dict[str, object]:
     """The reference camera, for the player to start from, as 3D Gaussian Splatting writes its cameras."""
     size = 1024
     camera: Camera = scene.orbit.camera(0, size, size)
@@ -194,7 +198,7 @@ def _camera(scene: SplatScene) -> dict[str, object]:
         "img_name": "reference",
         "width": size,
         "height": size,
-        "position": (camera.position * flip).tolist(),
+        "position": ((camera.position + middle) * flip).tolist(),
         "rotation": (flip[:, None] * camera.rotation.T).tolist(),
         "fy": camera.focal,
         "fx": camera.focal,

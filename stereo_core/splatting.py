@@ -17,17 +17,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .cameras import Camera
+from .cameras import Camera, Orbit
 from .splat_scene import SplatScene
 from .splat_tiles import GROUP, blend, exponents, reached_tiles, tile_lists
 
 _BLUR = 1 / 12  # square pixels added to every covariance
 _FIELD = 1.3  # the derivative is that of a place within so many times the picture: beyond, it is no good
-_NEAREST = 0.01  # depth below which nothing is drawn
+_NEAREST = 0.01  # depth below which nothing is drawn, of scenes that the usual cameras see; of smaller ones less
 _LEAST_RATIO = 2.5e-5  # of areas, so that the root of it keeps a gradient
 CUT = 1 / 1024  # a Gaussian counts out to where its alpha falls below this
 _OUTER = 0.01  # of a clip's depths that lie before its near and behind its far
 _COVERED = 0.5  # alpha from which on a pixel shows the scene and not its background
+_VISIBLE = 1 / 255  # and from which on it differs from that at all
 # Bytes that drawing a picture holds at most: for a Gaussian, for a Gaussian in a tile, and for a group of tiles.
 _OF_GAUSSIAN, _OF_PAIR, _OF_GROUP = 300, 200, 4 * 10 * GROUP
 
@@ -79,7 +80,7 @@ def render(scene: SplatScene, camera: Camera, time: float = 0.0) -> Rendered:
     Raises:
         ValueError: a time outside 0 to 1.
     """
-    return rasterize(still_gaussians(scene, time), camera, scene.background)
+    return rasterize(still_gaussians(scene, time), camera, scene.background, nearest=_nearest(scene))
 
 
 def render_pair(scene: SplatScene, eyes: tuple[Camera, Camera], time: float = 0.0) -> tuple[Rendered, Rendered]:
@@ -89,12 +90,15 @@ def render_pair(scene: SplatScene, eyes: tuple[Camera, Camera], time: float = 0.
     """
     gaussians = still_gaussians(scene, time)
     order = depth_order(gaussians.positions, eyes[0])
-    left, right = (rasterize(gaussians, eye, scene.background, order) for eye in eyes)
+    nearest = _nearest(scene)
+    left, right = (rasterize(gaussians, eye, scene.background, order, nearest=nearest) for eye in eyes)
     return left, right
 
 
 def clip_depths(scene: SplatScene, cameras: Iterable[Camera], times: Iterable[float]) -> tuple[float, float]:
     """Return the near and the far depth of a clip: all but the outer 1 % of what its frames show of the scene.
+
+    Where nothing covers half of a pixel, the scene being thin as smoke or far away, what covers most counts.
 
     Args:
         scene: of which the clip is made.
@@ -104,11 +108,13 @@ def clip_depths(scene: SplatScene, cameras: Iterable[Camera], times: Iterable[fl
     Raises:
         ValueError: nothing of the scene is seen in any frame.
     """
-    found = []
+    found, faint = [], []
     for camera, time in zip(cameras, times, strict=True):
         seen = render(scene, camera, time)
         found.append(seen.surface[seen.alpha > _COVERED].cpu())
-    depths = torch.cat(found)
+        faint.append(seen.depth[(seen.alpha > _VISIBLE) & (seen.alpha > seen.alpha.max() / 2)].cpu())
+    solid = torch.cat(found)
+    depths = solid if len(solid) else torch.cat(faint)
     depths = depths[depths > 0].sort().values
     if len(depths) == 0:
         raise ValueError("The camera sees nothing of the scene. Move it, or turn it towards the scene.")
@@ -127,6 +133,7 @@ def rasterize(
     background: Sequence[float] | Tensor,
     order: Tensor | None = None,
     cut: float = CUT,
+    nearest: float = _NEAREST,
 ) -> Rendered:
     """Draw Gaussians; color and alpha have gradients to all of their tensors.
 
@@ -136,10 +143,11 @@ def rasterize(
         background: three values, the color behind everything.
         order: (N,) from ``depth_order``, of a camera that looks the same way; ``None`` makes it.
         cut: a Gaussian counts out to where its alpha falls below this.
+        nearest: depth below which nothing is drawn.
     """
     if order is None:
         order = depth_order(gaussians.positions, camera)
-    means, conics, opacities, depths, reach = _footprints(gaussians, camera, cut)
+    means, conics, opacities, depths, reach = _footprints(gaussians, camera, cut, nearest)
     with torch.no_grad():
         lists = tile_lists(means, reach, order, camera.width, camera.height)
     chosen = lists.gaussians
@@ -170,7 +178,7 @@ def drawing_bytes(scene: SplatScene, cameras: Iterable[Camera] = (), times: Iter
     """
     most = 0
     for camera, time in zip(cameras, times, strict=True):
-        seen = _footprints(still_gaussians(scene, time), camera, CUT)
+        seen = _footprints(still_gaussians(scene, time), camera, CUT, _nearest(scene))
         most = max(most, reached_tiles(seen.means, seen.reach, camera.width, camera.height))
     return scene.count * _OF_GAUSSIAN + most * _OF_PAIR + _OF_GROUP
 
@@ -194,25 +202,29 @@ class _Footprints(NamedTuple):
     reach: Tensor  # (N, 2) half of the box around where alpha is above the cut, negative if it is nowhere
 
 
-def _footprints(gaussians: Gaussians, camera: Camera, cut: float) -> _Footprints:
+def _nearest(scene: SplatScene) -> float:
+    return _NEAREST * min(1.0, scene.orbit.radius / Orbit().radius)
+
+
+def _footprints(gaussians: Gaussians, camera: Camera, cut: float, nearest: float) -> _Footprints:
     """What N Gaussians are in a picture."""
-    means, covariances, depths = _project(gaussians, camera)
+    means, covariances, depths = _project(gaussians, camera, nearest)
     conics, ratio = _widen(covariances)
     opacities = gaussians.opacities[:, 0] * ratio
     with torch.no_grad():
         # sqrt(2 ln(o / cut)) stds along each axis: a box around the ellipse where alpha is the cut.
         stds = (2 * (opacities / cut).clamp(min=1).log()).sqrt()
         reach = stds[:, None] * (covariances[:, ::2] + _BLUR).sqrt()
-        drawn = (depths > _NEAREST) & (opacities > cut)
+        drawn = (depths > nearest) & (opacities > cut)
         reach = torch.where(drawn[:, None], reach, -1.0)
     return _Footprints(means, conics, opacities, depths, reach)
 
 
-def _project(gaussians: Gaussians, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+def _project(gaussians: Gaussians, camera: Camera, nearest: float) -> tuple[Tensor, Tensor, Tensor]:
     """(N, 2) means and (N, 3) covariances xx, xy, yy, in pixels, and (N,) depths."""
     seen = camera.seen(gaussians.positions)
     depths = seen[:, 2]
-    z = depths.clamp(min=_NEAREST)
+    z = depths.clamp(min=nearest)
     slopes = seen[:, :2] / z[:, None]  # tangents of the directions
     means = camera.focal * slopes + slopes.new_tensor(camera.center)
     # d(x / z) = (dx - x / z dz) / z, along the camera's axes.

@@ -9,13 +9,13 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-from ...stereo_core.cameras import Camera, StereoBase, stereo_base, stereo_pair
+from ...stereo_core.cameras import Camera, StereoBase, is_flat, stereo_base, stereo_pair
 from ...stereo_core.splat_scene import SplatScene
 from ...stereo_core.splatting import clip_depths, drawing_bytes, render_pair
 from ..host import compute_device, each_frame, expect_memory
 
-# Depths are measured in smaller pictures: they say as much, and take less time.
-_MEASURED = 128
+# Depths are measured in smaller pictures: they say as much, and take less time. Their smaller side keeps a few pixels.
+_MEASURED, _NARROWEST = 128, 16
 _SOLID = 0.5  # of what covers a pixel: less of it is background, which is far
 
 
@@ -25,9 +25,9 @@ class StereoClip(NamedTuple):
     Attributes:
         left: IMAGE (B, H, W, 3).
         right: IMAGE (B, H, W, 3).
-        depth: IMAGE (B, H, W, 3) of the left eye, inverse depth from 0 (far, and background) to 1.
+        depth: IMAGE (B, H, W, 3) of the left eye, inverse depth from 0 (far, and background) to 1; a flat scene is 1.
         mask: MASK (B, H, W), what the scene covers of the left eye's picture.
-        base: of the eyes.
+        base: of the eyes; a flat scene has no baseline.
     """
 
     left: Tensor
@@ -50,7 +50,7 @@ def see_clip(
         convergence: the inverse depth that lies on the screen, 0 (far) to 1 (near).
 
     Raises:
-        ValueError: the scene is not in sight, shows no depth, or lies so near that there is no memory to draw it.
+        ValueError: the scene is not in sight, or lies so near that there is no memory to draw it.
     """
     home = {
         "device": comfy.model_management.intermediate_device(),
@@ -70,11 +70,13 @@ def see_clip(
     base = stereo_base(cameras[0], max_disparity, convergence, near, far)
     left, right, depth = (torch.empty(frames, height, width, 3, **home) for _ in range(3))
     mask = torch.empty(frames, height, width, **home)
+    flat = is_flat(near, far)
     for frame in each_frame(frames):
         seen, other = render_pair(scene, stereo_pair(cameras[frame], base), times[frame])
         left[frame], right[frame] = (eye.color.movedim(0, -1).clamp(0, 1) for eye in (seen, other))
-        inverse = (1 / seen.surface.clamp(min=near / 2) - 1 / far) / (1 / near - 1 / far)
         solid = (seen.alpha > _SOLID) & (seen.surface > 0)
+        inverse = 1 / seen.surface.clamp(min=near / 2)
+        inverse = torch.ones_like(inverse) if flat else (inverse - 1 / far) / (1 / near - 1 / far)
         depth[frame] = torch.where(solid, inverse.clamp(0, 1), 0).movedim(0, -1)
         mask[frame] = seen.alpha[0]
     return StereoClip(left, right, depth, mask, base)
@@ -87,5 +89,5 @@ def _interruptible(cameras: Iterable[Camera]) -> Iterator[Camera]:
 
 
 def _smaller(width: int, height: int) -> tuple[int, int]:
-    share = min(1.0, _MEASURED / max(width, height))
+    share = min(1.0, max(_MEASURED / max(width, height), _NARROWEST / min(width, height)))
     return max(1, round(share * width)), max(1, round(share * height))

@@ -19,6 +19,8 @@ from ..widgets.sockets import SPLAT_4D
 
 # A camera that is not said stands so far away that nearly all of the splats fill so much of the picture.
 _INNER, _FILLED = 0.99, 0.9
+_REACH = 3.0  # stds, to where a Gaussian can be seen
+_UNTURNED = (1.0, 0.0, 0.0, 0.0)
 
 
 class Framed(NamedTuple):
@@ -58,16 +60,27 @@ def read_splat(splat: SplatScene | Types.SPLAT) -> Framed:
         part[0, :real].float().cpu()
         for part in (splat.positions, splat.rotations, splat.scales, splat.opacities, splat.sh)
     )
-    positions, rotations = turned(positions, functional.normalize(rotations, dim=-1))
+    rotations = functional.normalize(rotations, dim=-1)
+    # As every viewer takes them: no rotation at all is none, and of a std only its square is used.
+    rotations = torch.where(rotations.any(dim=-1, keepdim=True), rotations, rotations.new_tensor(_UNTURNED))
+    positions, rotations = turned(positions, rotations)
     try:
-        scene = still_scene(positions, rotations, scales, opacities.clamp(0, 1), from_harmonics(harmonics[:, 0]))
+        scene = still_scene(positions, rotations, scales.abs(), opacities.clamp(0, 1), from_harmonics(harmonics[:, 0]))
     except ValueError as error:
         raise ValueError(f"splat: {error}") from error
-    middle = positions.mean(dim=0)
-    apart = (positions - middle).norm(dim=-1)
-    extent = float(apart.kthvalue(max(1, round(_INNER * real))).values.clamp(min=1e-4))  # quantile() takes 16 million
+    middle = _middle(positions)
+    away = (positions - middle).norm(dim=-1) + _REACH * scene.scales.amax(dim=-1)
+    extent = float(away.kthvalue(max(1, round(_INNER * real))).values.clamp(min=1e-4))  # quantile() takes 16 million
     radius = extent / (_FILLED * math.tan(math.radians(scene.orbit.fov) / 2))
     return Framed(replace(scene, orbit=Orbit(radius=radius)), middle)
+
+
+def _middle(positions: Tensor) -> Tensor:
+    """(3,) the middle of the box around nearly all of (N, 3): a few that fly far away would draw the mean with them."""
+    count = len(positions)
+    outer = max(1, round((1 - _INNER) / 2 * count))
+    first, last = (positions.kthvalue(rank, dim=0).values for rank in (outer, count + 1 - outer))
+    return (first + last) / 2
 
 
 def to_host(scene: SplatScene, times: Iterable[float]) -> Types.SPLAT:

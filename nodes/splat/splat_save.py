@@ -12,7 +12,7 @@ from ...stereo_core.splat_scene import SplatScene
 from ..delivery.file_inputs import prefix_input
 from ..delivery.output_files import OutputFiles, written, written_folder
 from ..host import each_frame, show_text
-from .host_splats import read_splat, splat_input
+from .host_splats import Framed, read_splat, splat_input
 
 _PLY_BYTES = 17 * 4  # of a Gaussian
 _HEAD = 2**12
@@ -56,18 +56,19 @@ class SplatSave(io.ComfyNode):
 
     @classmethod
     def execute(cls, splat: SplatScene | Types.SPLAT, format: str, filename_prefix: str) -> io.NodeOutput:
-        scene, files = read_splat(splat).scene, OutputFiles(filename_prefix, 0, 0)
+        framed, files = read_splat(splat), OutputFiles(filename_prefix, 0, 0)
         if SplatFormat(format) is SplatFormat.SPLATV:
-            results, told = _save_splatv(scene, files)
+            results, told = _save_splatv(framed, files)
         else:
-            results, told = _save_sequence(scene, files)
+            results, told = _save_sequence(framed.scene, files)
         show_text(cls, told)
         return io.NodeOutput(ui={"files": results})
 
 
-def _save_splatv(scene: SplatScene, files: OutputFiles) -> tuple[list[ui.SavedResult], str]:
+def _save_splatv(framed: Framed, files: OutputFiles) -> tuple[list[ui.SavedResult], str]:
+    scene = framed.scene
     files.expect_room(splatv_bytes(scene.count) + _HEAD)
-    path, made = files.next("", SplatFormat.SPLATV.value), splatv(scene)
+    path, made = files.next("", SplatFormat.SPLATV.value), splatv(scene, framed.middle)
     with written(path) as partial:
         partial.write_bytes(made.data)
     share = 100 / scene.orbit.radius

@@ -139,6 +139,8 @@ class SplatStereo(io.ComfyNode):
 
 def _told(clip: StereoClip, max_disparity: float, convergence: float) -> str:
     baseline, screen = clip.base
+    if baseline == 0 < max_disparity:
+        return f"the clip shows no depth, all of it is {screen:.3g} away: both eyes see the same"
     pixels = max_disparity / 100 * clip.left.shape[2]
     return (
         f"eyes {baseline:.3g} apart, {100 * baseline / screen:.1f} % of the {screen:.3g} to the screen; "

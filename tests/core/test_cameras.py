@@ -67,9 +67,17 @@ def test_without_disparity_both_eyes_are_the_camera():
     assert torch.equal(left.position, right.position)
 
 
+@pytest.mark.parametrize("far", [2.0, 2.0001])
+def test_a_flat_scene_has_no_baseline(far):
+    base = stereo_base(CAMERA, 3, 0.5, 2.0, far)
+    assert base.baseline == 0 and base.screen_distance == pytest.approx(2, abs=1e-4)
+    assert stereo_base(CAMERA, 3, 0.5, 2.0, 2.001).baseline > 0
+
+
 def test_what_cannot_be_seen_is_refused():
-    with pytest.raises(ValueError, match="nearest depth above 0"):
-        stereo_base(CAMERA, 3, 0.5, 2, 2)
+    for near, far in ((2, 1), (0, 2)):
+        with pytest.raises(ValueError, match="nearest depth above 0"):
+            stereo_base(CAMERA, 3, 0.5, near, far)
     with pytest.raises(ValueError, match="looks straight along"):
         look_at((0, 2, 0), (0, 0, 0), 40, 8, 8)
     with pytest.raises(ValueError, match="stands in its target"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import struct
@@ -142,6 +143,12 @@ def test_a_splatv_holds_shape_color_and_rotation():
     torch.testing.assert_close(
         matrices(torch.tensor([one["q"] for one in read])), matrices(rotations), atol=2e-2, rtol=0
     )
+
+
+@pytest.mark.parametrize(("size", "held"), [(1e6, 65504.0), (1e-12, 2.0**-24)])
+def test_what_no_half_can_hold_is_the_nearest_that_one_can(size: float, held: float):
+    given = dataclasses.replace(scene(), scales=torch.full((7, 3), size))
+    assert [one["scale"] for one in read_splatv(splatv(given).data, 0.5)] == [pytest.approx((held,) * 3)] * 7
 
 
 def test_signs_of_quaternions_do_not_matter():

@@ -213,3 +213,5 @@ def test_the_depths_of_a_clip_are_those_of_what_it_shows():
     scene = still_scene(*dense)
     assert clip_depths(scene, [CAMERA, CAMERA], [0.0, 1.0]) == pytest.approx((1.6, 2.4))
     assert math.isclose(clip_depths(scene, [CAMERA], [0.5])[0], 1.6, rel_tol=1e-5)
+    thin = dataclasses.replace(scene, opacities=torch.full((2, 1), 0.1))
+    assert clip_depths(thin, [CAMERA], [0.0]) == pytest.approx((1.6, 2.4), rel=1e-5), "smoke is seen, too"

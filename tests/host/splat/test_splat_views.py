@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,6 +64,47 @@ def test_without_disparity_both_eyes_see_the_same(host: dict[str, type], dots: C
     torch.testing.assert_close(left, right)
 
 
+@pytest.mark.parametrize("percent", [0.0, 4.0])
+def test_a_flat_scene_is_seen_alike_by_both_eyes(
+    host: dict[str, type],
+    dots: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    pack: Callable[[str], ModuleType],
+    percent: float,
+):
+    told: list[str] = []
+    monkeypatch.setattr(pack("nodes.splat.splat_stereo"), "show_text", lambda _, text: told.append(text))
+    for wall in (dots((0.1, 0.2, 0.3), (-0.3, 0.1, 0.3)), dots((0.1, 0.2, 0.3))):
+        left, right, depth, mask = see(host, wall, max_disparity=percent)
+        assert torch.equal(left, right) and depth[0][mask[0] > 0.9].min() == 1
+    assert all(("no depth" in line) == (percent > 0) for line in told) and len(told) == 2
+
+
+def test_what_is_thin_or_far_away_is_seen(host: dict[str, type], dots: Callable[..., Any]):
+    """Where nothing covers half of a pixel: depths are those of what covers most."""
+    smoke = dots((0.1, 0.25, 0.5), (-0.1, -0.25, -0.5), size=0.03)
+    smoke = replace(smoke, opacities=torch.full((2, 1), 0.2))
+    left, right, *_ = see(host, smoke)
+    assert middle(left[0], slice(0, 80))[0] - middle(right[0], slice(0, 80))[0] == pytest.approx(6, abs=0.1)
+    away = host["Stereo_SplatPath"].execute(0, 0, 0, 0, 20, 20, 0, 0).args[0]
+    assert see(host, dots((0.1, 0.25, 0.5), (-0.1, -0.25, -0.5)), path=away)[0].min() < 0.95
+
+
+@pytest.mark.parametrize(("width", "height", "way"), [(2048, 16, (1.0, 0.0)), (16, 2048, (0.0, 1.0))])
+def test_depths_of_a_strip_are_measured_all_along_it(
+    host: dict[str, type], dots: Callable[..., Any], width: int, height: int, way: tuple[float, float]
+):
+    """Its smaller side shows the usual angle, and its ends are far away."""
+    x, y = way
+    scene = dots((50 * x, 50 * y, 0.5), (0.0, 0.0, 0.0), (-50 * x, -50 * y, -0.5), size=0.2)
+    _, _, depth, mask = see(host, scene, width=width, height=height)
+    across = 1 if height > width else 0
+    parts = (part[0].amax(dim=across).chunk(3) for part in (depth[..., 0], mask))
+    shown = [(float(depth.max()), float(mask.max())) for depth, mask in zip(*parts, strict=True)]
+    near, middle, far = shown if height > width else reversed(shown)
+    assert near[0] > 0.99 and middle[0] == pytest.approx(0.375, abs=0.02) and far[0] < 0.01 and far[1] > 0.9
+
+
 def test_the_path_moves_camera_and_time(host: dict[str, type], dots: Callable[..., Any]):
     scene, straight = dots((0.0, 0.0, 0.3), (0.0, -0.3, -0.3), drift=0.2, frames=4), slice(0, 70)
     path = host["Stereo_SplatPath"].execute(0, 20, 0, 0, 1, 1, 0, 0).args[0]
@@ -103,6 +145,53 @@ def test_a_splat_of_the_host_is_a_still_scene_that_fits_in(host: dict[str, type]
     assert len(left) == 1 and edge.max() < 0.01 and mask.sum() > 50
 
 
+def test_a_splat_of_any_kind_fits_in(host: dict[str, type], dots: Callable[..., Any]):
+    """A single Gaussian, a small unit, one that flew away, and values that other programs write as well."""
+    places = torch.rand(300, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    (splat,) = host["Stereo_SplatAt"].execute(dots(*places.tolist(), size=0.04), 0.0, False).args
+    usual = see(host, splat)[3]
+    single = see(host, host["Stereo_SplatAt"].execute(dots((3.0, 1.0, 2.0)), 0.0, False).args[0])[3]
+    assert single[0, 80, 100] > 0.9 and single[0, 0].max() < 0.01
+    small, flown, odd = (type(splat)(*(getattr(splat, name).clone() for name in PARTS)) for _ in range(3))
+    small.positions.mul_(1e-3)
+    small.scales.mul_(1e-3)
+    torch.testing.assert_close(see(host, small)[3], usual, atol=0.1, rtol=0)
+    flown.positions[0, 7] = 1e6
+    assert see(host, flown)[3].mean() == pytest.approx(float(usual.mean()), rel=0.1)
+    odd.scales.neg_()
+    odd.rotations[0, :, 0] = 0  # they were 1, 0, 0, 0
+    torch.testing.assert_close(see(host, odd)[3], usual)
+    saved = host["Stereo_SplatSave"].execute(odd, "ply_sequence", "splats/odd").ui["files"][0]
+    read = read_ply(saved)
+    torch.testing.assert_close(read.scales[0], splat.scales[0])
+    torch.testing.assert_close(read.rotations[0].abs(), splat.rotations[0])
+
+
+def test_a_browser_starts_where_the_splat_is_seen(host: dict[str, type], dots: Callable[..., Any]):
+    (splat,) = host["Stereo_SplatAt"].execute(dots((5.0, 7.0, 9.0), (7.0, 9.0, 9.0)), 0.0, False).args
+    (saved,) = host["Stereo_SplatSave"].execute(splat, "splatv", "splats/away").ui["files"]
+    data = output(saved).read_bytes()
+    (camera,) = json.loads(data[8 : 8 + struct.unpack_from("<I", data, 4)[0]])[0]["cameras"]
+    x, y, z = camera["position"]
+    assert (x, y) == pytest.approx((6, -8), abs=1e-4) and z < -9, "it looks along z, where y is down"
+
+
+PARTS = ("positions", "scales", "rotations", "opacities", "sh")
+
+
+def output(saved: dict[str, str]) -> Path:
+    import folder_paths
+
+    return Path(folder_paths.get_output_directory()) / saved["subfolder"] / saved["filename"]
+
+
+def read_ply(saved: dict[str, str]) -> Any:
+    from comfy_api.latest import Types
+    from comfy_extras.nodes_gaussian_splat import File3DToSplat
+
+    return File3DToSplat.execute(Types.File3D(str(output(saved)))).args[0]
+
+
 def test_one_time_or_all_frames(host: dict[str, type], dots: Callable[..., Any]):
     scene = dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3), drift=0.3, frames=4)
     (every,) = host["Stereo_SplatAt"].execute(scene, 0.0, True).args
@@ -114,23 +203,18 @@ def test_one_time_or_all_frames(host: dict[str, type], dots: Callable[..., Any])
 
 
 def test_files_come_back_through_the_hosts_reader(host: dict[str, type], dots: Callable[..., Any]):
-    import folder_paths
-    from comfy_api.latest import Types
-    from comfy_extras.nodes_gaussian_splat import File3DToSplat
-
     scene = dots((0.0, 0.1, 0.2), (0.1, 0.2, 0.3), drift=0.3, frames=3)
     saved = host["Stereo_SplatSave"].execute(scene, "ply_sequence", "splats/ball").ui["files"]
     assert [file["filename"] for file in saved] == [f"ball_00001_{number:04}.ply" for number in (1, 2, 3)]
     (every,) = host["Stereo_SplatAt"].execute(scene, 0.0, True).args
     for frame, file in enumerate(saved):
-        path = Path(folder_paths.get_output_directory()) / file["subfolder"] / file["filename"]
-        (read,) = File3DToSplat.execute(Types.File3D(str(path))).args
-        for name in ("positions", "scales", "rotations", "opacities", "sh"):
+        read = read_ply(file)
+        for name in PARTS:
             torch.testing.assert_close(getattr(read, name)[0], getattr(every, name)[frame], atol=1e-5, rtol=1e-5)
     again = host["Stereo_SplatSave"].execute(scene, "ply_sequence", "splats/ball").ui["files"]
     assert again[0]["subfolder"] != saved[0]["subfolder"], "nothing is overwritten"
     (moving,) = host["Stereo_SplatSave"].execute(scene, "splatv", "splats/ball").ui["files"]
-    data = (Path(folder_paths.get_output_directory()) / moving["subfolder"] / moving["filename"]).read_bytes()
+    data = output(moving).read_bytes()
     assert struct.unpack_from("<I", data) == (0x674B,) and moving["filename"].endswith(".splatv")
 
 
@@ -222,7 +306,8 @@ def test_what_a_camera_leaves_out_is_what_the_host_takes(
 ):
     from comfy_extras.nodes_gaussian_splat import RenderSplat
 
-    scene, camera = dots((0.2, 0.2, 0.1), (-0.2, -0.1, -0.3)), {**CAMERA, **left_out}
+    # As large as pixels and more: smaller ones weigh differently in the two renderers.
+    scene, camera = dots((0.2, 0.2, 0.1), (-0.2, -0.1, -0.3), size=0.04), {**CAMERA, **left_out}
     (splat,) = host["Stereo_SplatAt"].execute(scene, 0.0, False).args
     known = {name: value for name, value in camera.items() if value is not None}  # the host fails at None
     theirs = RenderSplat.execute(splat, 200, 160, 1, 1.0, 1.0, 0.0, 0.0, "#ffffff", "color", known).args[0]
