@@ -104,7 +104,9 @@ def target_matrix(
     if len({azimuth % 360 for azimuth in orbit.azimuths}) == 1:
         raise ValueError("All azimuths are the same: one view alone has no depth. Give pictures from several azimuths.")
     if min(height, width) < _SMALLEST:
-        raise ValueError(f"The pictures are {width}x{height}; a fit needs at least {_SMALLEST} pixels a side.")
+        raise ValueError(
+            f"The pictures are {width}x{height}, and a fit needs at least {_SMALLEST} pixels a side. Give larger ones."
+        )
     color = (float(background[0]), float(background[1]), float(background[2]))
     reference = (position("view", options.reference[0], views), position("frame", options.reference[1], frames))
     if masks is None:
@@ -115,6 +117,11 @@ def target_matrix(
     shown = masks > 0.5
     if not shown.flatten(2).any(dim=-1).all():
         raise ValueError("One of the masks is empty. White is where the object is: check whether they are inverted.")
+    if _edges(shown).float().mean() > _MARGIN:
+        raise ValueError(
+            "The masks are white along the pictures' edges, where there is no object. White is where it is: invert "
+            "them, or give pictures that show all of it."
+        )
     behind = torch.tensor(color, device=images.device)[:, None, None]
     composed = torch.empty_like(images)
     for view in range(views):
@@ -125,14 +132,18 @@ def target_matrix(
 
 
 def _expect_background(masks: Tensor, color: tuple[float, float, float]) -> None:
-    edge = torch.cat([masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]], dim=-1)
-    if (~edge).float().mean() < _MARGIN:
+    if (~_edges(masks)).float().mean() < _MARGIN:
         raise ValueError(
             f"The pictures' edges do not have the background colour ({', '.join(f'{part:.2g}' for part in color)}). "
             "Remove the background, give masks of the object, or name the colour that surrounds it."
         )
     if not masks.flatten(2).any(dim=-1).all():
         raise ValueError("A picture of the matrix shows nothing but its background. Leave it out, or check the masks.")
+
+
+def _edges(masks: Tensor) -> Tensor:
+    """What (..., H, W) has along its four edges, in a row."""
+    return torch.cat([masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]], dim=-1)
 
 
 def _as_float(images: Tensor) -> Tensor:
