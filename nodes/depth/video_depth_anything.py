@@ -88,7 +88,7 @@ class VideoDepthAnything(nn.Module):
         path = scratch.refinenet2(path, second, size=first.shape[2:])
         path = scratch.output_conv1(scratch.refinenet1(path, first))
         path = nn.functional.interpolate(path, size, mode="bilinear", align_corners=True)
-        return scratch.output_conv2(path).float().relu()
+        return scratch.output_conv2(path.float()).relu()  # as published: half precision would band the depth
 
 
 class _TimeAttention(CrossAttention):

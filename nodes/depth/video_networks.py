@@ -23,6 +23,8 @@ from .video_weights import PATCH, Shape, expect_whole, host_weights
 
 # The shorter side at which it runs, in pixels, and the aspect ratio from which on wider clips run smaller.
 _SIDE, _WIDEST, _WIDE = 518, 1.78, 1.777
+# Longest side of the pictures that are resized to it by a cubic filter that does not smooth.
+_LONGEST = 1280
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 # Layers work with memory of their own besides.
@@ -139,6 +141,12 @@ def load_video_model(name: str, weight_dtype: str) -> VideoDepthModel:
 def _prepare(frame: Tensor, size: tuple[int, int]) -> Tensor:
     """Turn a frame (1, 3, H, W) in [0, 1] into the network's input (1, 3, h, w) float32."""
     pixels = frame.float()
+    height, width = pixels.shape[-2:]
+    # At another resolution than the published one, as much more or less.
+    most = _LONGEST * max(size) / max(network_size(height, width, 0))
+    if (longest := max(height, width)) > most:
+        smaller = [max(round(side * most / longest), 1) for side in (height, width)]
+        pixels = nn.functional.interpolate(pixels, smaller, mode="bicubic", align_corners=False, antialias=True)
     if tuple(pixels.shape[-2:]) != size:
         pixels = nn.functional.interpolate(pixels, size, mode="bicubic", align_corners=False)
     mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (_MEAN, _STD))

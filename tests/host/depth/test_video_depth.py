@@ -94,6 +94,19 @@ def test_the_published_size_with_its_rule_for_wide_clips(size, network, pack) ->
     assert pack("nodes.depth.video_networks").network_size(1080, 1920, 280) == (154, 280)
 
 
+def test_large_pictures_are_made_small_without_false_texture(pack) -> None:
+    """The published program brings pictures to 1280 pixels before it resizes them by a filter that does not smooth."""
+    prepare, size = (getattr(pack("nodes.depth.video_networks"), name) for name in ("_prepare", "network_size"))
+    fine = (torch.arange(2560) % 2).float().expand(1, 3, 1440, -1)
+    assert prepare(fine, size(1440, 2560, 0)).std(dim=-1).max() < 0.02
+    assert prepare(fine, size(1440, 2560, 280)).std(dim=-1).max() < 0.02
+    published = torch.rand(1, 3, 720, 1280)
+    resized = torch.nn.functional.interpolate(published, (518, 924), mode="bicubic", align_corners=False)
+    for channel, (mean, std) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]):
+        expected = (resized[:, channel] - mean) / std
+        torch.testing.assert_close(prepare(published, (518, 924))[:, channel], expected, rtol=0, atol=1e-5)
+
+
 def test_memory_is_foreseen(load, pack) -> None:
     model, image = load(), torch.rand(32, 3, 140, 210)
     network, counted = model.patcher.model, pack("nodes.depth.building")._MemoryCount
@@ -109,6 +122,8 @@ def test_half_precision_is_near_the_full(dtype: str, load) -> None:
     image = clip(2)
     full, half = raw(load(), image), raw(load(dtype=dtype), image)
     assert (half - full).abs().mean() < 0.05 * full.std()
+    # The last layers run in float32, as published: in half precision they would leave steps in the depth.
+    assert (half.to({"fp16": torch.float16, "bf16": torch.bfloat16}[dtype]) != half).float().mean() > 0.9
 
 
 def test_the_work_can_be_interrupted(load) -> None:
