@@ -26,7 +26,8 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
         ValueError: the folder holds figures of other settings.
     """
     file = out / "settings.json"
-    if file.is_file():
+    # Settings of a run that ended before its first figure bind nobody.
+    if file.is_file() and any(other != file for other in out.rglob("*.json")):
         kept = json.loads(file.read_text(encoding="utf-8"))
         wanted = {**wanted, **{name: kept.get(name) for name in additions if wanted[name] is None}}
         kept |= {name: wanted[name] for name in additions if kept.get(name) is None}

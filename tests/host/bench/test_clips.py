@@ -43,7 +43,7 @@ class Words:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> list[str]:
+def command(host: dict[str, type], tmp_path: Path) -> list[str]:  # noqa: ARG001  # the weights are of its classes
     """The options of a run on files that are there."""
     weights, metadata = transformers.wan(seed=31, text=TEXT)
     save(weights, tmp_path / "wan.safetensors", metadata=metadata)

@@ -135,7 +135,10 @@ def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
     one, two = (describe_network(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     assert one != two and one.split(",")[:2] == two.split(",")[:2]
     assert one in describe_network(tmp_path / "one")
-    keep_settings(tmp_path, {"model": one, "more": None}, ["more"])
+    for model in (two, one):  # without figures nothing is mixed
+        keep_settings(tmp_path, {"model": model, "more": None}, ["more"])
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "a.json").touch()
     with pytest.raises(ValueError, match="another model"):
         keep_settings(tmp_path, {"model": two, "more": None}, ["more"])
     for more in ("a", None, "a"):  # which may come later
