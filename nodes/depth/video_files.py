@@ -77,7 +77,7 @@ def find_video_model(name: str) -> VideoFile:
     if name.lower().endswith(_PICKLED):
         raise ValueError(
             f"model_name: {wanted} holds pickled weights, which are not read, as they can run code. "
-            f"Convert it once, in the folder of this pack: python tools/convert_depth.py {quote(path)}"
+            f'Convert it once, in the folder of this pack: python tools/convert_depth.py "{path}"'
         )
     sizes, metadata = _read(path)
     if MARK not in sizes:

@@ -185,7 +185,7 @@ def test_other_files_are_refused_by_name(name: str, loader, models: Path) -> Non
     assert loader.validate_inputs(name) == message
     expected = {
         "other.safetensors": "is not a file of Video Depth Anything",
-        "small.pth": "python tools/convert_depth.py",
+        "small.pth": f'python tools/convert_depth.py "{models / "small.pth"}"',  # whole, to be typed as it is
     }
     assert f"models/{FOLDER}/{name}" in message and expected.get(name, "does not exist") in message
 
