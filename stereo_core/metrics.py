@@ -161,8 +161,9 @@ def load_lpips(backbone: Path) -> nn.Module:
     try:
         weights = torch.load(backbone, map_location="cpu", weights_only=True)
         # The package cuts torchvision's features into slices: slice2.3.weight is features.3.weight.
-        layers = network.net.state_dict()
-        network.net.load_state_dict({name: weights[f"features.{name.split('.', 1)[1]}"] for name in layers})
+        sliced = network.get_submodule("net")
+        layers = sliced.state_dict()
+        sliced.load_state_dict({name: weights[f"features.{name.split('.', 1)[1]}"] for name in layers})
     except (EOFError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
         raise ValueError(
             f"{backbone} does not hold the weights of torchvision's AlexNet. Download alexnet-owt-7be5be79.pth again."
