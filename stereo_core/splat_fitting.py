@@ -17,9 +17,10 @@ from torch import Tensor
 from .cameras import Orbit
 from .image_matrix import Cell
 from .seeds import Stream, make_generator
-from .splat_losses import neighbors, photometric_loss, rigidity_loss
+from .splat_losses import photometric_loss, rigidity_loss
 from .splat_matrix import TargetMatrix, target_matrix
 from .splat_model import USUAL_HALF, SplatModel
+from .splat_neighbors import neighbors
 from .splat_options import FitOptions, Motion
 from .splat_scene import WHITE, SplatScene
 from .splat_turning import whole_turn

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from .metrics import ssim
 from .splat_options import Losses
 
 _LEAST_EMPHASIS = 0.3
-_NEIGHBORS = 8
-_DISTANCES = 2**24  # of their table at a time
 
 
 def photometric_loss(color: Tensor, target: Tensor, weights: Losses) -> Tensor:
@@ -36,16 +33,6 @@ def emphasis(azimuth: float, frames_away: int, frames: int) -> float:
     """
     near = (1 + math.cos(math.radians(azimuth))) / 2 * math.exp(-abs(frames_away) / frames)
     return _LEAST_EMPHASIS + (1 - _LEAST_EMPHASIS) * near
-
-
-def neighbors(positions: Tensor) -> Tensor:
-    """Return the (N, 8) indices of each position's nearest others; of fewer than nine positions, of all others."""
-    count = min(_NEIGHBORS, len(positions) - 1)
-    rows = max(1, _DISTANCES // max(1, len(positions)))
-    near = [
-        torch.cdist(some, positions).topk(count + 1, largest=False).indices for some in torch.split(positions, rows)
-    ]
-    return torch.cat(near)[:, 1:]
 
 
 def rigidity_loss(before: Tensor, after: Tensor, near: Tensor) -> Tensor:

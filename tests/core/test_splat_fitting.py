@@ -12,11 +12,12 @@ from torch import Tensor
 from stereo_core.cameras import Orbit, orbit_camera
 from stereo_core.metrics import psnr
 from stereo_core.splat_fitting import Progress, fit
-from stereo_core.splat_losses import emphasis, neighbors, rigidity_loss
+from stereo_core.splat_losses import emphasis, rigidity_loss
 from stereo_core.splat_matrix import target_matrix
 from stereo_core.splat_memory import fit_bytes
 from stereo_core.splat_model import SplatModel
 from stereo_core.splat_motion import Curves, DeformationField
+from stereo_core.splat_neighbors import neighbors
 from stereo_core.splat_options import Emphasis, FitOptions, Motion
 from stereo_core.splat_scene import WHITE, SplatScene
 from stereo_core.splatting import rasterize, render, rotation_matrices
