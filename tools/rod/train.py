@@ -88,6 +88,7 @@ def main() -> int:
         return 130
     folder = options.export or state.parent / "weights"
     told = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
+    told += ["--start FOLDER"] if options.start else []
     weights.export(trainer, folder, " ".join(["python tools/rod/train.py", *told]))
     weights.draw_sheet(trainer, folder, *((1, 2) if options.tiny else ()))
     environment.say(f"The rod is in {folder}, with a sheet of samples; {trainer.seen} pictures seen.")
