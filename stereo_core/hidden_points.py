@@ -12,6 +12,7 @@ from torch.nn import functional
 from .hole_filling import find_hole_edges
 from .point_cells import PointCells, read_points
 from .rasterizing import TEAR, land_surfaces
+from .registration import solve_steps
 from .surface_motion import SurfaceMotion
 from .warping import View
 
@@ -27,8 +28,9 @@ _ERROR = 0.05
 _FADE = 4
 # Light may change a hole's colour by at most this much.
 _MOST_LIGHT = 0.3
-# Registration: the squared gradient at which a cell is half trusted, and the farthest step, in pixels.
-_RIDGE, _FARTHEST = 0.002, 1.5
+# Registration: the farthest step, in pixels, and how many points beside holes tell as much of a cell's light as the
+# cells around it do. With few, a slope that lies apart in colour is taken for light, and what it tells is lost.
+_FARTHEST, _LIGHT_SUPPORT = 1.5, 50.0
 # Its steps onto the frame before, whose colours are read again and again from frame to frame.
 _STEPS = 2
 
@@ -215,7 +217,7 @@ class HiddenPoints:
     def _register(self, frame: Showing, beside: Tensor, known: Tensor) -> Tensor:
         """Return the step in every cell, (2, rows, columns), that brings the surface beside to where ``frame`` has it.
 
-        One step of Lucas and Kanade's method, with Huber's weights; what light changes is taken off before.
+        One step of Lucas and Kanade's method, with Huber's weights; what light changes over many cells is taken off.
         """
         at = beside[:2, known]
         across, down = at.new_tensor([[1.0], [0.0]]), at.new_tensor([[0.0], [1.0]])
@@ -223,14 +225,10 @@ class HiddenPoints:
         slope_down = (read_points(frame.image, at + down) - read_points(frame.image, at - down)) / 2
         gap = self._colour[:, known] - read_points(frame.image, at)
         index = known + len(self.pixel)
-        gap = gap - self._cells.read(self._cells.means(gap, index, 1.0), index)
+        gap = gap - self._cells.read(self._cells.means(gap, index, _LIGHT_SUPPORT), index)
         weight = 0.1 / gap.abs().clamp(min=0.1)
         terms = [slope_across**2, slope_across * slope_down, slope_down**2, slope_across * gap, slope_down * gap]
-        xx, xy, yy, xg, yg = _blur(self._cells.sums((torch.stack(terms) * weight).sum(1), index))
-        trust = xx + yy
-        xx, yy = xx + _RIDGE, yy + _RIDGE
-        found = torch.stack([yy * xg - xy * yg, xx * yg - xy * xg]) / (xx * yy - xy * xy)
-        step: Tensor = found * trust / (trust + _RIDGE)
+        step = solve_steps(self._cells.sums((torch.stack(terms) * weight).sum(1), index))
         return step.clamp_(-_FARTHEST, _FARTHEST)
 
     def _compare(self, frame: Showing, beside: Tensor, known: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -287,9 +285,3 @@ def _behind(shift: Tensor, hole: Tensor, view: View) -> tuple[Tensor, Tensor, Te
         pixel = row * width + width - 1 - column
         side = -side
     return points, pixel, beside, side, limit
-
-
-def _blur(cells: Tensor) -> Tensor:
-    """Sum up over 5 x 5 cells, the middle counting most."""
-    padded = functional.pad(cells[None], (2, 2, 2, 2))
-    return functional.avg_pool2d(functional.avg_pool2d(padded, 3, 1), 3, 1)[0]
