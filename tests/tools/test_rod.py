@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,9 +78,9 @@ def test_options_that_cannot_be_are_refused(options: list[str], said: str, capsy
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not weights.FOLDER.is_dir(), reason="there are no trained weights here")
-def test_the_weights_are_those_of_the_card():
-    card = (weights.FOLDER / weights.CARD).read_text(encoding="utf-8")
-    file = weights.FOLDER / weights.FILE
+@pytest.mark.parametrize("folder", [weights.FOLDER, weights.CLIPS], ids=["pictures", "clips"])
+def test_the_weights_are_those_of_the_card(folder: Path):
+    card = (folder / weights.CARD).read_text(encoding="utf-8")
+    file = folder / weights.FILE
     assert hashlib.sha256(file.read_bytes()).hexdigest() in card
     assert file.stat().st_size < 8e6

@@ -20,6 +20,7 @@ from .network import as_host_model, decode
 from .training import Trainer
 
 FOLDER = ROOT / "tools" / "rod" / "weights"
+CLIPS = ROOT / "tools" / "rod" / "clips"
 FILE, CARD, SHEET = "rod.safetensors", "README.md", "samples.png"
 _ACROSS, _ENLARGED = 8, 6  # pictures in a row of the sheet, pixels of it to a column
 _CURVE = 12  # rows of the card's table
@@ -97,7 +98,7 @@ def _card(trainer: Trainer, folder: Path, command: str) -> str:
     settings, phase, file = trainer.settings, trainer.painter, folder / FILE
     what = f"{settings.columns}x{settings.columns} latents"
     if settings.frames > 1:
-        what = f"clips of {settings.frames} frames of {what}, below each other"
+        what = f"clips of {settings.frames} frames of {what}, below each other,"
     measured = list(zip(phase.losses, phase.held_out, strict=True))
     shown = measured[:: max(1, -(-len(measured) // _CURVE))]
     shown += measured[-1:] if measured and shown[-1] != measured[-1] else []
