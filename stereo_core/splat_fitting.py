@@ -186,9 +186,12 @@ class _Fitting:
         yield from self._drawn(cells, count - each * len(reaches))
 
     def _settled(self) -> Tensor:
-        """Tell the motion where the Gaussians are, and return their neighbors."""
+        """Tell the motion where the Gaussians are, and return their neighbors, (N, 0) where nothing asks for them."""
         self._model.settle()
-        return neighbors(self._model.positions)
+        positions = self._model.positions
+        if self._options.motion is Motion.CURVE:
+            return neighbors(positions)
+        return torch.zeros(len(positions), 0, dtype=torch.long, device=positions.device)
 
     def _step(self, cell: Cell, near: Tensor | None, still: float, moving: float) -> float:
         target, losses = self._target, self._options.losses
@@ -200,7 +203,7 @@ class _Fitting:
         loss = photometric_loss(seen.color, picture, losses)
         loss = loss + losses.shell * (seen.alpha * ~target.masks[cell].to(self._device)).mean()
         loss = loss + losses.opacity * gaussians.opacities.mean()
-        if near is not None and self._options.motion is Motion.CURVE and near.shape[1] > 0:
+        if near is not None and near.shape[1] > 0:
             loss = loss + self._rigidity * rigidity_loss(self._model.positions, gaussians.positions, near)
         loss.backward()  # type: ignore[no-untyped-call]
         self._model.step(still, moving)
@@ -223,7 +226,8 @@ class _Fitting:
         known = [cell for cell in self._target.cells if cell not in self._held_out]
         fitted = f"{self._mean_psnr(known):.1f} dB on the {len(known)} pictures that were fitted"
         if not self._held_out:
-            return f"{fitted}; there are too few views to hold any out, so nothing is known of the views between."
+            why = "there are too few views to hold any out" if self._options.held_out else "none was held out"
+            return f"{fitted}; {why}, so nothing is known of the views between."
         held = self._mean_psnr(sorted(self._held_out))
         return f"{fitted}, {held:.1f} dB on the {len(self._held_out)} that were held out."
 

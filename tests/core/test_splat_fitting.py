@@ -75,6 +75,12 @@ def test_what_is_fitted_says_how_well():
     assert still().count == 250 and still().frames == 1 and still().orbit == orbit(10)
 
 
+@pytest.mark.parametrize(("views", "held_out", "why"), [(10, 0, "none was held out"), (2, 5, "too few views")])
+def test_why_nothing_was_held_out_is_told(views: int, held_out: int, why: str):
+    short = dataclasses.replace(STILL, iterations=2, warm_up=2, gaussians=20, held_out=held_out)
+    assert why in fit(matrix(views, 1), orbit(views), short).quality
+
+
 @pytest.mark.parametrize("motion", [Motion.CURVE, Motion.MLP])
 def test_a_moving_scene_moves(motion: Motion):
     """Three frames of a clip; the frozen reference frame is what a fit without motion would show."""
