@@ -131,7 +131,7 @@ def print_job() -> None:
         minutes = both * options.iterations / 60
         rows.append([f"{size} px", f"{1e3 * both:.0f}", f"{minutes:.0f}", f"{pictures / 2**20:.0f} MiB"])
     print(
-        f"21 views by 25 frames, {options.gaussians} Gaussians, {options.iterations} iterations: reckoned from one "
+        f"21 views by 25 frames, {options.gaussians} Gaussians, {options.iterations} iterations: estimated from one "
         "picture, without the loss and the steps of Adam. The pictures are bytes, with their masks.\n"
     )
     print_table(["", "one picture, ms", "minutes of one thread", "pictures"], rows)

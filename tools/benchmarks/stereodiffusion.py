@@ -189,13 +189,13 @@ def _spread(values: list[float | None], measure: str) -> str:
 def _expect_files(options: argparse.Namespace) -> None:
     if not options.checkpoint.is_file():
         raise FileNotFoundError(
-            f"--checkpoint: there is no file {options.checkpoint}. The paper used Stable Diffusion 1.5: download "
+            f"--checkpoint: there is no file {options.checkpoint}. StereoDiffusion used Stable Diffusion 1.5: download "
             "v1-5-pruned-emaonly.safetensors, with its text encoder and VAE, and name it here."
         )
     if options.depth_model and not options.depth_model.exists():
         raise FileNotFoundError(
-            f"--depth-model: there is no {options.depth_model}. The paper used DPT: download the Hugging Face folder "
-            "Intel/dpt-hybrid-midas or Intel/dpt-large (config.json and model.safetensors) and name it here."
+            f"--depth-model: there is no {options.depth_model}. StereoDiffusion used DPT: download the Hugging Face "
+            "folder Intel/dpt-hybrid-midas or Intel/dpt-large (config.json and model.safetensors) and name it here."
         )
     if options.alexnet and not options.alexnet.is_file():
         raise FileNotFoundError(f"--alexnet: there is no file {options.alexnet}. It is alexnet-owt-7be5be79.pth.")

@@ -46,7 +46,7 @@ DEFAULTS = {
     "fill": "background",
     "shift": "sub_column",
 }
-"""Stereo Video KSampler's, with the paper's fractions of the steps."""
+"""Stereo Video KSampler's, with StereoCrafter-Zero's fractions of the steps."""
 
 BRIEF = {"restart_until": 0.25, "iterations": 2, "most_repeats": 2, "fewest_repeats": 1}
 """Everything once, for memory: how often a step is taken does not change its peak."""
@@ -202,17 +202,17 @@ def measure(host: dict[str, Any], shape: Shape, steps: int) -> None:
     for name, (views, seconds, memory) in found.items():
         rows.append([name, f"{views}", f"{seconds:.1f}", f"{seconds / (views * each):.2f}x", mebibytes(memory)])
     restart = RestartSettings()
-    levels = [float(steps - step) for step in range(steps + 1)]  # of any noise: the paper's fractions are of the steps
+    levels = [float(steps - step) for step in range(steps + 1)]  # of any noise: the fractions are of the steps
     first = restart.end(levels, 0, steps)
     repeats = list(RefineSettings().repeats(levels, first).values())
     paper = steps + 2 * (restart.iterations * first + steps - first + sum(times - 1 for times in repeats))
-    rows.insert(2, ["the paper's count", f"{paper}", f"{paper * each:.1f}", "1.00x", ""])
+    rows.insert(2, ["StereoCrafter-Zero's count", f"{paper}", f"{paper * each:.1f}", "1.00x", ""])
     print(f"### {shape.name}: latent {'x'.join(map(str, shape.latent))}, {steps} steps\n")
     print_table(["", "views evaluated", "seconds", "of its evaluations alone", "peak memory beside the weights"], rows)
     taken = ", ".join(map(str, repeats))
     print(
-        "The paper's count: N + L K 2 for the restart + 2 (N - K) for the other steps + 2 for each repeat beyond a "
-        f"step's first. N = {steps}, L = {restart.iterations}, K = {first}; steps with a warp before them are taken "
+        "StereoCrafter-Zero's count: N + L K 2 for the restart + 2 (N - K) for the other steps + 2 for each repeat "
+        f"beyond a step's first. N = {steps}, L = {restart.iterations}, K = {first}; steps with a warp before them are taken "
         f"{taken} times. Each 2 is both views; ours evaluates the right one alone where nothing couples them. The "
         "seconds are the plain clip's for as many views.\n"
     )
