@@ -212,9 +212,9 @@ def measure(host: dict[str, Any], shape: Shape, steps: int) -> None:
     taken = ", ".join(map(str, repeats))
     print(
         "StereoCrafter-Zero's count: N + L K 2 for the restart + 2 (N - K) for the other steps + 2 for each repeat "
-        f"beyond a step's first. N = {steps}, L = {restart.iterations}, K = {first}; steps with a warp before them are taken "
-        f"{taken} times. Each 2 is both views; ours evaluates the right one alone where nothing couples them. The "
-        "seconds are the plain clip's for as many views.\n"
+        f"beyond a step's first. N = {steps}, L = {restart.iterations}, K = {first}; steps with a warp before them are "
+        f"taken {taken} times. Each 2 is both views; ours evaluates the right one alone where nothing couples them. "
+        "The seconds are the plain clip's for as many views.\n"
     )
     trajectory = clip.trajectory
     state = trajectory.states[0].nbytes
