@@ -93,14 +93,14 @@ class _Fitting:
         self._target, self._options, self._device = target, options, device
         self._generator = make_generator(options.seed, Stream.SPLATS)
         self._held_out = target.held_out(options.held_out)
-        frame = target.reference[1]
-        start = [(view, frame) for view in range(target.images.shape[0])]
+        self._known = [cell for cell in target.cells if cell not in self._held_out]
+        self._still = [cell for cell in self._known if cell[1] == target.reference[1]]
         half = seen_half(target.orbit)
         self._rigidity = options.losses.rigidity * USUAL_HALF / half
         points, colors, volume = hull_points(
-            torch.stack([target.masks[cell] for cell in start]),
-            torch.stack([target.image(cell) for cell in start]),
-            [target.camera(cell) for cell in start],
+            torch.stack([target.masks[cell] for cell in self._still]),
+            torch.stack([target.image(cell) for cell in self._still]),
+            [target.camera(cell) for cell in self._still],
             options.gaussians,
             half,
             self._generator,
@@ -113,9 +113,7 @@ class _Fitting:
 
     def steps(self) -> Iterator[tuple[int, float]]:
         """Take all steps; after each, its number and the PSNR of its picture."""
-        options, frame = self._options, self._target.reference[1]
-        known = [cell for cell in self._target.cells if cell not in self._held_out]
-        still = [cell for cell in known if cell[1] == frame]
+        options, known, still = self._options, self._known, self._still
         warm_up = options.iterations if self._target.frames == 1 else options.warm_up
         for step, cell in enumerate(self._drawn(still, warm_up)):
             rate = options.rates.end ** (step / warm_up)
@@ -223,8 +221,7 @@ class _Fitting:
         return sum(found) / len(found)
 
     def _quality(self) -> str:
-        known = [cell for cell in self._target.cells if cell not in self._held_out]
-        fitted = f"{self._mean_psnr(known):.1f} dB on the {len(known)} pictures that were fitted"
+        fitted = f"{self._mean_psnr(self._known):.1f} dB on the {len(self._known)} pictures that were fitted"
         if not self._held_out:
             why = "there are too few views to hold any out" if self._options.held_out else "none was held out"
             return f"{fitted}; {why}, so nothing is known of the views between."

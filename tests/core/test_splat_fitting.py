@@ -117,6 +117,18 @@ def test_a_world_ten_times_as_large_is_fitted_alike():
     assert psnr(*views).item() > 35
 
 
+def test_what_is_held_out_is_never_looked_at():
+    """Neither by the steps nor where Gaussians start: other pictures there leave the scene as it was."""
+    options = dataclasses.replace(STILL, iterations=4, warm_up=2)
+    pictures = matrix(6, 3)
+    other = pictures.clone()
+    for cell in target_matrix(pictures, orbit(6), options, WHITE, None).held_out(options.held_out):
+        other[cell] = other[cell].roll(3, -1)
+    first, second = (fit(given, orbit(6), options) for given in (pictures, other))
+    assert torch.equal(first.positions, second.positions) and torch.equal(first.colors, second.colors)
+    assert first.quality != second.quality
+
+
 def test_a_fit_ends_when_it_is_told_to():
     class EndedError(Exception):
         pass
