@@ -9,9 +9,10 @@ from functools import partial
 import torch
 
 from .splat_eyes import print_eyes
-from .splat_fits import print_fits, print_warm_up
+from .splat_fits import MOVING, SIZE, print_fits
 from .splat_speed import print_growth, print_job, print_oracles, print_speed
 from .splat_truth import SCENES
+from .splat_untuned import SHARES, print_untuned
 from .splat_viewers import print_viewers
 from .table import machine
 
@@ -22,20 +23,33 @@ PARTS = {
     "viewers": (print_viewers,),
     "speed": (print_speed, print_growth, print_job),
 }
-# The fits of one scene alone; and what is of interest where a default is in doubt.
-MORE = {name.replace(" ", "_"): (partial(print_fits, [name]),) for name in SCENES} | {"warm_up": (print_warm_up,)}
+_UNTUNED = "untuned"  # of interest where a default is in doubt
 
 
 def main(options: Sequence[str] = ()) -> None:
     """Print the tables of the parts that are named, or of PARTS."""
-    known = PARTS | MORE
+    known = {**PARTS, **{name.replace(" ", "_"): (partial(print_fits, [name]),) for name in SCENES}, _UNTUNED: ()}
     parser = argparse.ArgumentParser(prog="bench.py splat", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(known)}; default: {', '.join(PARTS)}")
-    chosen = parser.parse_args(options).parts or list(PARTS)
+    more = parser.add_argument_group(_UNTUNED, "Other scenes, by the form of motion; an hour with all three shares.")
+    more.add_argument("--warm-up", nargs="+", type=_share, default=SHARES, metavar="SHARE", help="0 to 1, of the steps")
+    more.add_argument("--size", type=int, default=SIZE, metavar="PX", help="of the pictures; default: %(default)s")
+    more.add_argument("--gaussians", type=int, default=MOVING.gaussians, metavar="N", help="default: %(default)s")
+    more.add_argument("--iterations", type=int, default=MOVING.iterations, metavar="N", help="default: %(default)s")
+    parsed = parser.parse_args(options)
+    chosen = parsed.parts or list(PARTS)
     if unknown := set(chosen) - set(known):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    known[_UNTUNED] = (partial(print_untuned, parsed.warm_up, parsed.size, parsed.gaussians, parsed.iterations),)
     torch.set_num_threads(1)
     print(f"## Gaussians from an image matrix\n\n{machine('cpu')}.\n", flush=True)
     for part in chosen:
         for print_part in known[part]:
             print_part()
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share of the steps. Take one above 0 and below 1, such as 0.35")
+    return share

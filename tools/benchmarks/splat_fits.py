@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -18,7 +17,7 @@ from stereo_core.splat_options import FitOptions, Motion
 from stereo_core.splat_scene import SplatScene
 from stereo_core.splatting import render
 
-from .splat_truth import SCENES, trace, trace_matrix
+from .splat_truth import SCENES, UNTUNED, trace, trace_matrix
 from .table import open_table, print_table
 
 SIZE, VIEWS, FRAMES, STILL_VIEWS = 64, 10, 5, 12
@@ -26,10 +25,7 @@ FIRST = "sway and orbit"
 ELEVATION = 10.0
 STILL = FitOptions(gaussians=1500, iterations=800, warm_up=800, reference=(0, 0))
 MOVING = dataclasses.replace(STILL, iterations=2400)
-FORMS = {Motion.CURVE: {}, Motion.MLP: {"layers": 3}}
-# The share of the warm-up is a matter of many fits, so that they are small.
-_SHARES, _SEEDS, _SMALL = (1 / 3, 0.6), (0, 1), 32
-_FEW = dataclasses.replace(MOVING, gaussians=500, iterations=1000)
+ALL = {**SCENES, **UNTUNED}
 _TURNS = (-15, -10, -5, 0, 5, 10, 15, 20)
 
 
@@ -74,8 +70,8 @@ def print_fits(names: Sequence[str] = tuple(SCENES)) -> None:
         _, found = fitted(FIRST, orbit_of(STILL_VIEWS), [0.0], STILL)
         add([f"still, {STILL_VIEWS} views", *_cells(found)])
     for name in names:
-        for form, settings in FORMS.items():
-            options = dataclasses.replace(MOVING, motion=form, **settings)
+        for form in Motion:
+            options = dataclasses.replace(MOVING, motion=form)
             _, found = first_scene() if (name, options) == (FIRST, MOVING) else _moving(name, options)
             add([f"{name}, {form.value}", *_cells(found)])
     print()
@@ -83,30 +79,11 @@ def print_fits(names: Sequence[str] = tuple(SCENES)) -> None:
         _print_turns()
 
 
-def print_warm_up() -> None:
-    """Print how well small fits turn out by the share of their warm-up, for all scenes and several seeds."""
-    print(
-        f"By the share of the warm-up: {_FEW.gaussians} Gaussians, {_SMALL}x{_SMALL}, {_FEW.iterations} iterations. "
-        f"PSNR in dB between the views and between the times, mean of {len(_SEEDS)} seeds, and how far apart these "
-        "are.\n"
-    )
-    add = open_table(["", *(f"{what}, {share:.2g}" for share in _SHARES for what in ("views", "times"))])
-    for form, settings in FORMS.items():
-        for name in SCENES:
-            row = [f"{name}, {form.value}"]
-            for share in _SHARES:
-                options = dataclasses.replace(_FEW, motion=form, warm_up=round(share * _FEW.iterations), **settings)
-                found = [_moving(name, dataclasses.replace(options, seed=seed), _SMALL)[1] for seed in _SEEDS]
-                row += [_span([figures.views for figures in found]), _span([figures.times for figures in found])]
-            add(row)
-    print()
-
-
 def fitted(
     name: str, orbit: Orbit, times: Sequence[float], options: FitOptions, size: int = SIZE
 ) -> tuple[SplatScene, Figures]:
-    """Fit a scene of ``SCENES``, and measure it against the truth."""
-    balls = SCENES[name]
+    """Fit a scene of ``ALL``, and measure it against the truth."""
+    balls = ALL[name]
     matrix = trace_matrix(balls, orbit, times, size)
     start = time.process_time()
     scene = fit(matrix, orbit, options)
@@ -152,11 +129,6 @@ def _moving(name: str, options: FitOptions, size: int = SIZE) -> tuple[SplatScen
 def _cells(found: Figures) -> list[str]:
     figures = ["-" if value is None else f"{value:.1f}" for value in found[:-1]]
     return [*figures, f"{found.seconds:.0f}"]
-
-
-def _span(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{statistics.mean(known):.1f} ({max(known) - min(known):.1f})"
 
 
 def _print_turns() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from stereo_core.cameras import Camera, orbit_camera
+from stereo_core.cameras import Camera, Orbit, orbit_camera
+from stereo_core.splat_fitting import fit
+from stereo_core.splat_memory import fit_bytes
 from stereo_core.splat_options import FitOptions
 from stereo_core.splatting import CUT, Gaussians, rasterize, rotation_matrices
 
@@ -31,6 +36,10 @@ PROTOTYPE = {
 GROWTH = ((5000, 288), (10000, 288), (20000, 288), (40000, 288), (20000, 144), (20000, 576))
 _PLAIN = 5e7  # Gaussians times pixels that the plain form gets
 _REPEATS = 5
+# Of the fits whose memory is measured, which is the same in each of their steps.
+_VIEWS, _FRAMES = 4, 2
+_SHORT = FitOptions(iterations=4, warm_up=2, held_out=0)
+_FORGET = Path("/proc/self/clear_refs")
 
 
 def cloud(count: int, size: int, dtype: torch.dtype = torch.float32) -> tuple[Gaussians, Camera]:
@@ -115,9 +124,15 @@ def print_growth() -> None:
     for count, size in GROWTH:
         given, camera = cloud(count, size)
         both = _seconds(partial(_with_gradients, partial(_tiles, camera=camera), given), 3)
-        peak = _peak(count, size)
-        rows.append([f"{count}, {size} px", f"{1e3 * both:.0f}", "-" if peak is None else f"{peak / 2**20:.0f} MiB"])
-    print_table(["Gaussians, picture", "forward and backward, ms", "peak memory beside them"], rows)
+        told = fit_bytes(replace(_SHORT, gaussians=count), _VIEWS, _FRAMES, size, size)
+        peaks = [_mebibytes(_apart(work, count, size)) for work in (_peak_of_step, _peak_of_fit)]
+        rows.append([f"{count}, {size} px", f"{1e3 * both:.0f}", *peaks, _mebibytes(told)])
+    print(
+        f"Growth. Memory in MiB at its peak, above what was held before, in a process of its own; a fit is one of "
+        f"{_VIEWS} views by {_FRAMES} frames, beside which stands what the node tells of it.\n"
+    )
+    header = ["", "forward and backward, ms", "memory of it", "memory of a fit", "as the node tells"]
+    print_table(header, rows)
 
 
 def print_job() -> None:
@@ -170,25 +185,49 @@ def _seconds(work: Callable[[], object], repeats: int = _REPEATS) -> float:
     return sorted(found)[len(found) // 2]
 
 
-def _peak(count: int, size: int) -> int | None:
-    """The most memory that one step holds beside the Gaussians, in bytes."""
-    if sys.platform == "win32":
-        return None
+def _apart(work: Callable[[int, int], int | None], *arguments: int) -> int | None:
+    """Run it in a process of its own, where nothing else was ever held."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_in_process, (count, size))
+        return pool.apply(work, arguments)
 
 
-def _peak_in_process(count: int, size: int) -> int:
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
+def _peak_of_step(count: int, size: int) -> int | None:
+    """The most bytes that drawing with gradients holds beside the Gaussians."""
     torch.set_num_threads(1)
     small, camera = cloud(50, 32)
     _with_gradients(partial(_tiles, camera=camera), small)
     given, camera = cloud(count, size)
-    ballast = torch.ones(1 << 28)  # above what the imports once took, so that the step alone makes the peak
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _with_gradients(partial(_tiles, camera=camera), given)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    del ballast
-    return int(peak * unit)
+    return _peak(partial(_with_gradients, partial(_tiles, camera=camera), given))
+
+
+def _peak_of_fit(count: int, size: int) -> int | None:
+    """The most bytes that a fit holds beside its pictures."""
+    torch.set_num_threads(1)
+    given, _ = cloud(count, size)
+    orbit = Orbit(tuple(360 * view / _VIEWS for view in range(_VIEWS)))
+    with torch.no_grad():
+        views = [_tiles(given, orbit.camera(azimuth, size, size)) for azimuth in orbit.azimuths]
+    pictures = (torch.stack(views).clamp(0, 1) * 255).round().byte()[:, None].repeat(1, _FRAMES, 1, 1, 1)
+    small = functional.interpolate(pictures.flatten(0, 1).float(), (32, 32), mode="area").byte()
+    fit(small.unflatten(0, (_VIEWS, _FRAMES)), orbit, replace(_SHORT, gaussians=50))
+    return _peak(partial(fit, pictures, orbit, replace(_SHORT, gaussians=count)))
+
+
+def _peak(work: Callable[[], object]) -> int | None:
+    """The most bytes that this process holds meanwhile, above what it held before; ``None`` where nothing tells it."""
+    if not _FORGET.exists():
+        return None
+    gc.collect()
+    _FORGET.write_text("5")  # the most so far becomes what is held now
+    before = _held("VmHWM")
+    work()
+    return _held("VmHWM") - before
+
+
+def _held(what: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(what))
+
+
+def _mebibytes(count: int | None) -> str:
+    return "-" if count is None else f"{count / 2**20:.0f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,6 +26,7 @@ class Ball(NamedTuple):
         colors: of the stripes.
         stripes: how many from pole to pole, and along which of its axes.
         turn: about the vertical, in degrees, by the time.
+        stretch: of the radius along the world's axes, by the time.
     """
 
     radius: float
@@ -33,6 +34,7 @@ class Ball(NamedTuple):
     colors: tuple[Vector, Vector]
     stripes: tuple[float, Vector]
     turn: Callable[[float], float] = lambda _: 0.0
+    stretch: Callable[[float], Vector] = lambda _: (1.0, 1.0, 1.0)
 
 
 class Seen(NamedTuple):
@@ -67,6 +69,34 @@ def _turned(radius: float, start: float, degrees: float, height: float) -> Calla
     return place
 
 
+def _squashed(t: float) -> Vector:
+    """Twice flat and wide again, of about the same volume, faster than it rises."""
+    height = 1 - 0.4 * abs(math.sin(2 * math.pi * t)) ** 0.7
+    return height**-0.5, height, height**-0.5
+
+
+def _darting(t: float) -> Vector:
+    """Rests, crosses within a third of the time, and rests again."""
+    share = min(max(3 * t - 1, 0.0), 1.0)
+    return 0.28, 0.12 * share, -0.3 + 0.6 * share
+
+
+def _limb() -> Iterator[Ball]:
+    """Five balls in a row that touch; the last three swing about the second one, faster and faster."""
+    for place in (-0.36, -0.2):
+        yield Ball(0.11, _still((place, 0.0, 0.0)), RED, (3, (0.3, 1.0, 0.0)))
+    for reach in (0.16, 0.32, 0.46):
+        yield Ball(0.1, _bent(reach), BLUE, (3, (1.0, 0.6, 0.0)), lambda t: 110 * t**2)
+
+
+def _bent(reach: float) -> Callable[[float], Vector]:
+    def place(t: float) -> Vector:
+        angle = math.radians(110 * t**2)
+        return -0.2 + reach * math.cos(angle), 0.0, -reach * math.sin(angle)
+
+    return place
+
+
 SCENES: dict[str, Sequence[Ball]] = {
     "sway and orbit": (
         Ball(0.22, lambda t: (-0.1 + 0.12 * math.sin(2 * math.pi * t), -0.15, 0.0), RED, (4, (0.0, 1.0, 0.3))),
@@ -86,9 +116,26 @@ SCENES: dict[str, Sequence[Ball]] = {
     ),
 }
 
+# Nothing of the fit was chosen on these: by them its forms, and shares of its warm-up, are compared.
+UNTUNED: dict[str, Sequence[Ball]] = {
+    "crossing": (
+        Ball(0.17, lambda t: (-0.32 + 0.64 * t, -0.05, 0.18), RED, (4, (0.0, 1.0, 0.3))),
+        Ball(0.15, lambda t: (0.32 - 0.64 * t**2, 0.05, -0.2), BLUE, (3, (1.0, 0.2, 0.0))),
+    ),
+    "squash and grow": (
+        Ball(0.22, _still((-0.18, -0.15, 0.0)), RED, (4, (0.0, 1.0, 0.3)), stretch=_squashed),
+        Ball(0.12, _still((0.25, 0.1, 0.1)), BLUE, (3, (1.0, 0.2, 0.0)), stretch=lambda t: (1 + 0.8 * t,) * 3),
+    ),
+    "fast beside still": (
+        Ball(0.24, _still((-0.12, -0.1, 0.05)), RED, (4, (0.0, 1.0, 0.3))),
+        Ball(0.12, _darting, BLUE, (3, (1.0, 0.2, 0.0))),
+    ),
+    "bending limb": tuple(_limb()),
+}
+
 
 def trace(balls: Sequence[Ball], camera: Camera, time: float) -> Seen:
-    """Follow rays to the nearest ball: the smaller root of |eye + s d - place|^2 = radius^2."""
+    """Follow rays to the nearest ball: the smaller root of |(eye + s d - place) / stretch|^2 = radius^2."""
     middle, width, height = 0.5, camera.width, camera.height
     depth, _ = _meet(balls, camera, _grid(camera, middle, middle), time)
     color = torch.zeros(height, width, 3)
@@ -124,13 +171,13 @@ def _meet(balls: Sequence[Ball], camera: Camera, pixels: Tensor, time: float) ->
     nearest = torch.full(pixels.shape[:2], torch.inf)
     color = torch.ones(*pixels.shape[:2], 3)
     for ball in balls:
-        place = torch.tensor(ball.place(time))
-        offset = camera.position - place
-        a, b = direction.square().sum(-1), (direction * offset).sum(-1)
-        root = b * b - a * (offset.square().sum() - ball.radius**2)
+        sides = ball.radius * torch.tensor(ball.stretch(time))
+        offset, along = (camera.position - torch.tensor(ball.place(time))) / sides, direction / sides
+        a, b = along.square().sum(-1), (along * offset).sum(-1)
+        root = b * b - a * (offset.square().sum() - 1)
         depth = (-b - root.clamp(min=0).sqrt()) / a
         met = (root > 0) & (depth > 0) & (depth < nearest)
-        normal = (offset + depth[..., None] * direction) / ball.radius
+        normal = offset + depth[..., None] * along
         color = torch.where(met[..., None], _paint(ball, normal, time), color)
         nearest = torch.where(met, depth, nearest)
     return nearest, color
