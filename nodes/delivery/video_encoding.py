@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ...stereo_core.ycbcr import to_ycbcr
+from .thread_priority import kept_priority
 from .video_codecs import ENCODERS, NARROW, Codec, Quality
 
 _BT709, _BT2020, _LIMITED = 1, 9, 1  # as codecs number them
@@ -84,7 +85,7 @@ class Encoding:
             raise ValueError(refused)
         try:
             with av.open(BytesIO(), "w", format="mp4") as nothing:
-                self.add_stream(nothing, size, rate, 1 / rate).codec_context.open()
+                self.add_stream(nothing, size, rate, 1 / rate)
         except av.FFmpegError as error:
             if ENCODERS[self.codec].hardware:
                 raise ValueError(
@@ -96,7 +97,11 @@ class Encoding:
     def add_stream(
         self, container: av.container.OutputContainer, size: tuple[int, int], rate: Fraction, time_base: Fraction
     ) -> av.VideoStream:
-        """Add a stream for pictures of this size (H, W), whose times are counted in ``time_base``."""
+        """Add a stream for pictures of this size (H, W), with its encoder open; times are counted in ``time_base``.
+
+        Raises:
+            FFmpegError: the encoder takes no such pictures.
+        """
         encoder = ENCODERS[self.codec]
         options = {**encoder.options, encoder.crf_name: str(encoder.crf[list(Quality).index(self.quality)])}
         if self.signal is not None:
@@ -115,6 +120,8 @@ class Encoding:
         codec.color_range = _LIMITED
         if encoder.tag is not None and container.format.name == "mp4":
             codec.codec_tag = encoder.tag
+        with kept_priority():
+            codec.open()
         return stream
 
     def frame(self, picture: Tensor) -> av.VideoFrame:

@@ -43,7 +43,7 @@ def write_segment(
         stack.callback(partial.unlink, missing_ok=True)
         with writing(path):
             output = stack.enter_context(av.open(str(partial), "w", format="mp4"))
-        stream = encoding.add_stream(output, size, rate, 1 / rate)
+            stream = encoding.add_stream(output, size, rate, 1 / rate)
         for count, picture in enumerate(pictures, 1):
             if picture.picture.shape[-2:] != size:  # the encoder would scale it
                 raise ValueError("video: its pictures change their size. Convert it to one size first.")

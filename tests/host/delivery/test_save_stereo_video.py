@@ -749,6 +749,25 @@ def test_an_encoder_on_a_card_makes_the_same_kind_of_file_or_is_told_to_be_missi
     assert (pixels(path) - torch.cat([left, right], 2)).abs().mean() * 255 < 8
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="threads have no scheduling to ask for here")
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_no_encoder_takes_the_machine_for_itself(
+    save: Callable[..., Path], pack: Callable[[str], Any], codec: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As root, SVT-AV1 makes threads real-time threads, the caller's too, and what that starts inherits it."""
+    encoding = pack("nodes.delivery.video_encoding").Encoding
+    frame, seen = encoding.frame, []
+
+    def watched(*given: Any) -> Any:
+        seen.append({os.sched_getscheduler(int(task)) for task in os.listdir("/proc/self/task")})
+        return frame(*given)
+
+    monkeypatch.setattr(encoding, "frame", watched)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    save(*views(12, 64, 64), codec=codec)
+    assert seen == [{os.SCHED_OTHER}] * 12 and os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 @pytest.mark.parametrize("trouble", ["a file where the folder goes", "read-only", "full"])
 def test_a_folder_that_takes_no_file(
     save: Callable[..., Path], folder: Path, trouble: str, monkeypatch: pytest.MonkeyPatch
