@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tools.host import client as client_module
 from tools.host import server as server_module
 from tools.host.run_folder import run_folder
-from tools.host.server import Server, ServerError
+from tools.host.server import PromptError, Server, ServerError
 from tools.setup.home import ROOT, child_variables
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -93,14 +94,24 @@ def test_a_host_that_dies_is_quoted(tmp_path: Path, behave: Callable[[str], None
 def test_a_host_that_never_answers_is_stopped(tmp_path: Path, behave: Callable[[str], None]) -> None:
     behave("never ready")
     server = fake(tmp_path / "base", seconds=0.6)
-    with pytest.raises(ServerError, match="neither answered nor wrote anything for 1 seconds .* run the command again"):
+    told = r"(?s)neither answered nor wrote anything for 1 seconds .* run the command\s+again"
+    with pytest.raises(ServerError, match=told):
         server.start()
     assert not server.alive
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows a process cannot be asked")
+def test_one_that_stood_still_is_started_once_more_and_its_log_says_where(
+    tmp_path: Path, behave: Callable[[str], None]
+) -> None:
+    behave("never ready once")
+    with fake(tmp_path / "base", seconds=4) as server:
+        assert 'main.py", line' in server.log_tail(1000)
+
+
 def test_a_host_that_is_slow_is_waited_for_as_long_as_it_writes(tmp_path: Path, behave: Callable[[str], None]) -> None:
     behave("slow")
-    with fake(tmp_path / "base", seconds=0.6) as server:
+    with fake(tmp_path / "base", seconds=2) as server:
         assert server.alive
 
 
@@ -119,6 +130,30 @@ def test_a_host_that_dies_while_running_is_quoted(tmp_path: Path, behave: Callab
 def test_a_run_has_a_time_limit(tmp_path: Path) -> None:
     with fake(tmp_path / "base") as server, pytest.raises(ServerError, match="reported nothing for 1 seconds"):
         server.run({}, timeout=0.6)
+
+
+def test_a_run_whose_events_are_lost_ends_when_the_server_has_its_record(
+    tmp_path: Path, behave: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "ASK_SECONDS", 0.1)
+    behave("recorded")
+    with fake(tmp_path / "base") as server:
+        assert server.run({}, timeout=30) == []
+    behave("failure recorded")
+    with fake(tmp_path / "base") as server, pytest.raises(PromptError, match="as recorded"):
+        server.run({}, timeout=30)
+
+
+def test_no_run_listens_under_the_name_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host forgets a websocket's name when it ends, although the next run may have come under it by then."""
+    monkeypatch.setattr(client_module, "ASK_SECONDS", 0.1)
+    names: list[str] = []
+    with fake(tmp_path / "base") as server:
+        monkeypatch.setattr(server, "queue", lambda _, name: names.append(name) or (400, {}))
+        for _ in range(2):
+            with pytest.raises(PromptError):
+                server.run({})
+    assert len(set(names)) == 2
 
 
 def test_the_pack_is_copied_without_what_is_not_part_of_it(tmp_path: Path) -> None:

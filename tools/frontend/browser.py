@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ from typing import Any
 from tools.setup.environment import HOME, ROOT, child_variables
 
 SCRIPT = ROOT / "tools" / "frontend" / "frontend.mjs"
+STOP_SECONDS = 20
 MODULES = HOME / "frontend" / "node_modules"
 
 
@@ -31,7 +33,7 @@ def missing() -> str | None:
     return None
 
 
-def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 600, script: Path = SCRIPT) -> list[dict[str, Any]]:
+def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 1500, script: Path = SCRIPT) -> list[dict[str, Any]]:
     """Have the browser do one job after another in the frontend at ``url``.
 
     Args:
@@ -44,15 +46,30 @@ def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 600, script: P
         BrowserError: with what the script said of the first one that failed.
     """
     variables = {**child_variables(), "LATENT_STEREO_NODE_MODULES": str(MODULES / "anchor.js")}
-    result = subprocess.run(
+    with subprocess.Popen(
         [shutil.which("node") or "node", str(script), url],
-        input=json.dumps(jobs).encode(),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env=variables,
-        timeout=timeout,
-    )
-    answers = [json.loads(line) for line in result.stdout.decode(errors="replace").splitlines()]
+    ) as process:
+        try:
+            out, error = process.communicate(json.dumps(jobs).encode(), timeout)
+        except subprocess.TimeoutExpired:
+            raise BrowserError(f"The browser was not done with {len(jobs)} jobs in {timeout:.0f} seconds.") from None
+        finally:
+            end(process)
+    answers = [json.loads(line) for line in out.decode(errors="replace").splitlines()]
     if len(answers) != len(jobs) or "failed" in answers[-1]:
         said = answers[-1].get("failed") if answers else None
-        raise BrowserError(said or result.stderr.decode(errors="replace")[-2000:])
+        raise BrowserError(said or error.decode(errors="replace")[-2000:])
     return answers
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the driver, which ends its browser when it is asked: one that is left would keep the machine busy."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+    process.kill()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ASK_SECONDS = 20  # of silence, after which the server is asked whether the run is over
 Progress = Callable[[str, int, int], None]  # node id, value, maximum
 
 
@@ -59,7 +61,6 @@ class Client:
     def __init__(self, base: Path, port: int = 0) -> None:
         self.base = base
         self.port = port
-        self._client = uuid.uuid4().hex
 
     @property
     def url(self) -> str:
@@ -107,9 +108,13 @@ class Client:
         info: dict[str, Any] = self.get("/object_info")
         return info
 
-    def queue(self, prompt: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Post an API prompt without waiting for it; return the status and the server's answer."""
-        status, body = self.request("/prompt", {"prompt": prompt, "client_id": self._client})
+    def queue(self, prompt: Mapping[str, Any], listener: str = "") -> tuple[int, dict[str, Any]]:
+        """Post an API prompt without waiting for it; return the status and the server's answer.
+
+        Args:
+            listener: the clientId of the websocket that is told of its events.
+        """
+        status, body = self.request("/prompt", {"prompt": prompt, "client_id": listener or uuid.uuid4().hex})
         return status, json.loads(body) if body else {}
 
     def interrupt(self) -> None:
@@ -172,17 +177,22 @@ class Client:
     async def _run(self, prompt: Mapping[str, Any], on_progress: Progress | None, quiet: float) -> dict[str, Any]:
         import aiohttp
 
-        address = f"{self.url}/ws?clientId={self._client}"
+        # A new one for each run: the server forgets a clientId when its websocket ends, even if another has it by then.
+        listener = uuid.uuid4().hex
         try:
-            limit = aiohttp.ClientWSTimeout(ws_receive=quiet)
             async with (
                 aiohttp.ClientSession() as session,
-                session.ws_connect(address, max_msg_size=0, timeout=limit) as events,
+                session.ws_connect(f"{self.url}/ws?clientId={listener}", max_msg_size=0) as messages,
             ):
-                status, answer = await asyncio.to_thread(self.queue, prompt)
+                status, answer = await asyncio.to_thread(self.queue, prompt, listener)
                 if status != 200:
                     raise refused(answer, prompt)
-                await self._follow(events, answer["prompt_id"], prompt, on_progress)
+                async for kind, data in self._events(messages, answer["prompt_id"], quiet):
+                    if kind == "execution_success":
+                        break
+                    tell(kind, data, prompt, on_progress)
+                else:
+                    raise ServerError(f"ComfyUI stopped while running.{self.last_words()}")
         except aiohttp.ClientError as error:
             raise ServerError(f"The connection to ComfyUI broke ({error}).{self.last_words()}") from error
         outputs: dict[str, Any] = (await self._record(answer["prompt_id"])).get("outputs", {})
@@ -196,27 +206,39 @@ class Client:
             await asyncio.sleep(0.05)
         raise ServerError(f"ComfyUI finished the workflow but has no record of it.{self.last_words()}")
 
-    async def _follow(
-        self, events: Any, prompt_id: str, prompt: Mapping[str, Any], on_progress: Progress | None
-    ) -> None:
-        async for message in events:
-            if not isinstance(message.data, str):
-                continue  # a preview picture
-            event = json.loads(message.data)
-            kind, data = event["type"], event.get("data") or {}
-            if data.get("prompt_id") != prompt_id:
+    async def _events(self, messages: Any, prompt_id: str, quiet: float) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """A prompt's events, from the websocket, or from the server's record of it where that stays silent."""
+        heard = time.monotonic()
+        while True:
+            try:
+                message = await messages.receive(timeout=min(quiet, ASK_SECONDS))
+            except asyncio.TimeoutError:
+                record = await asyncio.to_thread(self.history, prompt_id)
+                for kind, data in record.get("status", {}).get("messages", []):
+                    yield kind, data
+                if time.monotonic() - heard >= quiet:
+                    raise
                 continue
-            if kind == "execution_success":
+            heard = time.monotonic()
+            if message.type.name in ("CLOSE", "CLOSING", "CLOSED", "ERROR"):
                 return
-            if kind == "execution_interrupted":
-                raise Interrupted("The run was interrupted.")
-            if kind == "execution_error":
-                raise failed(data, prompt)
-            if kind == "progress" and on_progress:
-                on_progress(str(data["node"]), int(data["value"]), int(data["max"]))
-            elif kind == "executing" and data.get("node") and on_progress:
-                on_progress(str(data["node"]), 0, 1)
-        raise ServerError(f"ComfyUI stopped while running.{self.last_words()}")
+            if isinstance(message.data, str):  # else a preview picture
+                event = json.loads(message.data)
+                data = event.get("data") or {}
+                if data.get("prompt_id") == prompt_id:
+                    yield event["type"], data
+
+
+def tell(kind: str, data: Mapping[str, Any], prompt: Mapping[str, Any], on_progress: Progress | None) -> None:
+    """Tell of progress, and raise what an event says of a run that did not succeed."""
+    if kind == "execution_interrupted":
+        raise Interrupted("The run was interrupted.")
+    if kind == "execution_error":
+        raise failed(data, prompt)
+    if kind == "progress" and on_progress:
+        on_progress(str(data["node"]), int(data["value"]), int(data["max"]))
+    elif kind == "executing" and data.get("node") and on_progress:
+        on_progress(str(data["node"]), 0, 1)
 
 
 def refused(answer: Mapping[str, Any], prompt: Mapping[str, Any]) -> PromptError:

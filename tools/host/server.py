@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +39,10 @@ PACK_FILES = (
 QUIET_SECONDS = 300  # that a server may neither answer nor write anything while it starts
 ANSWER_SECONDS = 5  # to one question while it starts
 STOP_SECONDS = 10
+
+
+class _StandsStillError(ServerError):
+    """It neither answered nor wrote anything while it started."""
 
 
 class Server(Client):
@@ -88,12 +93,19 @@ class Server(Client):
             ServerError: it did not start; the message ends with its last log lines.
         """
         self._prepare_base()
+        stood_still = False
         for _ in range(5):
             self.port = free_port()
-            self._launch()
+            self._launch(more=stood_still)
             try:
                 if self._wait_until_ready():
                     return
+            except _StandsStillError as error:
+                self._dump()
+                self.stop()
+                if stood_still:
+                    raise ServerError(f"{error}{self.last_words()}") from None
+                stood_still = True  # once may be chance
             except BaseException:
                 self.stop()
                 raise
@@ -128,7 +140,8 @@ class Server(Client):
         for pack in self.packs:
             copy_tree(pack, self.base / "custom_nodes" / pack.name)
 
-    def _launch(self) -> None:
+    def _launch(self, more: bool) -> None:
+        """Start its process, whose log goes on with ``more``, or begins."""
         names = [PACK_NAME, *(pack.name for pack in self.packs)]
         command = [self.python, str(self.host / "main.py"), "--port", str(self.port), "--listen", "127.0.0.1"]
         command += ["--base-directory", str(self.base), "--temp-directory", str(self.base)]
@@ -140,15 +153,22 @@ class Server(Client):
             command += ["--extra-model-paths-config", str(models)]
         if self.cpu if self.cpu is not None else not cuda_available(self.python):
             command.append("--cpu")
-        with open(self.log, "wb") as log:
+        with open(self.log, "ab" if more else "wb") as log:
             self._process = subprocess.Popen(
                 [*command, *self.arguments],
                 cwd=self.base,
-                env=child_variables(),
+                env=child_variables() | {"PYTHONFAULTHANDLER": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def _dump(self) -> None:
+        """Have it write to its log where its threads are, as far as the system can ask it; it ends by that."""
+        if self._process is not None and hasattr(signal, "SIGABRT") and os.name == "posix":
+            self._process.send_signal(signal.SIGABRT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
 
     def _write_model_paths(self) -> Path | None:
         """List the model folders in .host/base and of a named host for the server; the pinned host has none."""
@@ -179,10 +199,10 @@ class Server(Client):
             if written != (written := self.log.stat().st_size):
                 end = time.monotonic() + self.quiet_seconds
             elif time.monotonic() > end:
-                raise ServerError(
+                raise _StandsStillError(
                     f"ComfyUI neither answered nor wrote anything for {self.quiet_seconds:.0f} seconds while starting, "
-                    "so it was stopped. Close other programs that keep the machine busy and run the command again; "
-                    f"if it stops at the same place, its log says where.{self.last_words()}"
+                    "twice, so it was stopped. Close other programs that keep the machine busy and run the command "
+                    "again; if it stops at the same place, its log says where."
                 )
             if self._process.poll() is not None:
                 if f"Port {self.port} is already in use" in self.log_tail(40):

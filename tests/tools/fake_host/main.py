@@ -27,6 +27,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/ws"):
             self.events()
+        elif self.path.startswith("/history"):
+            said = [["execution_error", {"exception_message": "as recorded", "node_id": "7"}]]
+            messages = {"recorded": [["execution_success", {}]], "failure recorded": said}
+            self.answer({"1": {"status": {"messages": messages[behaviour]}}} if behaviour in messages else {})
         elif behaviour == "another server":
             if not (answers.pop() if answers else 0):
                 os._exit(4)  # it has answered three times and was not taken for ours
@@ -69,10 +73,13 @@ if behaviour == "die":
     sys.exit("ImportError: the fake is broken")
 if behaviour == "never ready":
     time.sleep(60)
+if behaviour == "never ready once" and not os.path.exists("tried"):
+    open("tried", "w").close()
+    time.sleep(60)
 if behaviour == "slow":
-    for _ in range(12):
+    for _ in range(6):
         say("still loading")
-        time.sleep(0.1)
+        time.sleep(0.5)
 if behaviour == "port taken once" and not os.path.exists("tried"):
     open("tried", "w").close()
     say(f"Port {port} is already in use on address 127.0.0.1. Please close the other application")
