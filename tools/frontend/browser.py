@@ -33,7 +33,7 @@ def missing() -> str | None:
     return None
 
 
-def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 1500, script: Path = SCRIPT) -> list[dict[str, Any]]:
+def browse(url: str, jobs: list[dict[str, Any]], timeout: float = 1000, script: Path = SCRIPT) -> list[dict[str, Any]]:
     """Have the browser do one job after another in the frontend at ``url``.
 
     Args:
