@@ -25,7 +25,7 @@ from .splat_options import FitOptions, Motion
 from .splat_scene import WHITE, SplatScene
 from .splat_turning import whole_turn
 from .splatting import rasterize
-from .visual_hull import hull_points, seen_half
+from .visual_hull import hull_points, seen_box, seen_half
 
 _SPREADING = 0.5  # of the steps with motion, in which the frames are taken in
 _TOLD_AFTER = 100  # steps: a shorter warm-up does not tell whether the views agree
@@ -102,7 +102,7 @@ class _Fitting:
             torch.stack([target.image(cell) for cell in self._still]),
             [target.camera(cell) for cell in self._still],
             options.gaussians,
-            half,
+            seen_box(target.orbit, target.images.shape[-1], target.images.shape[-2]),
             self._generator,
         )
         spacing = (volume / options.gaussians) ** (1 / 3)

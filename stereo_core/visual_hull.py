@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -27,8 +28,22 @@ def seen_half(orbit: Orbit) -> float:
     return orbit.radius / camera.focal
 
 
+def seen_box(orbit: Orbit, width: int, height: int) -> tuple[float, float, float]:
+    """Return how far from the origin pictures of this shape show, along x, y and z, in the world's unit.
+
+    What is as wide as a wide picture goes to the back from its sides, so that z reaches as far as x.
+    """
+    half, smaller = seen_half(orbit), min(width, height)
+    return half * width / smaller, half * height / smaller, half * width / smaller
+
+
 def hull_points(
-    masks: Tensor, images: Tensor, cameras: Sequence[Camera], count: int, half: float, generator: torch.Generator
+    masks: Tensor,
+    images: Tensor,
+    cameras: Sequence[Camera],
+    count: int,
+    reach: Sequence[float],
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, float]:
     """Draw points in the visual hull (Laurentini, 1994), colored by the mean of what all views show there.
 
@@ -37,7 +52,7 @@ def hull_points(
         images: (V, 3, H, W) in [0, 1].
         cameras: V of them.
         count: N.
-        half: points are drawn in a cube that reaches so far from the origin along each axis.
+        reach: (x, y, z) points are drawn in a box that reaches so far from the origin along each axis.
         generator: on the CPU.
 
     Returns:
@@ -46,12 +61,12 @@ def hull_points(
     Raises:
         ValueError: no place is inside the outlines of nearly all views.
     """
-    views = len(cameras)
+    views, sides = len(cameras), images.new_tensor(tuple(reach))
     found: list[Tensor] = []
     doubtful: list[Tensor] = []
     drawn = kept = 0
     for _ in range(_ROUNDS):
-        points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(images.device) * half
+        points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(images.device) * sides
         votes = sum(_look(mask[None], camera, points)[:, 0] for mask, camera in zip(masks, cameras, strict=True))
         found.append(points[votes == views])
         doubtful.append(points[votes >= (1 - _DISAGREE) * views])
@@ -66,7 +81,7 @@ def hull_points(
             "The views do not agree with these azimuths: no place lies inside the object's outline in all of them. "
             "Check the azimuths, their order and sense (positive ones move the camera to the right), and the elevation."
         )
-    volume = len(chosen) / drawn * (2 * half) ** 3
+    volume = len(chosen) / drawn * 8 * math.prod(reach)
     chosen = (
         chosen[torch.randint(len(chosen), (count,), generator=generator).to(chosen.device)]
         if len(chosen) < count

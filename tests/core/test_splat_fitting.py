@@ -21,8 +21,8 @@ from stereo_core.splat_neighbors import neighbors
 from stereo_core.splat_options import Emphasis, FitOptions, Motion
 from stereo_core.splat_scene import WHITE, SplatScene
 from stereo_core.splatting import rasterize, render, rotation_matrices
-from stereo_core.visual_hull import hull_points, silhouettes
-from tools.benchmarks.splat_truth import SCENES, trace, trace_matrix
+from stereo_core.visual_hull import hull_points, seen_box, silhouettes
+from tools.benchmarks.splat_truth import RED, SCENES, Ball, trace, trace_matrix
 
 SIZE = 32
 BALLS = SCENES["sway and orbit"]
@@ -210,7 +210,7 @@ def test_the_hull_holds_the_object_and_little_else():
     masks = silhouettes(matrix(10, 1)[:, 0], WHITE)
     cameras = [orbit(10).camera(azimuth, SIZE, SIZE) for azimuth in orbit(10).azimuths]
     generator = torch.Generator().manual_seed(0)
-    points, colors, volume = hull_points(masks, matrix(10, 1)[:, 0], cameras, 500, 0.6, generator)
+    points, colors, volume = hull_points(masks, matrix(10, 1)[:, 0], cameras, 500, (0.6,) * 3, generator)
     outside = torch.stack([(points - torch.tensor(ball.place(0.0))).norm(dim=-1) - ball.radius for ball in BALLS]).amin(
         dim=0
     )
@@ -218,6 +218,17 @@ def test_the_hull_holds_the_object_and_little_else():
     truth = sum(4 / 3 * torch.pi * ball.radius**3 for ball in BALLS)
     assert truth < volume < 1.6 * truth
     assert colors.shape == (500, 3) and colors.max() < 0.97
+
+
+@pytest.mark.parametrize(("width", "height", "axis"), [(32, 64, 1), (64, 32, 0)])
+def test_what_fills_a_tall_or_wide_picture_starts_from_end_to_end(width: int, height: int, axis: int):
+    ends = [tuple(0.9 * side if place == axis else 0.0 for place in range(3)) for side in (-1, 1)]
+    balls = [Ball(0.2, lambda _, end=end: end, RED, (3, (0.0, 1.0, 0.0))) for end in ends]
+    cameras = [orbit(6).camera(azimuth, width, height) for azimuth in orbit(6).azimuths]
+    images = torch.stack([trace(balls, camera, 0.0).color for camera in cameras])
+    box, generator = seen_box(orbit(6), width, height), torch.Generator().manual_seed(0)
+    points = hull_points(silhouettes(images, WHITE), images, cameras, 300, box, generator)[0]
+    assert points[:, axis].min() < -0.95 and points[:, axis].max() > 0.95
 
 
 def test_every_fifth_cell_is_held_out_and_never_the_reference():
