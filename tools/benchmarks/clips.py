@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,8 @@ from .clips_measures import MET3R, Judges, load_judges, measure, measure_left, m
 from .clips_methods import ClipSettings, Left, Pictures, load_video, timed
 from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
 from .clips_tables import LEFT, Kept, print_tables
-from .kept_figures import describe_file, describe_network, keep_settings, write_json
-from .own_models import at_least, run_in_host, timed_unit
+from .kept_figures import describe_file, describe_network, keep_settings, read_json, write_json
+from .own_models import at_least, number_in, run_in_host, timed_unit
 from .stereodiffusion import draw_sheet
 from .table import counted
 
@@ -170,14 +169,21 @@ def read_prompts(file: Path) -> list[tuple[str, str]]:
     """Read a prompt a line, but for empty lines and those that begin with #; return (clip's name, prompt).
 
     Raises:
-        ValueError: none.
+        ValueError: none, or no text.
     """
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    try:
+        text = file.read_text(encoding="utf-8-sig")  # which Notepad writes
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--prompts: {file} is no text in UTF-8. Save it as that.") from error
+    lines = [line.strip() for line in text.splitlines()]
     prompts = [line for line in lines if line and not line.startswith("#")]
     if not prompts:
         raise ValueError(f"--prompts: {file} holds no prompt. Write one a line.")
     # The same words are the same clip; the checksum keeps apart what begins alike.
-    return [(f"{_slug(prompt)[:32]}-{zlib.crc32(prompt.encode()):08x}", prompt) for prompt in dict.fromkeys(prompts)]
+    return [
+        (f"{_slug(prompt)[:32] or 'clip'}-{zlib.crc32(prompt.encode()):08x}", prompt)
+        for prompt in dict.fromkeys(prompts)
+    ]
 
 
 def draw_frames(image: Tensor, folder: Path, name: str | None = None) -> None:
@@ -204,7 +210,7 @@ def draw_middle_frames(folder: Path, rows: Sequence[Row]) -> None:
 
 def _read(folder: Path, rows: Sequence[Row]) -> Kept:
     files = {name: folder / f"{_slug(name)}.json" for name in (LEFT, *(row.name for row in rows))}
-    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
+    return {name: read_json(file) for name, file in files.items() if file.is_file()}
 
 
 def _slug(text: str) -> str:
@@ -241,6 +247,8 @@ def _expect_files(options: argparse.Namespace) -> None:
                 f"--depth: there is no {path}. Name a network as Load Depth Model takes it (a Hugging Face folder, or "
                 "a file of Video Depth Anything or DepthCrafter), or a folder of maps."
             )
+    if len(options.clip or ()) > 2:
+        raise ValueError("--clip: takes one file with text and vision, or one of each. Name two at most.")
     names = [depth_name(path) for path in options.depth or ()]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"--depth: two are called {twice[0]}, as their rows would be. Rename one.")
@@ -282,13 +290,13 @@ def parser() -> argparse.ArgumentParser:
     add("--height", type=at_least(16), default=480)
     add("--frames", type=at_least(1), default=33)
     add("--steps", type=at_least(2), default=50)
-    add("--cfg", type=float, default=6.0)
+    add("--cfg", type=number_in(0, 100), default=6.0)
     add("--sampler", default="euler_ancestral")
     add("--scheduler", default="simple")
     add("--seed", type=int, default=0)
     add("--negative", default="", help="what the clips should not show")
-    add("--max-disparity", type=float, default=6.0, help="percent of the width; default: 6")
-    add("--convergence", type=float, default=0.3)
+    add("--max-disparity", type=number_in(0.1, 100), default=6.0, help="percent of the width; default: 6")
+    add("--convergence", type=number_in(0, 1), default=0.3)
     add("--limit", type=at_least(1), metavar="N", help="only the first N clips")
     add("--out", type=Path, default=Path("output/clips"), help="for figures and pictures")
     return made

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .own_models import admit, naming
+from .stereo_folders import open_picture
 
 Source = Callable[[str, Tensor], Tensor]
 """From a clip's name and its left view, an IMAGE (T, H, W, 3), to its depth, an IMAGE in [0, 1], white is near."""
@@ -73,13 +74,17 @@ def read_maps(folder: Path, clip: str, left: Tensor) -> Tensor:
 
     Raises:
         MissingDepthError: there are none.
-        ValueError: another number of maps, or all of one value.
+        ValueError: a damaged file, another number of maps, other sizes, or all of one value.
     """
     stored, pictures = folder / f"{clip}.npy", sorted((folder / clip).glob("*.png"))
     if stored.is_file():
-        maps = torch.from_numpy(np.load(stored, allow_pickle=False).astype(np.float32))
+        maps = torch.from_numpy(_stored(stored))
     elif pictures:
-        maps = torch.stack([_grey(file) for file in pictures])
+        frames = [_grey(file) for file in pictures]
+        odd = [file for file, frame in zip(pictures, frames, strict=True) if frame.shape != frames[0].shape]
+        if odd:
+            raise ValueError(f"{clip}: {pictures[0]} and {odd[0]} have different sizes. Make all frames alike.")
+        maps = torch.stack(frames)
     else:
         raise MissingDepthError(f"{clip}: there is neither {stored} nor a folder {folder / clip} with a PNG a frame.")
     if maps.ndim != 3 or len(maps) != len(left):
@@ -124,8 +129,20 @@ def _is_depthcrafter(path: Path) -> bool:
     return bool(pack_module("nodes.depth.depthcrafter_files").is_depthcrafter(path.name))
 
 
-def _grey(file: Path) -> Tensor:
-    from PIL import Image
+def _stored(file: Path) -> np.ndarray:
+    """An array of numbers, of whatever shape."""
+    try:
+        values = np.load(file, allow_pickle=False)
+    except (EOFError, OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read: {error}. Save an array of numbers (T, H, W).") from error
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise ValueError(f"{file} holds no array of numbers. Save one (T, H, W).")
+    return values.astype(np.float32)
 
-    values = np.asarray(Image.open(file)).astype(np.float32)
-    return torch.from_numpy(values if values.ndim == 2 else values[..., :3].mean(-1))
+
+def _grey(file: Path) -> Tensor:
+    """A map (H, W); of colours their mean, without transparency."""
+    values = open_picture(file).astype(np.float32)
+    if values.ndim == 3:
+        values = values[..., : 1 if values.shape[-1] == 2 else 3].mean(-1)
+    return torch.from_numpy(values)

@@ -63,8 +63,10 @@ def load_judges(host: dict[str, Any], clip: list[Path] | None, features: Path | 
     seen = None
     if clip:
         found["text"] = _text_encoder(host, clip[0])
+        _projection(clip[-1], ("visual_projection.weight", "visual.proj"), "visual", "text")
         seen = _vision(host, "--clip", clip[-1])
         found["pictures"] = lambda pictures: seen.encode_image(_image(pictures))["image_embeds"]
+        _cosine(found["text"](""), found["pictures"](torch.zeros(1, 3, 16, 16)), "--clip")  # which asks if they fit
     looked = seen if features is None else _vision(host, "--features", features)
     if looked is not None:
         found["features"] = lambda pictures: grid_of(looked.encode_image(_image(pictures), crop=False))
@@ -187,20 +189,34 @@ def grid_of(output: Any) -> Tensor:
 
 
 def _text_encoder(host: dict[str, Any], file: Path) -> Callable[[str], Tensor]:
-    with naming("--clip", file, _CLIP), safe_open(file, "pt") as weights:
-        if not any(name.endswith(("text_projection", "text_projection.weight")) for name in weights.keys()):  # noqa: SIM118
-            raise ValueError(
-                f"--clip: {file} has no text_projection, so its text cannot be compared with pictures. {_CLIP}"
-            )
+    projection = _projection(file, ("text_projection", "text_projection.weight"), "text", "pictures").float()
     encoder = host["CLIPLoader"]().load_clip(admit("text_encoders", file), "stable_diffusion")[0]
 
     def embed(prompt: str) -> Tensor:
         literal = (
             prompt.replace("\\", "").replace("(", "\\(").replace(")", "\\)")
         )  # the host weighs what is in brackets
-        return encoder.encode_from_tokens(encoder.tokenize(literal), return_pooled=True)[1]
+        # Of CLIP-L the host never gives the projected one.
+        pooled = encoder.encode_from_tokens(encoder.tokenize(literal), return_pooled="unprojected")[1]
+        return F.linear(pooled.float().cpu(), projection)
 
     return embed
+
+
+def _projection(file: Path, endings: tuple[str, ...], of: str, other: str) -> Tensor:
+    """The weights (D, width) that make text and pictures comparable; without them the host would go on all the same.
+
+    Raises:
+        ValueError: there are none.
+    """
+    with naming("--clip", file, _CLIP), safe_open(file, "pt") as weights:
+        name = next((name for name in weights.keys() if name.endswith(endings)), None)  # noqa: SIM118
+        if name is None:
+            raise ValueError(
+                f"--clip: {file} has no {of}_projection, so its {of} cannot be compared with {other}. {_CLIP}"
+            )
+        found: Tensor = weights.get_tensor(name)
+    return found if name.endswith(".weight") else found.T  # as OpenCLIP has it
 
 
 def _vision(host: dict[str, Any], option: str, file: Path) -> Any:
@@ -214,10 +230,22 @@ def _vision(host: dict[str, Any], option: str, file: Path) -> Any:
 
 
 def _met3r() -> Callable[[Tensor, Tensor], float]:
-    """MEt3R with DINOv2, as StereoCrafter-Zero has it; at 256x256, the package's default."""
+    """MEt3R with DINOv2, as StereoCrafter-Zero has it; at 256x256, the package's default.
+
+    Raises:
+        ValueError: the package is there, but not what it is made of.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    with torch.inference_mode(False):
-        metric = import_module("met3r").MEt3R(img_size=256, feature_backbone="dinov2").to(device)
+    try:
+        with torch.inference_mode(False):
+            metric = import_module("met3r").MEt3R(img_size=256, feature_backbone="dinov2").to(device)
+    except (AssertionError, AttributeError, ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{MET3R}: the package met3r is installed, but cannot load its networks: {said}. It needs PyTorch3D, and "
+            "fetches MASt3R and DINOv2 when it is first used: let it do so once, or uninstall met3r to leave "
+            f"{MET3R} out."
+        ) from error
 
     def distance(left: Tensor, right: Tensor) -> float:
         pair = [F.interpolate(view, (256, 256), mode="bicubic", antialias=True).clamp(0, 1) for view in (left, right)]

@@ -28,7 +28,7 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
     file = out / "settings.json"
     # Settings of a run that ended before its first figure bind nobody.
     if file.is_file() and any(other != file for other in out.rglob("*.json")):
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = read_json(file)
         wanted = {**wanted, **{name: kept.get(name) for name in additions if wanted[name] is None}}
         kept |= {name: wanted[name] for name in additions if kept.get(name) is None}
         differing = sorted(name for name in wanted if kept.get(name) != wanted[name])
@@ -45,6 +45,18 @@ def write_json(file: Path, content: Any) -> None:
     unfinished = file.with_suffix(".part")
     unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
     os.replace(unfinished, file)
+
+
+def read_json(file: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"--out: {file} is damaged: {error}. Delete it.") from error
 
 
 def as_number(value: Tensor) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -16,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .kept_figures import as_number, describe_file, keep_settings, write_json
+from .kept_figures import as_number, describe_file, keep_settings, read_json, write_json
 from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models
-from .own_models import at_least, run_in_host, timed_unit
+from .own_models import at_least, number_in, run_in_host, timed_unit
 from .stereo_folders import open_picture
 from .table import counted, machine, print_table
 
@@ -64,7 +63,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     if not finished:
         print("No picture could be measured, so there is no table.")
         return 1
-    kept = [[json.loads(_kept(folder, name).read_text("utf-8")) for name in names] for folder in finished]
+    kept = [[read_json(_kept(folder, name)) for name in names] for folder in finished]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = f"{settings.views} views by {settings.frames} frames of {settings.size}x{settings.size}"
     print(f"\n## Diffusion² on {counted(len(kept), 'picture')}, {shape}, {settings.steps} steps\n")
@@ -177,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
     add("--frames", type=at_least(2), default=25)
     add("--steps", type=at_least(2), default=50)
     add("--seed", type=int, default=0)
-    add("--elevation", type=float, default=0.0, help="of the camera, in degrees")
+    add("--elevation", type=number_in(-90, 90), default=0.0, help="of the camera, in degrees")
     add(
         "--judged",
         type=at_least(16),

@@ -65,6 +65,19 @@ def at_least(least: int, multiple: int = 1) -> Callable[[str], int]:
     return number
 
 
+def number_in(low: float, high: float) -> Callable[[str], float]:
+    """A type of argparse: a number from ``low`` to ``high``, both included."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:  # which NaN is not
+            raise argparse.ArgumentTypeError(f"{text} is not from {low:g} to {high:g}.")
+        return value
+
+    number.__name__ = "number"
+    return number
+
+
 def admit(kind: str, file: Path) -> str:
     """Let the host find a file or folder in its list ``kind`` and return the name by which a loader takes it now.
 

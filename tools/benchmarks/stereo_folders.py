@@ -124,7 +124,7 @@ def read_pfm(file: Path) -> np.ndarray:
 
 
 def open_picture(file: Path, mode: str | None = None) -> np.ndarray:
-    """Read a picture (H, W) or (H, W, C), in a mode of Pillow's where one is given.
+    """Read a picture (H, W) or (H, W, C), in a mode of Pillow's where one is given; palettes become colours.
 
     Raises:
         ValueError: it is damaged or no picture.
@@ -133,6 +133,7 @@ def open_picture(file: Path, mode: str | None = None) -> np.ndarray:
 
     try:
         with Image.open(file) as picture:
+            mode = mode or ("RGB" if picture.mode == "P" else None)
             return np.asarray(picture.convert(mode) if mode else picture)
     except (OSError, SyntaxError, ValueError, struct.error) as error:  # what Pillow raises for damaged files
         raise ValueError(f"{file} cannot be read: {error}. Download it again.") from error
