@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from torch import Tensor, nn
 from stereo_core.metrics import load_lpips, lpips, psnr, ssim
 from stereo_core.warping import forward_warp
 
-from .kept_figures import as_number, describe_file, describe_network, keep_settings, write_json
-from .own_models import alexnet_file, at_least, missing_lpips, run_in_host, timed_unit
+from .kept_figures import as_number, describe_file, describe_network, keep_settings, read_json, write_json
+from .own_models import alexnet_file, at_least, missing_lpips, number_in, run_in_host, timed_unit
 from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
 from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
@@ -25,7 +24,9 @@ from .stereodiffusion_published import published
 from .table import counted, machine, print_table
 
 PUBLISHED_SCALE = 8.0  # percent of the width, as the presets of Stereo Picture Options have it
+_CELL = 8  # columns of a picture for one of the latent
 _SHOWN = 5  # pictures in a row of a sheet
+_LINE, _MARGIN = 12, 4  # of their names, in pixels
 
 Figures = dict[str, dict[str, float | None]]
 """By the row's name, then by the measure's; ``None`` where it has nothing to measure."""
@@ -44,7 +45,7 @@ class Settings:
     steps: int
     inner_steps: int
     size: int
-    lpips: bool
+    lpips: str | None
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -67,7 +68,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
         steps=options.steps,
         inner_steps=options.inner_steps,
         size=options.size,
-        lpips=without_lpips is None,
+        lpips=describe_file(alexnet_file(options.alexnet)) if without_lpips is None else None,
     )
     keep_settings(options.out, asdict(settings))
     if without_lpips is not None:
@@ -87,11 +88,12 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
                 scene = load_pair(files, kind, options.size)
                 with timed_unit(files.name, len(pairs) - number):
                     given = given_disparity(scene, estimate, options.paper_scale)
+                    expect_shift(given)
                     write_json(kept, measure_scene(methods, scene, given, options.out / "sheets", judge))
-            except ValueError as error:  # such as a disparity that moves no whole column
+            except ValueError as error:
                 print(f"{files.name} is left out: {error}")
                 continue
-        figures.append(json.loads(kept.read_text(encoding="utf-8")))
+        figures.append(read_json(kept))
     if not figures:
         print("No pair could be measured, so there is no table.")
         return 1
@@ -119,6 +121,20 @@ def given_disparity(scene: Scene, estimate: Callable[[Tensor], Tensor] | None, p
     return (factor * centered + scene.disparity.mean()).clamp(min=0)
 
 
+def expect_shift(given: Tensor) -> None:
+    """Refuse a disparity (1, 1, H, W) that the published rows cut off to nothing, before a model has begun.
+
+    Raises:
+        ValueError: the largest is less than a cell of the latent.
+    """
+    largest = float(given.max())
+    if largest < _CELL:
+        raise ValueError(
+            f"its disparity moves no whole column of the latent: it is at most {largest:.1f} columns of the picture, "
+            f"and {_CELL} are needed. Give a larger --size, or --paper-scale with a larger percentage."
+        )
+
+
 def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, judge: nn.Module | None) -> Figures:
     """Measure every row of a scene, and draw what was made; visible is where the true disparity's shift lands."""
     visible = forward_warp(scene.left, scene.disparity).filled
@@ -139,21 +155,38 @@ def measure_scene(methods: Methods, scene: Scene, given: Tensor, sheets: Path, j
 
 
 def draw_sheet(views: dict[str, Tensor], file: Path) -> None:
-    """Write views (1, 3, H, W) as one PNG, each below its name."""
+    """Write views (1, 3, H, W) as one PNG, each below its name, whose words are broken where a view is narrow."""
     from PIL import Image, ImageDraw
 
     height, width = next(iter(views.values())).shape[-2:]
-    band = 16
+    measured = ImageDraw.Draw(Image.new("RGB", (1, 1))).textlength
+    across = max(width, *(int(measured(word)) + 2 * _MARGIN for name in views for word in name.split()))
+    names = {name: _broken(name, across - 2 * _MARGIN, measured) for name in views}
+    band = _LINE * max(map(len, names.values())) + _MARGIN
     rows = -(-len(views) // _SHOWN)
-    sheet = Image.new("RGB", (_SHOWN * width, rows * (height + band)), "white")
+    sheet = Image.new("RGB", (_SHOWN * across, rows * (height + band)), "white")
     pen = ImageDraw.Draw(sheet)
     for place, (name, view) in enumerate(views.items()):
-        x, y = place % _SHOWN * width, place // _SHOWN * (height + band)
-        pen.text((x + 4, y + 2), name, fill="black")
+        x, y = place % _SHOWN * across, place // _SHOWN * (height + band)
+        top = y + band - _LINE * len(names[name]) - 2
+        for line, words in enumerate(names[name]):
+            pen.text((x + _MARGIN, top + _LINE * line), words, fill="black")
         pixels = (view[0].movedim(0, -1) * 255).round().byte().cpu().numpy()
         sheet.paste(Image.fromarray(pixels), (x, y + band))
     file.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(file)
+
+
+def _broken(name: str, width: int, measured: Callable[[str], float]) -> list[str]:
+    """A name in lines that are no wider than ``width`` pixels, but for a word that is."""
+    lines: list[str] = []
+    for word in name.split():
+        longer = f"{lines[-1]} {word}" if lines else ""
+        if lines and measured(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def print_figures(scenes: list[Figures], paper: dict[str, tuple[str, str, str]]) -> None:
@@ -211,14 +244,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", default="", help="what all pictures are inverted with; default: nothing")
     parser.add_argument("--steps", type=at_least(2), default=50)
     parser.add_argument("--inner-steps", type=at_least(1), default=10, help="of null-text optimization; default: 10")
-    parser.add_argument("--size", type=at_least(64, 8), default=512, help="both sides in pixels; default: 512")
+    parser.add_argument("--size", type=at_least(64, _CELL), default=512, help="both sides in pixels; default: 512")
     parser.add_argument("--limit", type=at_least(1), metavar="N", help="only the first N pairs")
     parser.add_argument("--alexnet", type=Path, metavar="FILE", help="AlexNet's weights, for LPIPS")
     parser.add_argument("--out", type=Path, default=Path("output/stereodiffusion"), help="for figures and pictures")
     parser.add_argument(
         "--paper-scale",
         nargs="?",
-        type=float,
+        type=number_in(0.1, 100),
         const=PUBLISHED_SCALE,
         metavar="PERCENT",
         help="stretch the disparity from 0 to this much of the width, as StereoDiffusion does; given alone: 8",

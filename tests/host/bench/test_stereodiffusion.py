@@ -145,6 +145,9 @@ def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
         keep_settings(tmp_path, {"model": one, "more": more}, ["more"])
     with pytest.raises(ValueError, match="another more"):
         keep_settings(tmp_path, {"model": one, "more": "b"}, ["more"])
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(ValueError, match="--out: .*settings.json is damaged: .* Delete it"):
+        keep_settings(tmp_path, {"model": one}, [])
 
 
 def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named(
@@ -172,7 +175,7 @@ def test_a_run_that_is_stopped_says_that_it_goes_on(
     command = ["--checkpoint", str(tmp_path / "sd15.safetensors"), "--data", str(make_folder("kitti", tmp_path / "k"))]
     assert bench.main(command) == 130
     assert "Type the same command again" in capsys.readouterr().out
-    for wrong in (["--limit", "0"], ["--size", "100"], ["--steps", "1"], ["--steps", "x"]):
+    for wrong in (["--limit", "0"], ["--size", "100"], ["--steps", "x"], ["--paper-scale", "0"]):
         with pytest.raises(SystemExit):
             bench.main([*command, *wrong])
         assert f"argument {wrong[0]}: " in capsys.readouterr().err
@@ -215,6 +218,19 @@ def test_an_estimate_is_brought_to_the_scale_that_is_asked_for(tmp_path: Path):
     torch.testing.assert_close(fitted, scene.disparity)
     stretched = bench.given_disparity(scene, None, 8.0)
     assert stretched.min() == 0 and float(stretched.max()) == pytest.approx(0.08 * 64)
+    with pytest.raises(ValueError, match="at most 5.1 columns of the picture, and 8 are needed. Give a larger --size"):
+        bench.expect_shift(stretched)
+    bench.expect_shift(fitted)
+
+
+def test_names_of_a_sheet_do_not_overlap(tmp_path: Path):
+    names = ["left", "everything: + renewals, left_kv, Deblur", "depth by ein_sehr_langer_Name_ohne_Leerzeichen"]
+    bench.draw_sheet({name: torch.zeros(1, 3, 8, 64) for name in names}, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        across = sheet.width // 5
+        ink = np.asarray(sheet.convert("L"))[:-8, : 3 * across].reshape(-1, 3, across)
+    assert across > 64 and (ink.min(axis=(0, 2)) < 128).all()  # all are there
+    assert (ink[:, :, -3:] == 255).all() and (ink[:2] == 255).all()  # within their own column, and from the top on
 
 
 def test_a_depth_model_is_taken_from_where_it_lies(own_folders: dict[str, type], tmp_path: Path):
@@ -249,7 +265,7 @@ def test_every_row_is_measured_once(
         assert all(isinstance(value, float) for value in found.values())
     assert figures["Image Stereo Shift"]["PSNR visible"] > figures["shift alone"]["PSNR visible"] + 3
     with Image.open(out / "sheets" / "Scene.png") as sheet:
-        assert sheet.size == (5 * 64, -(-(len(figures) + 2) // 5) * 80)
+        assert sheet.width >= 5 * 64 and sheet.height >= -(-(len(figures) + 2) // 5) * 80
 
     figures["stretch"]["PSNR"] = 12.34  # kept, so not measured again
     kept.write_text(json.dumps(figures))
