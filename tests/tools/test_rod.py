@@ -57,6 +57,28 @@ def test_an_ordering_holds_where_the_scenes_agree(better: list[float], verdict: 
     assert said == verdict and mean == pytest.approx(sum(better) / 3 - 3, abs=1e-6) and error >= 0
 
 
+def test_of_flicker_less_is_better():
+    found = {"a": {"flicker": torch.tensor([2.0, 3.0, 4.0])}, "b": {"flicker": torch.tensor([3.0, 4.0, 5.5])}}
+    mean, _, said = rod.judge(rod.Ordering("a is steadier", "nobody", "a", "b", "flicker"), found)
+    assert mean == pytest.approx(3.5 / 3) and said == "holds"
+    assert rod.judge(rod.Ordering("b is steadier", "nobody", "b", "a", "flicker"), found)[2] == "the opposite"
+
+
+def test_orderings_of_flicker_are_judged_where_there_is_some():
+    rows = {"stretch", "Image Stereo Shift", *rod.SAMPLED, *toy.CRAFTED}
+    picture = {"PSNR all": torch.zeros(2), "PSNR disoccluded": torch.zeros(2)}
+    still, moving = (
+        {ordering.column for ordering in rod.measured(dict.fromkeys(rows, found))}
+        for found in (picture, {**picture, "flicker": torch.zeros(2)})
+    )
+    assert moving - still == {"flicker"}
+
+
+def test_one_scene_decides_nothing():
+    _, _, said = rod.judge(rod.Ordering("", "", "a", "b"), figures(better=[9.0], worse=[2.0]))
+    assert said == "undecided"
+
+
 def test_a_scene_without_holes_does_not_count():
     found = figures(better=[3.0, float("nan"), 4.2], worse=[2.0, float("nan"), 3.0])
     mean, _, said = rod.judge(rod.Ordering("", "", "a", "b"), found)
@@ -64,7 +86,7 @@ def test_a_scene_without_holes_does_not_count():
 
 
 def test_orderings_name_rows_that_are_measured():
-    rows = {"stretch", *rod.SAMPLED, *toy.CRAFTED}
+    rows = {"stretch", "Image Stereo Shift", *rod.SAMPLED, *toy.CRAFTED}
     assert {name for ordering in rod.ORDERINGS for name in (ordering.better, ordering.worse)} <= rows
 
 
