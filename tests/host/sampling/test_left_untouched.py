@@ -1,4 +1,4 @@
-"""Every node that samples, on every family: what it leaves behind when it ends well, fails or is interrupted."""
+"""The nodes that sample, on every family: what it leaves behind when it ends well, fails or is interrupted."""
 
 from __future__ import annotations
 
@@ -169,6 +169,13 @@ RUNS = {
 }
 
 
+# The two KSamplers hold the samplers and the trajectory, so that on every family these three meet all of it; each by
+# itself meets one family of every kind of network.
+ON_EVERY_FAMILY = ("ksampler", "video_ksampler", "inversion")
+KINDS = ("sd15", "svd", "sd3", "flux", "wan", "hunyuan_video", "ltxv", "cosmos")
+CASES = [(name, node) for name in FAMILIES for node in RUNS if node in ON_EVERY_FAMILY or name in KINDS]
+
+
 class Stop(Exception):
     pass
 
@@ -190,8 +197,7 @@ def case_of(name: str) -> Case:
     return Case(nodes.NODE_CLASS_MAPPINGS, name)
 
 
-@pytest.mark.parametrize("node", RUNS)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(("name", "node"), CASES)
 def test_everything_is_as_it_was(host: dict[str, type], name: str, node: str):  # noqa: ARG001
     from comfy.model_management import InterruptProcessingException
 
