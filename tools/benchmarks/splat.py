@@ -8,6 +8,8 @@ from functools import partial
 
 import torch
 
+from stereo_core.splat_options import Motion
+
 from .splat_eyes import print_eyes
 from .splat_fits import MOVING, SIZE, print_fits
 from .splat_speed import print_growth, print_job, print_oracles, print_speed
@@ -32,6 +34,7 @@ def main(options: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="bench.py splat", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(known)}; default: {', '.join(PARTS)}")
     more = parser.add_argument_group(_UNTUNED, "Other scenes, by the form of motion; an hour with all three shares.")
+    more.add_argument("--motion", nargs="+", choices=[form.value for form in Motion], help="default: all of them")
     more.add_argument("--warm-up", nargs="+", type=_share, default=SHARES, metavar="SHARE", help="0 to 1, of the steps")
     more.add_argument("--size", type=int, default=SIZE, metavar="PX", help="of the pictures; default: %(default)s")
     more.add_argument("--gaussians", type=int, default=MOVING.gaussians, metavar="N", help="default: %(default)s")
@@ -40,7 +43,8 @@ def main(options: Sequence[str] = ()) -> None:
     chosen = parsed.parts or list(PARTS)
     if unknown := set(chosen) - set(known):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    known[_UNTUNED] = (partial(print_untuned, parsed.warm_up, parsed.size, parsed.gaussians, parsed.iterations),)
+    forms = tuple(map(Motion, parsed.motion or Motion))
+    known[_UNTUNED] = (partial(print_untuned, parsed.warm_up, parsed.size, parsed.gaussians, parsed.iterations, forms),)
     torch.set_num_threads(1)
     print(f"## Gaussians from an image matrix\n\n{machine('cpu')}.\n", flush=True)
     for part in chosen:

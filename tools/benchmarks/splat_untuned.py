@@ -20,6 +20,7 @@ def print_untuned(
     size: int = SIZE,
     gaussians: int = MOVING.gaussians,
     iterations: int = MOVING.iterations,
+    forms: Sequence[Motion] = tuple(Motion),
 ) -> None:
     """Print a row for each scene and form as soon as it is there, and one of the means of each form.
 
@@ -28,6 +29,7 @@ def print_untuned(
         size: pixels of a side.
         gaussians: of each fit.
         iterations: of each fit.
+        forms: of motion.
     """
     usual = dataclasses.replace(MOVING, gaussians=gaussians, iterations=iterations, warm_up=1)
     print(
@@ -37,7 +39,7 @@ def print_untuned(
     )
     columns = [f"{what}, {share:g}" for share in shares for what in ("views", "times")]
     add = open_table(["", *columns, "reference frame frozen", "mean of neighboring views", "CPU seconds"])
-    for form in Motion:
+    for form in forms:
         options = dataclasses.replace(usual, motion=form)
         every = []
         for name in UNTUNED:
