@@ -80,6 +80,15 @@ class Orbit:
         """Return the camera of the circle at ``azimuth`` degrees."""
         return orbit_camera(azimuth, self.elevation, self.radius, self.fov, width, height)
 
+    def frontmost(self) -> int:
+        """Return the index of the view nearest to azimuth 0; of several, the last, as SV3D's reference view is."""
+        away = [min(azimuth % 360, -azimuth % 360) for azimuth in self.azimuths]
+        return max(index for index, angle in enumerate(away) if angle == min(away))
+
+    def front(self) -> float:
+        """Return the azimuth of that view, in degrees from 0 to 360; 0 where there are no views."""
+        return self.azimuths[self.frontmost()] % 360 if self.azimuths else 0.0
+
 
 class StereoBase(NamedTuple):
     """What makes two eyes out of a camera.

@@ -191,7 +191,7 @@ def _error(made: np.ndarray, times: Tensor, positions: Tensor, rotations: Tensor
 def _camera(scene: SplatScene, middle: Tensor) -> dict[str, object]:
     """The reference camera, for the player to start from, as 3D Gaussian Splatting writes its cameras."""
     size = 1024
-    camera: Camera = scene.orbit.camera(0, size, size)
+    camera: Camera = scene.orbit.camera(scene.orbit.front(), size, size)
     flip = torch.tensor([1.0, -1.0, -1.0])
     return {
         "id": 0,

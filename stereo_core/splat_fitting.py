@@ -59,6 +59,7 @@ def fit(
     masks: Tensor | None = None,
     on_step: Callable[[Progress], None] | None = None,
     device: torch.device | str = "cpu",
+    on_wait: Callable[[], None] = lambda: None,
 ) -> SplatScene:
     """Fit Gaussians to an image matrix; with one frame, to its views.
 
@@ -70,6 +71,8 @@ def fit(
         masks: (V, F, H, W) in [0, 1], 1 where the object is; ``None`` takes what is not background.
         on_step: called after each iteration; what it raises ends the fit.
         device: that computes; the pictures stay where they are.
+        on_wait: called before each picture that is drawn between iterations and after the last, of which there can be
+            thousands; what it raises ends the fit.
 
     Returns:
         The scene, on the CPU, whose ``quality`` says how well it fits.
@@ -79,7 +82,8 @@ def fit(
     """
     # The host calls nodes in inference mode, whose tensors have no gradients.
     with torch.inference_mode(False), torch.enable_grad():
-        fitting = _Fitting(target_matrix(images, orbit, options, background, masks), options, torch.device(device))
+        target = target_matrix(images, orbit, options, background, masks)
+        fitting = _Fitting(target, options, torch.device(device), on_wait)
         for step, psnr in fitting.steps():
             if on_step is not None:
                 on_step(Progress(step, options.iterations, psnr, fitting.picture))
@@ -89,8 +93,10 @@ def fit(
 class _Fitting:
     """A fit under way."""
 
-    def __init__(self, target: TargetMatrix, options: FitOptions, device: torch.device) -> None:
-        self._target, self._options, self._device = target, options, device
+    def __init__(
+        self, target: TargetMatrix, options: FitOptions, device: torch.device, on_wait: Callable[[], None]
+    ) -> None:
+        self._target, self._options, self._device, self._on_wait = target, options, device, on_wait
         self._generator = make_generator(options.seed, Stream.SPLATS)
         self._held_out = target.held_out(options.held_out)
         self._known = [cell for cell in target.cells if cell not in self._held_out]
@@ -123,7 +129,7 @@ class _Fitting:
             self._expect_agreement(still)
         moving = options.iterations - warm_up
         if moving > 0:
-            self._model.turn(whole_turn(self._model.at(None), self._target, known))
+            self._model.turn(whole_turn(self._model.at(None), self._target, known, self._on_wait))
         near = self._settled()
         for step, cell in enumerate(self._spreading(known, moving)):
             rate = options.rates.end ** max((step / moving - _SPREADING) / (1 - _SPREADING), 0)
@@ -216,9 +222,12 @@ class _Fitting:
         return rasterize(self._model.at(target.time(cell)), target.camera(cell), target.background).color
 
     def _mean_psnr(self, cells: Sequence[Cell]) -> float:
-        with torch.no_grad():
-            found = [_psnr(self._draw(cell), self._target.image(cell).to(self._device)) for cell in cells]
-        return sum(found) / len(found)
+        found = 0.0
+        for cell in cells:
+            self._on_wait()
+            with torch.no_grad():
+                found += _psnr(self._draw(cell), self._target.image(cell).to(self._device))
+        return found / len(cells)
 
     def _quality(self) -> str:
         fitted = f"{self._mean_psnr(self._known):.1f} dB on the {len(self._known)} pictures that were fitted"

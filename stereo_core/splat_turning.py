@@ -7,7 +7,7 @@ leads the wrong way; looking at the whole from all around does not.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional
@@ -34,13 +34,16 @@ def turned(gaussians: Gaussians, degrees: float) -> Gaussians:
 
 
 @torch.no_grad()
-def whole_turn(gaussians: Gaussians, target: TargetMatrix, known: Sequence[Cell]) -> list[float]:
+def whole_turn(
+    gaussians: Gaussians, target: TargetMatrix, known: Sequence[Cell], on_wait: Callable[[], None] = lambda: None
+) -> list[float]:
     """Return for each frame the degrees by which the reference frame's Gaussians look most like it.
 
     Args:
         gaussians: of the reference frame.
         target: the pictures.
         known: cells that may be looked at.
+        on_wait: called before each angle that is tried; what it raises ends the search.
 
     Returns:
         F angles, of which that of the reference frame is 0, and all are where turning the whole does not explain most
@@ -53,10 +56,10 @@ def whole_turn(gaussians: Gaussians, target: TargetMatrix, known: Sequence[Cell]
         for frame in way:
             cells = [cell for cell in known if cell[1] == frame]
             cells = cells[:: max(1, len(cells) // _VIEWS)]
-            tried = {
-                degrees: _error(gaussians, target, cells, degrees)
-                for degrees in (angle + step + more for more in range(-_REACH, _REACH + 1, _STEP))
-            }
+            tried = {}
+            for more in range(-_REACH, _REACH + 1, _STEP):
+                on_wait()
+                tried[angle + step + more] = _error(gaussians, target, cells, angle + step + more)
             found = min(tried, key=lambda degrees: tried[degrees])
             gain += 10 * math.log10(_error(gaussians, target, cells, 0.0) / tried[found])
             step, angle = found - angle, found

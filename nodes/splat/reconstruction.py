@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import comfy.model_management
@@ -54,7 +54,7 @@ class ReconstructionOptions:
             warm_up=min(max(1, round(self.warm_up * iterations)), iterations),
             motion=self.motion,
             emphasis=self.weights,
-            reference=(_frontmost(orbit.azimuths), 0),
+            reference=(orbit.frontmost(), 0),
             held_out=self.held_out,
             seed=seed,
         )
@@ -90,7 +90,8 @@ def run_fit(
             tell(f"{stage}, iteration {step.step} of {step.steps}: {step.psnr:.1f} dB")
         progress.update_absolute(step.step, step.steps, shown)
 
-    return fit(pictures, orbit, options, background, masks, on_step, compute_device())
+    interrupted = comfy.model_management.throw_exception_if_processing_interrupted
+    return fit(pictures, orbit, options, background, masks, on_step, compute_device(), interrupted)
 
 
 def comparison(scene: SplatScene, pictures: Tensor, covers: Tensor | None = None) -> Tensor:
@@ -113,12 +114,6 @@ def comparison(scene: SplatScene, pictures: Tensor, covers: Tensor | None = None
             given = torch.lerp(behind, given, covers[view, columns][:, None])
         sheet += [given, torch.stack(made)]
     return contact_sheet(sheet, _GAP)
-
-
-def _frontmost(azimuths: Sequence[float]) -> int:
-    """The index of the view nearest to azimuth 0; of several, the last, as SV3D's reference view is."""
-    away = [min(azimuth % 360, -azimuth % 360) for azimuth in azimuths]
-    return max(index for index, angle in enumerate(away) if angle == min(away))
 
 
 def _spread(count: int, most: int) -> list[int]:

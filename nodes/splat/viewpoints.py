@@ -35,7 +35,7 @@ class CameraPath:
 def path_cameras(framed: Framed, path: CameraPath | None, frames: int, width: int, height: int) -> list[Camera]:
     """Return a camera for each frame; without a path, that of the reference view."""
     orbit = framed.scene.orbit
-    path = path or CameraPath(elevation=(orbit.elevation, orbit.elevation))
+    path = path or CameraPath(azimuth=(orbit.front(),) * 2, elevation=(orbit.elevation,) * 2)
     cameras = []
     for azimuth, elevation, distance in zip(
         *(_between(ends, frames) for ends in (path.azimuth, path.elevation, path.distance)), strict=True

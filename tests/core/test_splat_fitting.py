@@ -141,6 +141,21 @@ def test_a_fit_ends_when_it_is_told_to():
         fit(matrix(10, 1), orbit(10), STILL, on_step=end)
 
 
+def test_a_fit_also_asks_whether_to_end_where_it_draws_between_its_iterations():
+    """While the turn of the whole is looked for, and while the finished scene is compared with all pictures."""
+    happened: list[str] = []
+    options = dataclasses.replace(STILL, iterations=2, warm_up=1, gaussians=20)
+    fit(
+        matrix(6, 3),
+        orbit(6),
+        options,
+        on_step=lambda progress: happened.append(f"step {progress.step}"),
+        on_wait=lambda: happened.append("wait"),
+    )
+    first, second = happened.index("step 1"), happened.index("step 2")
+    assert set(happened[first + 1 : second]) == {"wait"} and len(happened) - second - 1 == 6 * 3
+
+
 def test_masks_put_the_object_on_the_background():
     """On a room that is not white, with the true masks, the fit starts as on white."""
     pictures = matrix(10, 1)

@@ -119,6 +119,18 @@ def test_the_path_moves_camera_and_time(host: dict[str, type], dots: Callable[..
     assert (1 - close).sum() > 1.5 * (1 - left[:1]).sum()
 
 
+def test_without_a_path_the_camera_stands_where_a_picture_was_taken(
+    host: dict[str, type], dots: Callable[..., Any], pack: Callable[[str], ModuleType]
+):
+    """At the view nearest to azimuth 0 and at its elevation, though nothing was seen from there itself."""
+    scene = dots((0.2, 0.0, 0.3))
+    arc = pack("stereo_core.cameras").Orbit((90.0, 60.0, 30.0), elevation=20.0)
+    path = host["Stereo_SplatPath"].execute(30.0, 30.0, 20.0, 20.0, 1.0, 1.0, 0.0, 0.0).args[0]
+    assert torch.equal(see(host, replace(scene, orbit=arc))[0], see(host, replace(scene, orbit=arc), path=path)[0])
+    around = replace(arc, azimuths=(180.0, 360.0), elevation=0.0)
+    assert torch.equal(see(host, replace(scene, orbit=around))[0], see(host, scene)[0])
+
+
 @pytest.mark.parametrize(("yaw", "pitch", "roll"), [(0.0, 0.0, 0.0), (35.0, 20.0, 0.0), (-70.0, -15.0, 25.0)])
 def test_the_hosts_camera_and_splat_mean_the_same_to_its_own_renderer(
     host: dict[str, type], dots: Callable[..., Any], yaw: float, pitch: float, roll: float
