@@ -191,8 +191,9 @@ def load_video(
     """Load a whole checkpoint, or a diffusion model with its text encoder and VAE, from wherever they lie.
 
     Raises:
-        ValueError: something is missing, by name.
+        ValueError: something is missing, or a name is none of the host's.
     """
+    _expect_names(settings, kind)
     if text_encoder is None and vae is None:
         with naming("--model", model, f"{_PARTS} if it is a diffusion model by itself."):
             parts = host["CheckpointLoaderSimple"]().load_checkpoint(admit("checkpoints", model))[:3]
@@ -213,6 +214,20 @@ def load_video(
             "umt5_xxl_fp8_e4m3fn_scaled.safetensors and wan_2.1_vae.safetensors."
         )
     return Video(host, settings, *parts)
+
+
+def _expect_names(settings: ClipSettings, kind: str) -> None:
+    """Names that the host would take for another one, or stumble over when the first clip begins."""
+    import comfy.samplers
+    import comfy.sd
+
+    for option, given, known in (
+        ("--sampler", settings.sampler, comfy.samplers.SAMPLER_NAMES),
+        ("--scheduler", settings.scheduler, comfy.samplers.SCHEDULER_NAMES),
+        ("--text-type", kind, [each.name.lower() for each in comfy.sd.CLIPType]),
+    ):
+        if given not in known:
+            raise ValueError(f"{option}: ComfyUI has no {given}. Name one of: {', '.join(known)}.")
 
 
 def timed(maker: Video | Pictures, make: Any) -> tuple[Any, dict[str, float]]:

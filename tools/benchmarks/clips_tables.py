@@ -33,7 +33,8 @@ def print_tables(clips: Sequence[Kept], tables: Sequence[str], depths: Sequence[
     """Print the means over all clips, of the tables that are asked for."""
     printer = _Printer(clips)
     print(f"\n## StereoCrafter-Zero on {title}\n")
-    print(f"{machine(device)}. Depth by {depths[0]}. CLIP-T, CLIP-F: more is better; all distances and errors: less.\n")
+    print(f"{machine(device)}. Depth by {depths[0]}.")
+    print("CLIP-T, CLIP-F, PSNR, SSIM: more is better; distances and errors: less. Features along d are our measure.\n")
     if "1" in tables:
         rows = printer.rows(LEFT)
         for name in METHODS:

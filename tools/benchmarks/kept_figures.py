@@ -23,8 +23,10 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
         additions: names of what only adds rows: it may come later or be left out, but not change.
 
     Raises:
-        ValueError: the folder holds figures of other settings.
+        ValueError: the folder holds figures of other settings, or is none.
     """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out: {out} is a file. Name a folder.")
     file = out / "settings.json"
     # Settings of a run that ended before its first figure bind nobody.
     if file.is_file() and any(other != file for other in out.rglob("*.json")):

@@ -113,6 +113,8 @@ def find_pictures(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: no folder, or none in it.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--pictures: there is no folder {folder}. Name the one that the pictures lie in.")
     found = sorted(file for file in folder.glob("*") if file.suffix.lower() in _SUFFIXES)
     if not found:
         raise FileNotFoundError(
@@ -170,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
     add("--video", type=Path, required=True, help="a checkpoint of SVD")
     add("--multiview", type=Path, required=True, help="a checkpoint of SV3D_p")
     add("--pictures", type=Path, required=True, metavar="FOLDER", help="square pictures of objects on white")
-    add("--rows", nargs="+", choices=list(ROWS), metavar="ROW", help="only these rows of the table, by their names")
+    add("--rows", nargs="+", choices=list(ROWS), metavar="ROW", help=f"only these rows: {'; '.join(ROWS)}")
     add("--size", type=at_least(32, 8), default=576, help="of a picture; default: 576")
     add("--views", type=at_least(2), default=21)
     add("--frames", type=at_least(2), default=25)

@@ -84,13 +84,24 @@ class Model:
 
 
 def load_models(host: dict[str, Any], files: dict[str, Path]) -> dict[str, Model]:
-    """Load checkpoints, by the option that names them, from wherever they lie."""
+    """Load checkpoints, by the option that names them, from wherever they lie.
+
+    Raises:
+        ValueError: the host cannot load one, or it is of another kind, such as both in each other's place.
+    """
+    import comfy.model_base
+
+    orbits = (comfy.model_base.SV3D_u, comfy.model_base.SV3D_p)
     loaded = {}
     for option, file in files.items():
         with naming(f"--{option}", file, "Give a whole checkpoint of Stable Video Diffusion or SV3D."):
             model, vision, vae = host["ImageOnlyCheckpointLoader"]().load_checkpoint(admit("checkpoints", file))[:3]
         if vision is None or vae is None:
             raise ValueError(f"--{option}: {file} has no vision encoder or no VAE. Give a whole checkpoint.")
+        is_orbit, network = isinstance(model.model, orbits), model.model
+        if not isinstance(network, comfy.model_base.SVD_img2vid) or is_orbit != (option == "multiview"):
+            wanted = "SV3D, such as sv3d_p.safetensors" if option == "multiview" else "SVD, such as svd_xt.safetensors"
+            raise ValueError(f"--{option}: {file} is a checkpoint of {type(network).__name__}. Give one of {wanted}.")
         loaded[option] = Model(model, vision, vae)
     return loaded
 

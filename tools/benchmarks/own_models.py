@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -99,11 +100,11 @@ def naming(option: str, file: Path, wanted: str) -> Iterator[None]:
     """
     try:
         yield
-    except (AttributeError, EOFError, KeyError, RuntimeError, SafetensorError, TypeError) as error:
-        said = str(error).strip().splitlines()
-        raise ValueError(
-            f"{option}: ComfyUI cannot load {file}: {said[0] if said else type(error).__name__} {wanted}"
-        ) from error
+    except (AttributeError, EOFError, KeyError, RuntimeError, SafetensorError, TypeError, UnpicklingError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        if isinstance(error, UnpicklingError):  # of which torch says to load whatever it is
+            said = ["it is no file of weights."]
+        raise ValueError(f"{option}: ComfyUI cannot load {file}: {said[0]} {wanted}") from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 def machine(device: str) -> str:
     """Name the machine: processor, cores that torch uses, versions."""
     name = torch.cuda.get_device_name() if device == "cuda" else _processor()
-    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{name}, {os.cpu_count()} cores, {counted(torch.get_num_threads(), 'thread')}, torch {torch.__version__}"
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -175,11 +175,14 @@ def test_rows_whose_maps_were_made_again_are_wanted_again(tmp_path: Path, capsys
     assert capsys.readouterr().out.count("newer than figures of it") == 1
 
 
-def test_sizes_that_the_vae_does_not_make_are_refused(own_folders: dict[str, type], command: list[str]):
+def test_sizes_and_names_that_the_host_does_not_have_are_refused(own_folders: dict[str, type], command: list[str]):
     host = {**own_folders, "CLIPLoader": Words}
     for option, value, said in (
         ("--width", "62", "--width: 62 is no multiple of"),
         ("--frames", "6", "--frames: this VAE makes 5 or 9, not 6"),
+        ("--sampler", "eular", "--sampler: ComfyUI has no eular. Name one of: euler, "),
+        ("--scheduler", "plain", "--scheduler: ComfyUI has no plain"),
+        ("--text-type", "wam", "--text-type: ComfyUI has no wam. Name one of: .*wan"),
     ):
         with pytest.raises(ValueError, match=said):
             bench.run(host, bench.parser().parse_args([*command, option, value]), measures.Judges())

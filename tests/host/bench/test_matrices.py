@@ -122,7 +122,22 @@ def test_gaussians_are_compared_with_what_was_held_out():
     assert many["fitted"] > few["fitted"] + 1 and many["held out"] > few["held out"]
 
 
+def test_models_in_each_others_place_are_refused_before_they_make_strips(
+    own_folders: dict[str, type], command: list[str], tmp_path: Path
+):
+    host = {**own_folders, "ImageOnlyCheckpointLoader": Loader}
+    for option, other, said in (
+        ("video", "sv3d_p", "SV3D_p. Give one of SVD"),
+        ("multiview", "svd", "Give one of SV3D"),
+    ):
+        file = str(tmp_path / f"{other}.safetensors")
+        with pytest.raises(ValueError, match=f"--{option}: .*{other}.safetensors is a checkpoint of SV.*{said}"):
+            bench.run(host, bench.parser().parse_args([*command, f"--{option}", file]))
+
+
 def test_what_is_missing_is_named(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert bench.main([*command, "--pictures", str(tmp_path / "nowhere")]) == 1
+    assert "--pictures: there is no folder" in capsys.readouterr().out
     (tmp_path / "objects" / "ball.png").unlink()
     assert bench.main(command) == 1
     assert "holds no picture" in capsys.readouterr().out

@@ -145,6 +145,8 @@ def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
         keep_settings(tmp_path, {"model": one, "more": more}, ["more"])
     with pytest.raises(ValueError, match="another more"):
         keep_settings(tmp_path, {"model": one, "more": "b"}, ["more"])
+    with pytest.raises(ValueError, match="--out: .*model.safetensors is a file. Name a folder"):
+        keep_settings(tmp_path / "one" / "model.safetensors", {"model": one})
     (tmp_path / "settings.json").write_text("{")
     with pytest.raises(ValueError, match="--out: .*settings.json is damaged: .* Delete it"):
         keep_settings(tmp_path, {"model": one}, [])
@@ -160,8 +162,13 @@ def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named
         save({name: torch.zeros(3)}, file)
         given = own_models.admit("checkpoints", file)
         assert Path(folder_paths.get_full_path("checkpoints", given)) == file
-    with pytest.raises(ValueError, match="--picture-model: ComfyUI cannot load .*one.model.safetensors: .*SD 1.5"):
-        load_network(own_folders, file, "", "--picture-model")
+    page, empty = tmp_path / "model.ckpt", tmp_path / "empty.safetensors"
+    page.write_text("<html>not what you asked for</html>")
+    empty.touch()
+    for broken in (file, page, empty):
+        with pytest.raises(ValueError, match=f"--picture-model: ComfyUI cannot load {broken}: .*SD 1.5") as caught:
+            load_network(own_folders, broken, "", "--picture-model")
+        assert "weights_only" not in str(caught.value)
 
 
 def test_a_run_that_is_stopped_says_that_it_goes_on(
