@@ -111,12 +111,11 @@ def _tables(size: int | None, kind: Disparity) -> None:
         for rival in (FAST, STRETCH)
     ]
     print_table([f"least gain of {judged}", "PSNR", "holes"], rows)
-    if kind is Disparity.TRUE:
-        rows = [
-            [scene.name, *(f"{found[i]['PSNR']:.2f} / {found[i]['holes']:.2f}" for found in figures.values())]
-            for i, scene in enumerate(scenes)
-        ]
-        print_table(["PSNR / holes", *figures], rows)
+    rows = [
+        [scene.name, *(f"{found[i]['PSNR']:.2f} / {found[i]['holes']:.2f}" for found in figures.values())]
+        for i, scene in enumerate(scenes)
+    ]
+    print_table(["PSNR / holes", *figures], rows)
 
 
 def _fill_from_truth(scene: Scene) -> Tensor:
