@@ -103,8 +103,8 @@ def naming(option: str, file: Path, wanted: str) -> Iterator[None]:
     except (AttributeError, EOFError, KeyError, RuntimeError, SafetensorError, TypeError, UnpicklingError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         if isinstance(error, UnpicklingError):  # of which torch says to load whatever it is
-            said = ["it is no file of weights."]
-        raise ValueError(f"{option}: ComfyUI cannot load {file}: {said[0]} {wanted}") from error
+            said = ["it is no file of weights"]
+        raise ValueError(f"{option}: ComfyUI cannot load {file}: {said[0].rstrip('. ')}. {wanted}") from error
 
 
 @contextmanager

@@ -166,7 +166,9 @@ def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named
     page.write_text("<html>not what you asked for</html>")
     empty.touch()
     for broken in (file, page, empty):
-        with pytest.raises(ValueError, match=f"--picture-model: ComfyUI cannot load {broken}: .*SD 1.5") as caught:
+        with pytest.raises(
+            ValueError, match=rf"--picture-model: ComfyUI cannot load {broken}: .*[^.]\. Give .*SD 1.5"
+        ) as caught:
             load_network(own_folders, broken, "", "--picture-model")
         assert "weights_only" not in str(caught.value)
 
