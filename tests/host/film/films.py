@@ -67,7 +67,10 @@ def film(
             frame = av.VideoFrame.from_ndarray(picture(index, height, width, scene), format="rgb24")
             frame.pts, frame.time_base = time, 1 / rate
             container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        for packet in stream.encode(None):
+            if len(starts) < 3:  # of so few, libx265 gives times of decoding from memory that nobody wrote
+                packet.dts = packet.pts
+            container.mux(packet)
     return path
 
 
