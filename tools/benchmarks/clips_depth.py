@@ -47,13 +47,15 @@ def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Sour
     shared: dict[str, Any] = {}
     crafter = path.is_file() and _is_depthcrafter(path)
     if crafter:
+        from comfy_extras.nodes_video_model import ImageOnlyCheckpointLoader
+
         if svd is None:
             raise ValueError(
                 f"--svd: DepthCrafter ({path.name}) needs the VAE and the vision encoder of Stable Video Diffusion. "
                 "Download svd_xt.safetensors to any folder and name it with --svd."
             )
         with naming("--svd", svd, "Give svd_xt.safetensors."):
-            loaded = host["ImageOnlyCheckpointLoader"]().load_checkpoint(admit("checkpoints", svd))
+            loaded = ImageOnlyCheckpointLoader().load_checkpoint(admit("checkpoints", svd))
         _, shared["clip_vision"], shared["vae"] = loaded[:3]
     with naming("--depth", path, "Give a model of Load Depth Model."):
         name = admit("geometry_estimation", path)

@@ -50,7 +50,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
         folder = options.out / "pictures" / picture.name
         missing = [name for name in names if not _kept(folder, name).is_file()]
         if missing:
-            matrices = matrices or Matrices(host, settings, load_models(host, files))
+            matrices = matrices or Matrices(host, settings, load_models(files))
             print(f"{index} of {len(pictures)}: {picture.name}", flush=True)
             try:
                 shown = read_picture(picture, settings.size)

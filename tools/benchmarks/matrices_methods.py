@@ -83,19 +83,20 @@ class Model:
     vae: Any
 
 
-def load_models(host: dict[str, Any], files: dict[str, Path]) -> dict[str, Model]:
+def load_models(files: dict[str, Path]) -> dict[str, Model]:
     """Load checkpoints, by the option that names them, from wherever they lie.
 
     Raises:
         ValueError: the host cannot load one, or it is of another kind, such as both in each other's place.
     """
     import comfy.model_base
+    from comfy_extras.nodes_video_model import ImageOnlyCheckpointLoader
 
     orbits = (comfy.model_base.SV3D_u, comfy.model_base.SV3D_p)
     loaded = {}
     for option, file in files.items():
         with naming(f"--{option}", file, "Give a whole checkpoint of Stable Video Diffusion or SV3D."):
-            model, vision, vae = host["ImageOnlyCheckpointLoader"]().load_checkpoint(admit("checkpoints", file))[:3]
+            model, vision, vae = ImageOnlyCheckpointLoader().load_checkpoint(admit("checkpoints", file))[:3]
         if vision is None or vae is None:
             raise ValueError(f"--{option}: {file} has no vision encoder or no VAE. Give a whole checkpoint.")
         is_orbit, network = isinstance(model.model, orbits), model.model

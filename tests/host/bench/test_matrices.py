@@ -53,14 +53,23 @@ def command(tmp_path: Path) -> list[str]:
     return given + [part for name, value in vars(SETTINGS).items() for part in (f"--{name}", f"{value:g}")]
 
 
+@pytest.fixture
+def loading(own_folders: dict[str, type], monkeypatch: pytest.MonkeyPatch) -> dict[str, type]:
+    """Node classes by id, as a command has them: the host's own and this pack's, and none of its further files."""
+    from comfy_extras import nodes_video_model
+
+    monkeypatch.setattr(nodes_video_model, "ImageOnlyCheckpointLoader", Loader)
+    assert "ImageOnlyCheckpointLoader" not in own_folders
+    return own_folders
+
+
 def test_every_row_is_measured_once(
-    own_folders: dict[str, type], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    loading: dict[str, type], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    host = {**own_folders, "ImageOnlyCheckpointLoader": Loader}
     Image.new("RGB", (32, 16)).save(tmp_path / "objects" / "wide.png")
     rows = ["video model alone", "weight 0.5, the paper's", "multi-view model alone", "the published code's"]
     options = bench.parser().parse_args([*command, "--rows", *rows])
-    assert bench.run(host, options) == 0
+    assert bench.run(loading, options) == 0
     said = capsys.readouterr().out
     folder = tmp_path / "out" / "pictures" / "ball.png"
     assert "wide.png is left out: it is 32x16" in said and "1 picture," in said
@@ -77,17 +86,17 @@ def test_every_row_is_measured_once(
 
     paper["rows"] = 12.34  # kept, so not measured again
     (folder / "weight_0_5_the_paper_s.json").write_text(json.dumps(paper))
-    assert bench.run(host, options) == 0
+    assert bench.run(loading, options) == 0
     assert "| weight 0.5, the paper's | 12.34 |" in capsys.readouterr().out
     other = tmp_path / "other"
     other.mkdir()
     (tmp_path / "objects" / "ball.png").rename(other / "ball.png")  # another picture may have the same name
     with pytest.raises(ValueError, match="another pictures"):
-        bench.run(host, bench.parser().parse_args([*command, "--pictures", str(other)]))
+        bench.run(loading, bench.parser().parse_args([*command, "--pictures", str(other)]))
     (other / "ball.png").rename(tmp_path / "objects" / "ball.png")
     with pytest.raises(ValueError, match="another video"):
         (tmp_path / "svd.safetensors").write_bytes(b"other")
-        bench.run(host, options)
+        bench.run(loading, options)
 
 
 def test_the_estimates_of_one_model_do_not_lie_apart(own_folders: dict[str, type]):
@@ -123,16 +132,15 @@ def test_gaussians_are_compared_with_what_was_held_out():
 
 
 def test_models_in_each_others_place_are_refused_before_they_make_strips(
-    own_folders: dict[str, type], command: list[str], tmp_path: Path
+    loading: dict[str, type], command: list[str], tmp_path: Path
 ):
-    host = {**own_folders, "ImageOnlyCheckpointLoader": Loader}
     for option, other, said in (
         ("video", "sv3d_p", "SV3D_p. Give one of SVD"),
         ("multiview", "svd", "SVD_img2vid. Give one of SV3D"),
     ):
         file = str(tmp_path / f"{other}.safetensors")
         with pytest.raises(ValueError, match=f"--{option}: .*{other}.safetensors is a checkpoint of {said}"):
-            bench.run(host, bench.parser().parse_args([*command, f"--{option}", file]))
+            bench.run(loading, bench.parser().parse_args([*command, f"--{option}", file]))
 
 
 def test_what_is_missing_is_named(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
