@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,10 +54,6 @@ def server(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """One running server for the whole session, on the CPU, in its own base directory, with the probe nodes."""
     probes = Path(__file__).parent / "probes"
     base = tmp_path_factory.mktemp("server")
-    settings = base / "user" / "default" / "comfy.settings.json"
-    settings.parent.mkdir(parents=True)
-    # To a new user the frontend shows its tour, and clears the graph for it just when a test loads one.
-    settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}), encoding="utf-8")
     with Server(base, host=host_path, cpu=True, packs=(probes,)) as running:
         yield running
 
