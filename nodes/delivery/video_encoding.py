@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ...stereo_core.ycbcr import to_ycbcr
-from .thread_priority import kept_priority
+from .svt_av1 import contained
 from .video_codecs import ENCODERS, NARROW, Codec, Quality
 
 _BT709, _BT2020, _LIMITED = 1, 9, 1  # as codecs number them
@@ -120,7 +120,7 @@ class Encoding:
         codec.color_range = _LIMITED
         if encoder.tag is not None and container.format.name == "mp4":
             codec.codec_tag = encoder.tag
-        with kept_priority():
+        with contained():
             codec.open()
         return stream
 

@@ -752,9 +752,16 @@ def test_an_encoder_on_a_card_makes_the_same_kind_of_file_or_is_told_to_be_missi
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="threads have no scheduling to ask for here")
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 def test_no_encoder_takes_the_machine_for_itself(
-    save: Callable[..., Path], pack: Callable[[str], Any], codec: str, monkeypatch: pytest.MonkeyPatch
+    save: Callable[..., Path],
+    pack: Callable[[str], Any],
+    codec: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ):
-    """As root, SVT-AV1 makes threads real-time threads, the caller's too, and what that starts inherits it."""
+    """As root, SVT-AV1 makes threads real-time threads, the caller's too, and what that starts inherits it.
+
+    It writes twenty lines for each stream.
+    """
     encoding = pack("nodes.delivery.video_encoding").Encoding
     frame, seen = encoding.frame, []
 
@@ -766,6 +773,7 @@ def test_no_encoder_takes_the_machine_for_itself(
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
     save(*views(12, 64, 64), codec=codec)
     assert seen == [{os.SCHED_OTHER}] * 12 and os.sched_getscheduler(0) == os.SCHED_OTHER
+    assert "Svt" not in capfd.readouterr().err and "SVT_LOG" not in os.environ
 
 
 @pytest.mark.parametrize("trouble", ["a file where the folder goes", "read-only", "full"])
