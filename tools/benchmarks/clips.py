@@ -21,7 +21,7 @@ from .clips_methods import ClipSettings, Left, Pictures, load_video, timed
 from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
 from .clips_tables import LEFT, Kept, print_tables
 from .kept_figures import describe_file, describe_network, keep_settings, read_json, write_json
-from .own_models import at_least, number_in, run_in_host, timed_unit
+from .own_models import at_least, number_in, run_in_host, timed_unit, told
 from .stereodiffusion import draw_sheet
 from .table import counted
 
@@ -71,7 +71,7 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
             except MissingDepthError as error:
                 print(f"{error} Its left view lies in {folder / 'left'}: make its depth and run this again.")
             except ValueError as error:  # such as maps of another number of frames
-                print(f"{name} is left out: {error}")
+                print(f"{name} is left out: {told(error, options)}")
     kept = [_read(options.out / "clips" / name, rows) for name, _ in clips]
     kept = [figures for figures in kept if len(figures) == len(rows) + 1]
     if not kept:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tools.host.in_process import pack_module
+
 from .own_models import admit, naming
 from .stereo_folders import open_picture
 
@@ -44,8 +46,9 @@ def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Sour
     """
     if not is_network(path):
         return (lambda clip, left: read_maps(path, clip, left)), None
+    name = admit("geometry_estimation", path)
     shared: dict[str, Any] = {}
-    crafter = path.is_file() and _is_depthcrafter(path)
+    crafter = path.is_file() and bool(pack_module("nodes.depth.depthcrafter_files").is_depthcrafter(name))
     if crafter:
         from comfy_extras.nodes_video_model import ImageOnlyCheckpointLoader
 
@@ -57,8 +60,9 @@ def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Sour
         with naming("--svd", svd, "Give svd_xt.safetensors."):
             loaded = ImageOnlyCheckpointLoader().load_checkpoint(admit("checkpoints", svd))
         _, shared["clip_vision"], shared["vae"] = loaded[:3]
-    with naming("--depth", path, "Give a model of Load Depth Model."):
-        name = admit("geometry_estimation", path)
+        if None in shared.values():
+            raise ValueError(f"--svd: {svd} has no vision encoder or no VAE. Give svd_xt.safetensors.")
+    with naming("--depth", path, "Give a model of Load Depth Model.", dict.fromkeys(shared, "--svd")):
         network = host["Stereo_LoadDepthModel"].execute(name, "default", **shared).args[0]
 
     def estimate(_: str, left: Tensor) -> Tensor:
@@ -123,12 +127,6 @@ def simplified(host: dict[str, Any], depth: Tensor, dissolved: int, scale: float
     if scale < 1:
         depth = node.execute(depth, "resample", 0, 1.0, scale, 0, 8, False, "range_kept").args[0]
     return depth
-
-
-def _is_depthcrafter(path: Path) -> bool:
-    from tools.host.in_process import pack_module
-
-    return bool(pack_module("nodes.depth.depthcrafter_files").is_depthcrafter(path.name))
 
 
 def _stored(file: Path) -> np.ndarray:

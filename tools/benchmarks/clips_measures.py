@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,6 +27,8 @@ PSNR, SSIM, WARPING, IN_HOLES = "PSNR co-visible", "SSIM co-visible", "warping e
 MEASURES = (CLIP_T, CLIP_F, MET3R, FEATURES, PSNR, SSIM, WARPING, IN_HOLES)
 # Of flow forward and back: what is hidden in the next frame does not count (Sundaram et al., 2010, eq. 5).
 _SHARE, _LEAST = 0.01, 0.5
+_MET3R_FROM = "git+https://github.com/mohammadasim98/met3r"
+_MET3R_SIZE = 224  # the least that DINOv2's patches of 14 pixels and MASt3R's of 16 both divide
 _CLIP = "Take the whole model.safetensors of openai/clip-vit-large-patch14."
 
 Figures = dict[str, float | None]
@@ -90,9 +93,10 @@ def missing(clip: list[Path] | None, features: Path | None) -> list[str]:
             )
     if not find_spec("met3r"):
         lines.append(
-            f"{MET3R} is left out: the package met3r is not installed. pip install "
-            "git+https://github.com/mohammadasim98/met3r, with PyTorch3D, into the environment of the tools; it "
-            "fetches MASt3R and DINOv2 when it is first used."
+            f"{MET3R} is left out: the package met3r is not installed. To have it, stop here and type\n"
+            f"{sys.executable} -m pip install --no-build-isolation {_MET3R_FROM}\n"
+            "It is built with PyTorch3D by CUDA's compiler, and fetches MASt3R, DINOv2 and FeatUp when it is first "
+            "used."
         )
     return lines
 
@@ -230,28 +234,39 @@ def _vision(host: dict[str, Any], option: str, file: Path) -> Any:
 
 
 def _met3r() -> Callable[[Tensor, Tensor], float]:
-    """MEt3R with DINOv2, as StereoCrafter-Zero has it; at 256x256, the package's default.
+    """MEt3R with DINOv2, as StereoCrafter-Zero has it, tried once on two pictures.
 
     Raises:
-        ValueError: the package is there, but not what it is made of.
+        ValueError: the package is there, but not what it is made of, or it does not work.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        with torch.inference_mode(False):
-            metric = import_module("met3r").MEt3R(img_size=256, feature_backbone="dinov2").to(device)
-    except (AssertionError, AttributeError, ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"{MET3R}: the package met3r is installed, but cannot load its networks: {said}. It needs PyTorch3D, and "
-            "fetches MASt3R and DINOv2 when it is first used: let it do so once, or uninstall met3r to leave "
-            f"{MET3R} out."
-        ) from error
 
     def distance(left: Tensor, right: Tensor) -> float:
-        pair = [F.interpolate(view, (256, 256), mode="bicubic", antialias=True).clamp(0, 1) for view in (left, right)]
+        size = (_MET3R_SIZE, _MET3R_SIZE)
+        pair = [F.interpolate(view, size, mode="bicubic", antialias=True).clamp(0, 1) for view in (left, right)]
         frames = torch.stack(pair, dim=1).to(device) * 2 - 1
         return float(torch.stack([metric(images=frame[None])[0].mean() for frame in frames]).mean())
 
+    try:
+        with torch.inference_mode(False):
+            metric = import_module("met3r").MEt3R(img_size=_MET3R_SIZE, feature_backbone="dinov2").to(device)
+        distance(*torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    except (
+        AssertionError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{MET3R}: the package met3r is installed, but does not work: {said.rstrip('. ')}. It needs PyTorch3D, and "
+            "fetches MASt3R, DINOv2 and FeatUp when it is first used: let it do so once, or uninstall met3r to leave "
+            f"{MET3R} out."
+        ) from error
     return distance
 
 

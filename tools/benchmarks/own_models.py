@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,10 @@ from tools.host.server import find_host
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 """The weights below LPIPS, as torchvision publishes them."""
+
+_WIDGET = re.compile(r"([a-z_]+): ")
+"""With which a node's error begins."""
+_OTHERWISE_NAMED = {"sampler_name": "sampler"}
 
 Run = Callable[[dict[str, Any], argparse.Namespace], int]
 
@@ -44,7 +49,7 @@ def run_in_host(options: argparse.Namespace, expect: Callable[[argparse.Namespac
         with tempfile.TemporaryDirectory() as base, torch.inference_mode():
             return run(load_host(find_host(), Path(base), cpu=cpu), options)
     except (OSError, ValueError) as error:
-        print(f"{error}\n")
+        print(f"{told(error, options)}\n")
         return 1
     except KeyboardInterrupt:
         print("\nStopped. Type the same command again: it goes on after what is finished.")
@@ -92,19 +97,49 @@ def admit(kind: str, file: Path) -> str:
 
 
 @contextmanager
-def naming(option: str, file: Path, wanted: str) -> Iterator[None]:
-    """Turn what the host says of a file that it cannot load into an error that names the option.
+def naming(option: str, file: Path, wanted: str, others: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Turn what is said of a file that cannot be loaded into an error that names the option.
+
+    Args:
+        option: that names the file.
+        file: as it is named.
+        wanted: what to give instead.
+        others: options by the widget or socket of a node, where an error of its may be about another file.
 
     Raises:
-        ValueError: the host cannot load it.
+        ValueError: the host or a node of this pack cannot load it.
     """
     try:
         yield
-    except (AttributeError, EOFError, KeyError, RuntimeError, SafetensorError, TypeError, UnpicklingError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
+    except (
+        AttributeError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        SafetensorError,
+        TypeError,
+        UnpicklingError,
+        ValueError,
+    ) as error:
+        # A node of this pack believes that all models lie in the host's folder.
+        text = re.sub(rf"models/\w+/{re.escape(file.name)}(?!\w)", lambda _: str(file), str(error).strip())
+        said = text.splitlines() or [type(error).__name__]
+        if isinstance(error, ValueError):
+            if said[0].startswith("--"):  # it is told already
+                raise
+            if widget := _WIDGET.match(said[0]):
+                raise ValueError(f"{(others or {}).get(widget[1], option)}: {said[0][widget.end() :]}") from error
         if isinstance(error, UnpicklingError):  # of which torch says to load whatever it is
             said = ["it is no file of weights"]
         raise ValueError(f"{option}: ComfyUI cannot load {file}: {said[0].rstrip('. ')}. {wanted}") from error
+
+
+def told(error: Exception, options: argparse.Namespace) -> str:
+    """What an error says, with the command's option in place of the widget of a node, which nobody sees here."""
+    said = str(error)
+    widget = _WIDGET.match(said)
+    name = _OTHERWISE_NAMED.get(widget[1], widget[1]) if widget else ""
+    return f"--{name.replace('_', '-')}: {said[widget.end() :]}" if widget and hasattr(options, name) else said
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from stereo_core.metrics import load_lpips, lpips, psnr, ssim
 from stereo_core.warping import forward_warp
 
 from .kept_figures import as_number, describe_file, describe_network, keep_settings, read_json, write_json
-from .own_models import alexnet_file, at_least, missing_lpips, number_in, run_in_host, timed_unit
+from .own_models import alexnet_file, at_least, missing_lpips, number_in, run_in_host, timed_unit, told
 from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
 from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
@@ -91,7 +91,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
                     expect_shift(given)
                     write_json(kept, measure_scene(methods, scene, given, options.out / "sheets", judge))
             except ValueError as error:
-                print(f"{files.name} is left out: {error}")
+                print(f"{files.name} is left out: {told(error, options)}")
                 continue
         figures.append(read_json(kept))
     if not figures:

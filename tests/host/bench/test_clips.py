@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from tests.host.tiny import autoencoders, transformers
+from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.depth_networks import make_depth_anything
 from tests.host.tiny.weights import save
 from tools.benchmarks import clips as bench
@@ -204,34 +205,69 @@ def test_files_that_are_no_clip_are_named(own_folders: dict[str, type], tmp_path
         measures.load_judges(own_folders, None, tmp_path / "text.safetensors")
 
 
-def test_met3r_gets_pairs_of_its_own_size_and_range(monkeypatch: pytest.MonkeyPatch, own_folders: dict[str, type]):
-    class Metric(torch.nn.Module):
-        def __init__(self, img_size: int, feature_backbone: str) -> None:
-            super().__init__()
-            self.told = (img_size, feature_backbone)
+class Metric(torch.nn.Module):
+    """As MEt3R is called, with what its two networks ask of a picture's size."""
 
-        def forward(self, images: Tensor) -> tuple[Tensor]:
-            assert self.told == (256, "dinov2") and images.shape == (1, 2, 3, 256, 256)
-            return ((images[:, 0] - images[:, 1]).mean(dim=(1, 2, 3)),)
+    def __init__(self, img_size: int, feature_backbone: str) -> None:
+        super().__init__()
+        self.size = img_size
+        assert feature_backbone == "dinov2"
 
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        assert images.shape == (1, 2, 3, self.size, self.size)
+        for patch in (14, 16):
+            assert self.size % patch == 0, f"{self.size} is not a multiple of {patch}"
+        return ((images[:, 0] - images[:, 1]).mean(dim=(1, 2, 3)),)
+
+
+def install_met3r(monkeypatch: pytest.MonkeyPatch, metric: Any) -> None:
     stub = ModuleType("met3r")
-    stub.MEt3R, stub.__spec__ = Metric, SimpleNamespace()
+    stub.MEt3R, stub.__spec__ = metric, SimpleNamespace()
     monkeypatch.setitem(sys.modules, "met3r", stub)
+
+
+def test_met3r_gets_pairs_of_a_size_that_both_its_networks_take(
+    monkeypatch: pytest.MonkeyPatch, own_folders: dict[str, type]
+):
+    install_met3r(monkeypatch, Metric)
     judges = measures.load_judges(own_folders, None, None)
     assert judges.met3r(torch.ones(2, 3, 32, 64), torch.zeros(2, 3, 32, 64)) == pytest.approx(2)
 
 
-def test_met3r_without_its_networks_is_told_before_a_clip_is_made(
+def test_met3r_that_does_not_work_is_told_before_a_clip_is_made(
     monkeypatch: pytest.MonkeyPatch, own_folders: dict[str, type]
 ):
     def offline(**_: Any) -> None:
         raise OSError("naver/MASt3R cannot be reached.\nand much more")
 
-    stub = ModuleType("met3r")
-    stub.MEt3R, stub.__spec__ = offline, SimpleNamespace()
-    monkeypatch.setitem(sys.modules, "met3r", stub)
-    with pytest.raises(ValueError, match="MEt3R: .* cannot load its networks: naver/MASt3R cannot be reached.. It"):
-        measures.load_judges(own_folders, None, None)
+    class Odd(Metric):
+        def forward(self, images: Tensor) -> tuple[Tensor]:
+            raise RuntimeError(f"no kernel for {images.shape[-1]}")
+
+    for metric, said in ((offline, "naver/MASt3R cannot be reached"), (Odd, "no kernel for 224")):
+        install_met3r(monkeypatch, metric)
+        with pytest.raises(ValueError, match=f"MEt3R: .* does not work: {said}. It needs PyTorch3D"):
+            measures.load_judges(own_folders, None, None)
+
+
+def test_depthcrafter_is_known_wherever_its_file_lies(own_folders: dict[str, type], tmp_path: Path, pack: Any):
+    from comfy_extras import nodes_video_model
+
+    file, svd = (tmp_path / name / "model.safetensors" for name in ("crafter", "svd"))
+    save({pack("nodes.depth.depthcrafter_weights").MARK: torch.zeros(1)}, file)
+    save({"a": torch.zeros(1)}, svd)
+    with pytest.raises(ValueError, match="--svd: DepthCrafter .model.safetensors. needs the VAE"):
+        open_depth(own_folders, file, None)
+    seen = SimpleNamespace(model=SimpleNamespace(visual_projection=torch.nn.Linear(8, 1024)))
+    for vision, vae, said in (
+        (None, load_vae("picture"), "--svd: .*svd.model.safetensors has no vision encoder or no VAE"),
+        (SimpleNamespace(model=SimpleNamespace()), load_vae("picture"), "--svd: it has no embeddings of CLIP"),
+        (seen, load_vae("picture"), "--depth: model.safetensors: "),
+    ):
+        loader = SimpleNamespace(load_checkpoint=lambda _, made=(None, vision, vae): made)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match=said):
+            patch.setattr(nodes_video_model, "ImageOnlyCheckpointLoader", lambda loader=loader: loader)
+            open_depth(own_folders, file, svd)
 
 
 def test_features_are_compared_where_the_disparity_says():

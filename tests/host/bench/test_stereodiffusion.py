@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,6 +172,34 @@ def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named
         ) as caught:
             load_network(own_folders, broken, "", "--picture-model")
         assert "weights_only" not in str(caught.value)
+
+
+def test_what_a_node_says_of_its_widget_names_the_option(own_folders: dict[str, type], tmp_path: Path):
+    page = tmp_path / "page.safetensors"
+    page.write_text("<html>")
+    (tmp_path / "dpt").mkdir()
+    (tmp_path / "dpt" / "config.json").write_text("{}")
+    for file in (page, tmp_path / "dpt"):
+        with pytest.raises(ValueError, match=f"^--depth-model: .*{file}"):
+            estimate_depth(own_folders, file)
+    with (
+        pytest.raises(ValueError, match="^--svd: of another kind"),
+        own_models.naming("--depth", page, "", {"vae": "--svd"}),
+    ):
+        raise ValueError("vae: of another kind")
+    with (
+        pytest.raises(ValueError, match="--a: ComfyUI cannot load .*: bad value. Give b."),
+        own_models.naming("--a", page, "Give b."),
+    ):
+        raise ValueError("bad value")
+    options = SimpleNamespace(max_disparity=1, sampler="euler")
+    for said, shown in (
+        ("max_disparity: too large. Lower it.", "--max-disparity: too large. Lower it."),
+        ("sampler_name: draws noise.", "--sampler: draws noise."),
+        ("reach: is no option here.", "reach: is no option here."),
+        ("--out: is named already.", "--out: is named already."),
+    ):
+        assert own_models.told(ValueError(said), options) == shown
 
 
 def test_a_run_that_is_stopped_says_that_it_goes_on(
