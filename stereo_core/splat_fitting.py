@@ -9,6 +9,9 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from functools import partial
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -35,6 +38,27 @@ _GOOD = 24.0  # dB at which nothing is wrong, as of things that look alike from 
 _LAST_RELOCATION = 0.8  # of a stage: what was moved needs time to settle
 
 
+class Task(str, Enum):
+    """What a fit does between its iterations, and after the last of them, in words for the user."""
+
+    TURN = "looking for a turn of the whole"
+    CHECK = "comparing with the pictures"
+
+
+class Wait(NamedTuple):
+    """How far one of these tasks is.
+
+    Attributes:
+        task: under way.
+        done: from 0 to ``steps`` - 1.
+        steps: of the task.
+    """
+
+    task: Task
+    done: int
+    steps: int
+
+
 class Progress(NamedTuple):
     """How far a fit is, after each of its iterations.
 
@@ -59,7 +83,7 @@ def fit(
     masks: Tensor | None = None,
     on_step: Callable[[Progress], None] | None = None,
     device: torch.device | str = "cpu",
-    on_wait: Callable[[], None] = lambda: None,
+    on_wait: Callable[[Wait], None] = lambda _: None,
 ) -> SplatScene:
     """Fit Gaussians to an image matrix; with one frame, to its views.
 
@@ -71,8 +95,7 @@ def fit(
         masks: (V, F, H, W) in [0, 1], 1 where the object is; ``None`` takes what is not background.
         on_step: called after each iteration; what it raises ends the fit.
         device: that computes; the pictures stay where they are.
-        on_wait: called before each picture that is drawn between iterations and after the last, of which there can be
-            thousands; what it raises ends the fit.
+        on_wait: called before each step of a ``Task``, of which there can be thousands; what it raises ends the fit.
 
     Returns:
         The scene, on the CPU, whose ``quality`` says how well it fits.
@@ -94,7 +117,7 @@ class _Fitting:
     """A fit under way."""
 
     def __init__(
-        self, target: TargetMatrix, options: FitOptions, device: torch.device, on_wait: Callable[[], None]
+        self, target: TargetMatrix, options: FitOptions, device: torch.device, on_wait: Callable[[Wait], None]
     ) -> None:
         self._target, self._options, self._device, self._on_wait = target, options, device, on_wait
         self._generator = make_generator(options.seed, Stream.SPLATS)
@@ -129,7 +152,8 @@ class _Fitting:
             self._expect_agreement(still)
         moving = options.iterations - warm_up
         if moving > 0:
-            self._model.turn(whole_turn(self._model.at(None), self._target, known, self._on_wait))
+            tell = partial(self._wait, Task.TURN)
+            self._model.turn(whole_turn(self._model.at(None), self._target, known, tell))
         near = self._settled()
         for step, cell in enumerate(self._spreading(known, moving)):
             rate = options.rates.end ** max((step / moving - _SPREADING) / (1 - _SPREADING), 0)
@@ -165,7 +189,7 @@ class _Fitting:
             return
         mean = torch.stack([self._target.image(cell) for cell in fitted]).mean(dim=0)
         blind = sum(_psnr(mean, self._target.image(cell)) for cell in held) / len(held)
-        found = self._mean_psnr(held)
+        found = fmean(self._psnrs(held))
         if found < min(blind + _BETTER, _GOOD):
             raise ValueError(
                 f"The views do not agree with these azimuths: pictures that were held out come out at {found:.1f} dB, "
@@ -221,21 +245,26 @@ class _Fitting:
         target = self._target
         return rasterize(self._model.at(target.time(cell)), target.camera(cell), target.background).color
 
-    def _mean_psnr(self, cells: Sequence[Cell]) -> float:
-        found = 0.0
-        for cell in cells:
-            self._on_wait()
-            with torch.no_grad():
-                found += _psnr(self._draw(cell), self._target.image(cell).to(self._device))
-        return found / len(cells)
+    def _wait(self, task: Task, done: int, steps: int) -> None:
+        self._on_wait(Wait(task, done, steps))
+
+    @torch.no_grad()
+    def _psnrs(self, cells: Sequence[Cell]) -> list[float]:
+        found = []
+        for done, cell in enumerate(cells):
+            self._wait(Task.CHECK, done, len(cells))
+            found.append(_psnr(self._draw(cell), self._target.image(cell).to(self._device)))
+        return found
 
     def _quality(self) -> str:
-        fitted = f"{self._mean_psnr(self._known):.1f} dB on the {len(self._known)} pictures that were fitted"
-        if not self._held_out:
+        held = sorted(self._held_out)
+        found = self._psnrs([*self._known, *held])
+        count = len(self._known)
+        fitted = f"{fmean(found[:count]):.1f} dB on the {count} pictures that were fitted"
+        if not held:
             why = "there are too few views to hold any out" if self._options.held_out else "none was held out"
             return f"{fitted}; {why}, so nothing is known of the views between."
-        held = self._mean_psnr(sorted(self._held_out))
-        return f"{fitted}, {held:.1f} dB on the {len(self._held_out)} that were held out."
+        return f"{fitted}, {fmean(found[count:]):.1f} dB on the {len(held)} that were held out."
 
 
 def _psnr(made: Tensor, true: Tensor) -> float:

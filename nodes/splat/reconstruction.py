@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...stereo_core.cameras import Orbit
 from ...stereo_core.image_matrix import contact_sheet
-from ...stereo_core.splat_fitting import Progress, fit
+from ...stereo_core.splat_fitting import Progress, Task, Wait, fit
 from ...stereo_core.splat_options import Emphasis, FitOptions, Motion
 from ...stereo_core.splat_scene import SplatScene
 from ...stereo_core.splatting import render
@@ -79,6 +79,7 @@ def run_fit(
         tell: is given a line now and then.
     """
     progress = comfy.utils.ProgressBar(options.iterations)
+    waiting: dict[Task, comfy.utils.ProgressBar] = {}
     every = max(1, options.iterations // _PREVIEWS)
 
     def on_step(step: Progress) -> None:
@@ -90,8 +91,15 @@ def run_fit(
             tell(f"{stage}, iteration {step.step} of {step.steps}: {step.psnr:.1f} dB")
         progress.update_absolute(step.step, step.steps, shown)
 
-    interrupted = comfy.model_management.throw_exception_if_processing_interrupted
-    return fit(pictures, orbit, options, background, masks, on_step, compute_device(), interrupted)
+    def on_wait(wait: Wait) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        if wait.done == 0:
+            waiting[wait.task] = comfy.utils.ProgressBar(wait.steps)
+        waiting[wait.task].update_absolute(wait.done + 1)
+        if wait.done % max(1, wait.steps // _PREVIEWS) == 0:
+            tell(f"{wait.task.value}, {wait.done + 1} of {wait.steps}")
+
+    return fit(pictures, orbit, options, background, masks, on_step, compute_device(), on_wait)
 
 
 def comparison(scene: SplatScene, pictures: Tensor, covers: Tensor | None = None) -> Tensor:

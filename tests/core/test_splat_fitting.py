@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stereo_core.cameras import Orbit, orbit_camera
 from stereo_core.metrics import psnr
-from stereo_core.splat_fitting import Progress, fit
+from stereo_core.splat_fitting import Progress, Task, Wait, fit
 from stereo_core.splat_losses import emphasis, rigidity_loss
 from stereo_core.splat_matrix import target_matrix
 from stereo_core.splat_memory import fit_bytes
@@ -142,18 +142,22 @@ def test_a_fit_ends_when_it_is_told_to():
 
 
 def test_a_fit_also_asks_whether_to_end_where_it_draws_between_its_iterations():
-    """While the turn of the whole is looked for, and while the finished scene is compared with all pictures."""
-    happened: list[str] = []
+    """While the turn of the whole is looked for, and while the finished scene is compared with all pictures; each time
+    it tells how far it is.
+    """
+    happened: list[str | Wait] = []
     options = dataclasses.replace(STILL, iterations=2, warm_up=1, gaussians=20)
     fit(
         matrix(6, 3),
         orbit(6),
         options,
         on_step=lambda progress: happened.append(f"step {progress.step}"),
-        on_wait=lambda: happened.append("wait"),
+        on_wait=happened.append,
     )
     first, second = happened.index("step 1"), happened.index("step 2")
-    assert set(happened[first + 1 : second]) == {"wait"} and len(happened) - second - 1 == 6 * 3
+    looked = second - first - 1
+    assert looked > 10 and happened[first + 1 : second] == [Wait(Task.TURN, done, looked) for done in range(looked)]
+    assert happened[second + 1 :] == [Wait(Task.CHECK, done, 6 * 3) for done in range(6 * 3)]
 
 
 def test_masks_put_the_object_on_the_background():

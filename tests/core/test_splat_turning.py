@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stereo_core.cameras import Orbit
+from stereo_core.cameras import Camera, Orbit
 from stereo_core.splat_matrix import TargetMatrix
 from stereo_core.splat_model import SplatModel
 from stereo_core.splat_options import FitOptions
@@ -88,3 +88,18 @@ def test_pictures_that_are_large_are_looked_at_small(monkeypatch: pytest.MonkeyP
     wide = dataclasses.replace(matrix, images=matrix.images.repeat_interleave(8, -1).repeat_interleave(4, -2))
     whole_turn(cloud(4), wide, wide.cells)
     assert set(sides) == {(128, 64)}
+
+
+def test_no_direction_is_drawn_twice(monkeypatch: pytest.MonkeyPatch):
+    """Every frame is compared with the same Gaussians; with views 90 degrees apart the angles that are tried meet."""
+    drawn = []
+
+    def draw(gaussians: Gaussians, camera: Camera, background: object) -> object:
+        drawn.append(tuple(camera.position.tolist()))
+        return rasterize(gaussians, camera, background)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("stereo_core.splat_turning.rasterize", draw)
+    matrix, waits = target([turned(cloud(4), 20 * frame) for frame in range(4)], 0), []
+    whole_turn(cloud(4), matrix, matrix.cells, lambda *wait: waits.append(wait))
+    assert len(drawn) == len(set(drawn)) <= 360 / 6
+    assert waits == [(done, 3 * 17) for done in range(3 * 17)]

@@ -133,6 +133,8 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
     run(host, images=balls(8))
     fit = [(done, picture) for done, of, picture in told if of == 6]
     assert fit[-1][0] == 6 and fit[-1][1][0] == "JPEG" and fit[-1][1][1].size == (32, 32)
+    bars = [of for done, of, _ in told if done == of]
+    assert bars == [4, 17, 6, 8], "its views, the angles of one frame, the iterations, and the pictures compared with"
 
     class Stop(Exception):
         pass
