@@ -124,16 +124,19 @@ def read_pfm(file: Path) -> np.ndarray:
 
 
 def open_picture(file: Path, mode: str | None = None) -> np.ndarray:
-    """Read a picture (H, W) or (H, W, C), in a mode of Pillow's where one is given; palettes become colours.
+    """Read a picture (H, W) or (H, W, C), upright, in a mode of Pillow's where one is given; palettes become colours.
 
     Raises:
         ValueError: it is damaged or no picture.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(file) as picture:
+        with Image.open(file) as stored:
+            picture = ImageOps.exif_transpose(stored)
             mode = mode or ("RGB" if picture.mode == "P" else None)
+            if mode and picture.mode.startswith("I"):  # grey of 16 bits, which Pillow would cut off at 255
+                picture = Image.fromarray((np.asarray(picture) / 257).clip(0, 255).round().astype(np.uint8))
             return np.asarray(picture.convert(mode) if mode else picture)
     except (OSError, SyntaxError, ValueError, struct.error) as error:  # what Pillow raises for damaged files
         raise ValueError(f"{file} cannot be read: {error}. Download it again.") from error

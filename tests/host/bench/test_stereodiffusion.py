@@ -129,6 +129,21 @@ def test_pairs_are_found_by_their_stems_and_what_lacks_a_file_is_told(tmp_path: 
         find_pairs(scenes)
 
 
+def test_pictures_of_16_bits_or_on_their_side_are_shown_as_they_are(tmp_path: Path):
+    folder = make_folder("pairs", tmp_path)
+    with Image.open(folder / "left" / "a.png") as left:
+        grey = left.convert("L")
+    grey.save(folder / "left" / "a.png")
+    seen = load_pair(find_pairs(folder)[1][0], "pairs", 64).left
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(folder / "left" / "a.png")
+    assert load_pair(find_pairs(folder)[1][0], "pairs", 64).left.equal(seen)
+    (folder / "left" / "a.png").unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # as a phone held upright says that the picture is to be turned
+    grey.rotate(90, expand=True).save(folder / "left" / "a.jpg", quality=100, subsampling=0, exif=exif)
+    assert (load_pair(find_pairs(folder)[1][0], "pairs", 64).left - seen).abs().max() < 0.05
+
+
 def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
     for folder, byte in (("one", b"1"), ("two", b"2")):  # fine-tuned, so of one name and size
         (tmp_path / folder).mkdir()
