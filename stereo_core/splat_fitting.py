@@ -39,8 +39,9 @@ _LAST_RELOCATION = 0.8  # of a stage: what was moved needs time to settle
 
 
 class Task(str, Enum):
-    """What a fit does between its iterations, and after the last of them, in words for the user."""
+    """What a fit does before, between and after its iterations, in words for the user."""
 
+    START = "looking for where the object is"
     TURN = "looking for a turn of the whole"
     CHECK = "comparing with the pictures"
 
@@ -51,7 +52,7 @@ class Wait(NamedTuple):
     Attributes:
         task: under way.
         done: from 0 to ``steps`` - 1.
-        steps: of the task.
+        steps: of the task, at most.
     """
 
     task: Task
@@ -133,6 +134,7 @@ class _Fitting:
             options.gaussians,
             seen_box(target.orbit, target.images.shape[-1], target.images.shape[-2]),
             self._generator,
+            partial(self._wait, Task.START),
         )
         spacing = (volume / options.gaussians) ** (1 / 3)
         harmonics = min(options.harmonics, target.frames - 1)
@@ -194,7 +196,9 @@ class _Fitting:
             raise ValueError(
                 f"The views do not agree with these azimuths: pictures that were held out come out at {found:.1f} dB, "
                 f"and the mean of the others is at {blind:.1f} dB. Check the azimuths, their order and sense (positive "
-                "ones move the camera to the right), the elevation, and that the pictures show one object at one time."
+                "ones move the camera to the right), the elevation, and that the pictures show one object at one time. "
+                "If all of that is right, the views lie too far apart for how fine the object's pattern is: give more "
+                "of them, or hold none out (held_out 0), and this is not checked."
             )
 
     def _drawn(self, cells: list[Cell], count: int) -> Iterator[Cell]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -44,6 +44,7 @@ def hull_points(
     count: int,
     reach: Sequence[float],
     generator: torch.Generator,
+    on_wait: Callable[[int, int], None] = lambda _done, _rounds: None,
 ) -> tuple[Tensor, Tensor, float]:
     """Draw points in the visual hull (Laurentini, 1994), colored by the mean of what all views show there.
 
@@ -54,6 +55,8 @@ def hull_points(
         count: N.
         reach: (x, y, z) points are drawn in a box that reaches so far from the origin along each axis.
         generator: on the CPU.
+        on_wait: called before each round of points that is drawn, with how many were and how many there are at most;
+            what it raises ends the search.
 
     Returns:
         (N, 3) points and (N, 3) colors on the pictures' device, and the hull's volume.
@@ -65,11 +68,16 @@ def hull_points(
     found: list[Tensor] = []
     doubtful: list[Tensor] = []
     drawn = kept = 0
-    for _ in range(_ROUNDS):
+    for done in range(_ROUNDS):
+        on_wait(done, _ROUNDS)
         points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(images.device) * sides
-        votes = sum(_look(mask[None], camera, points)[:, 0] for mask, camera in zip(masks, cameras, strict=True))
-        found.append(points[votes == views])
-        doubtful.append(points[votes >= (1 - _DISAGREE) * views])
+        missed = torch.zeros(_DRAWN, dtype=torch.long, device=images.device)
+        for mask, camera in zip(masks, cameras, strict=True):
+            missed += ~_look(mask[None], camera, points)[:, 0]
+            left = missed <= _DISAGREE * views
+            points, missed = points[left], missed[left]
+        found.append(points[missed == 0])
+        doubtful.append(points)
         drawn, kept = drawn + _DRAWN, kept + len(found[-1])
         if kept >= count:
             break
