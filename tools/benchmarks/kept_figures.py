@@ -23,14 +23,16 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
         additions: names of what only adds rows: it may come later or be left out, but not change.
 
     Raises:
-        ValueError: the folder holds figures of other settings, or is none.
+        ValueError: the folder holds figures of other settings or settings of something else, or is none.
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out: {out} is a file. Name a folder.")
     file = out / "settings.json"
+    kept = read_json(file) if file.is_file() else {}
+    if not isinstance(kept, dict) or kept and not kept.keys() & wanted.keys():
+        raise ValueError(f"--out: {file} is of something else. Name another folder.")
     # Settings of a run that ended before its first figure bind nobody.
-    if file.is_file() and any(other != file for other in out.rglob("*.json")):
-        kept = read_json(file)
+    if kept and any(other != file for other in out.rglob("*.json")):
         wanted = {**wanted, **{name: kept.get(name) for name in additions if wanted[name] is None}}
         kept |= {name: wanted[name] for name in additions if kept.get(name) is None}
         differing = sorted(name for name in wanted if kept.get(name) != wanted[name])
@@ -58,7 +60,7 @@ def read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"--out: {file} is damaged: {error}. Delete it.") from error
+        raise ValueError(f"--out: {file} is damaged: {error}. Name another folder, or delete the file.") from error
 
 
 def as_number(value: Tensor) -> float | None:

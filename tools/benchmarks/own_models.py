@@ -131,7 +131,7 @@ def naming(option: str, file: Path, wanted: str, others: Mapping[str, str] | Non
                 raise ValueError(f"{(others or {}).get(widget[1], option)}: {said[0][widget.end() :]}") from error
         if isinstance(error, UnpicklingError):  # of which torch says to load whatever it is
             said = ["it is no file of weights"]
-        raise ValueError(f"{option}: ComfyUI cannot load {file}: {said[0].rstrip('. ')}. {wanted}") from error
+        raise ValueError(f"{option}: ComfyUI cannot load {file}: {said[0].rstrip('.: ')}. {wanted}") from error
 
 
 def told(error: Exception, options: argparse.Namespace) -> str:

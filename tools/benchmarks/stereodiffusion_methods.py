@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from stereo_core.warping import forward_warp
+from tools.host.in_process import pack_module
 from tools.host.node_inputs import gather
 
 from .own_models import admit, naming
@@ -70,9 +71,16 @@ def load_network(host: dict[str, Any], checkpoint: Path, prompt: str, option: st
 
 
 def estimate_depth(host: dict[str, Any], folder: Path) -> Any:
-    """Return a function of a left view (1, 3, H, W) that gives its relative inverse depth (1, 1, H, W) in [0, 1]."""
+    """Return a function of a left view (1, 3, H, W) that gives its relative inverse depth (1, 1, H, W) in [0, 1].
+
+    Raises:
+        ValueError: the host cannot load the network, or it is DepthCrafter.
+    """
+    name = admit("geometry_estimation", folder)
+    if pack_module("nodes.depth.depthcrafter_files").is_depthcrafter(name):
+        raise ValueError(f"--depth-model: {folder} is DepthCrafter, which is made for clips. Give a network like DPT.")
     with naming("--depth-model", folder, "Give a model of Load Depth Model."):
-        source = host["Stereo_LoadDepthModel"].execute(admit("geometry_estimation", folder), "default").args[0]
+        source = host["Stereo_LoadDepthModel"].execute(name, "default").args[0]
     node = host["Stereo_DepthEstimate"]
     return lambda left: _core(node.execute(_image(left), source, "image", False, 0, 1, 0.0).args[0])[:, :1]
 

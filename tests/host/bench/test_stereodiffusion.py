@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,8 +165,15 @@ def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="--out: .*model.safetensors is a file. Name a folder"):
         keep_settings(tmp_path / "one" / "model.safetensors", {"model": one})
     (tmp_path / "settings.json").write_text("{")
-    with pytest.raises(ValueError, match="--out: .*settings.json is damaged: .* Delete it"):
+    with pytest.raises(ValueError, match="--out: .*settings.json is damaged: .* Name another folder"):
         keep_settings(tmp_path, {"model": one}, [])
+    for other in ('{"editor.fontSize": 12}', "[1]"):  # of an editor, with nothing of ours beside it
+        alone = tmp_path / "mine" / "settings.json"
+        alone.parent.mkdir(exist_ok=True)
+        alone.write_text(other)
+        with pytest.raises(ValueError, match="--out: .*settings.json is of something else. Name another folder"):
+            keep_settings(alone.parent, {"model": one}, [])
+        assert alone.read_text() == other
 
 
 def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named(
@@ -189,13 +197,15 @@ def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named
         assert "weights_only" not in str(caught.value)
 
 
-def test_what_a_node_says_of_its_widget_names_the_option(own_folders: dict[str, type], tmp_path: Path):
+def test_what_a_node_says_of_its_widget_names_the_option(own_folders: dict[str, type], tmp_path: Path, pack: Any):
     page = tmp_path / "page.safetensors"
     page.write_text("<html>")
     (tmp_path / "dpt").mkdir()
     (tmp_path / "dpt" / "config.json").write_text("{}")
-    for file in (page, tmp_path / "dpt"):
-        with pytest.raises(ValueError, match=f"^--depth-model: .*{file}"):
+    crafter = tmp_path / "crafter.safetensors"
+    save({pack("nodes.depth.depthcrafter_weights").MARK: torch.zeros(1)}, crafter)
+    for file, said in ((page, "cannot be read"), (tmp_path / "dpt", "has no "), (crafter, "is DepthCrafter")):
+        with pytest.raises(ValueError, match=f"^--depth-model: {file} {said}"):
             estimate_depth(own_folders, file)
     with (
         pytest.raises(ValueError, match="^--svd: of another kind"),
