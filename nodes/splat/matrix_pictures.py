@@ -84,6 +84,11 @@ def read_images(images: Tensor, views: int, azimuths: str, elevation: float) -> 
             "Give all frames of the first view, then all of the second, and so on, and their number of views."
         )
     size = MatrixSize(count, len(core) // count)
+    if len(core) == 1:  # also what nodes give that load a folder: the node then runs for each picture alone
+        raise ValueError(
+            "images is one picture, and one view alone has no depth. Give pictures from several azimuths as one batch: "
+            "Batch Images joins single ones, Rebatch Images those of a folder."
+        )
     _expect_views(size.views)
     orbit, sides = _orbit(azimuths, elevation, size.views), (core.shape[2], core.shape[3])
     pictures = Pictures(size, orbit, sides, _by_view(core, size))

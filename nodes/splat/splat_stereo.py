@@ -133,8 +133,14 @@ class SplatStereo(io.ComfyNode):
             else [read_camera(camera_info, width, height)] * frames
         )
         clip = see_clip(scene, cameras, path_times(path, frames), max_disparity, convergence)
-        show_text(cls, _told(clip, max_disparity, convergence))
+        told = _told(clip, max_disparity, convergence)
+        # A still scene has one frame, and whoever connects a path expects it to be walked.
+        show_text(cls, f"{told}; 1 frame, where path begins: raise frames" if frames == 1 and _moves(path) else told)
         return io.NodeOutput(clip.left, clip.right, clip.depth, clip.mask)
+
+
+def _moves(path: CameraPath | None) -> bool:
+    return path is not None and any(first != last for first, last in (path.azimuth, path.elevation, path.distance))
 
 
 def _told(clip: StereoClip, max_disparity: float, convergence: float) -> str:

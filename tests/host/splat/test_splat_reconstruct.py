@@ -159,7 +159,7 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
         ({}, r"got neither images nor matrix"),
         ({"images": balls(4), "matrix": {"samples": torch.ones(4, 4, 4, 4)}}, r"got both images and matrix"),
         ({"matrix": {"samples": torch.ones(4, 4, 4, 4)}}, r"matrix needs vae"),
-        ({"images": balls(1), "views": 0}, r"views is 1, and one view alone has no depth"),
+        ({"images": balls(1), "views": 0}, r"images is one picture, and one view .* as one batch: .* Rebatch Images"),
         ({"images": balls(4), "views": 1}, r"views is 1, and one view alone has no depth"),
         ({"images": balls(7)}, r"views is 4 and images holds 7 pictures, which is not a whole number"),
         ({"images": balls(8), "azimuths": "0, 90"}, r"azimuths names 2 views for 4\."),

@@ -119,6 +119,19 @@ def test_the_path_moves_camera_and_time(host: dict[str, type], dots: Callable[..
     assert (1 - close).sum() > 1.5 * (1 - left[:1]).sum()
 
 
+def test_one_frame_of_a_path_that_goes_on_is_told(
+    host: dict[str, type], dots: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, pack: Callable[[str], ModuleType]
+):
+    """A still scene has one frame, and 0 frames are as many as it has."""
+    told: list[str] = []
+    monkeypatch.setattr(pack("nodes.splat.splat_stereo"), "show_text", lambda _, text: told.append(text))
+    scene = dots((0.2, 0.0, 0.3), (0.0, 0.1, -0.2))
+    around, stands = (host["Stereo_SplatPath"].execute(0, to, 0, 0, 1, 1, 0, 1).args[0] for to in (40, 0))
+    for path, frames in ((around, 0), (around, 2), (stands, 0), (None, 0)):
+        see(host, scene, path=path, frames=frames)
+    assert ["raise frames" in line for line in told] == [True, False, False, False]
+
+
 def test_without_a_path_the_camera_stands_where_a_picture_was_taken(
     host: dict[str, type], dots: Callable[..., Any], pack: Callable[[str], ModuleType]
 ):
