@@ -20,7 +20,7 @@ from ..host import depth_to_core
 from .film_plan import FilmPlan
 from .film_settings import DepthSettings
 from .frames import read_frames
-from .identity import file_identity, network_fingerprint
+from .identity import file_identity, source_identity
 from .scene_depth import SceneDepth
 from .working_ahead import ahead
 
@@ -115,8 +115,7 @@ class ModelDepth:
 
     def identity(self) -> dict[str, Any]:
         """Return what the maps depend on."""
-        network = getattr(self.source, "patcher", self.source).model
-        return {"network": network_fingerprint(network)}
+        return source_identity(self.source)
 
     def make(self, scene: range, path: Path, step: Callable[[], None]) -> None:
         """Estimate the depth of a scene."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import av
 import torch
 from torch import Tensor, nn
+
+from ..depth.depthcrafter import DepthCrafterModel
+from ..depth.networks import DepthModel
+from ..depth.sources import Source
+from ..depth.video_networks import VideoDepthModel
 
 # Values looked at, at either end of each tensor: all of a network's would take as long as to load it.
 _ENDS = 256
@@ -49,6 +55,21 @@ def programs_identity() -> dict[str, Any]:
         "libraries": av.library_versions,
         "torch": torch.__version__,
     }
+
+
+def source_identity(source: Source) -> dict[str, Any]:
+    """Return what the depth of a model depends on, as JSON has it: its weights, and what these do not tell."""
+    network = getattr(source, "patcher", source).model
+    known: dict[str, Any] = {"network": network_fingerprint(network)}
+    if isinstance(source, DepthModel):
+        known |= {"metric": network.metric, "preprocessing": asdict(source.preprocessing)}
+        known["config"] = network.network.config.to_json_string()
+    elif isinstance(source, VideoDepthModel):
+        known["metric"] = source.metric  # of two files with the same weights, the name tells which are distances
+    elif isinstance(source, DepthCrafterModel):
+        known["vae"] = network_fingerprint(source.vae.first_stage_model)
+        known["clip_vision"] = network_fingerprint(source.clip_vision.model)
+    return known
 
 
 def network_fingerprint(network: nn.Module) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -208,3 +210,22 @@ def test_pictures_are_let_go(pack: Pack, monkeypatch: pytest.MonkeyPatch, tmp_pa
         module.SceneDepth.make(tmp_path / f"{frames}.npy", partial(coming, frames, held), frames, "any", settings)
         most.append(max(held))
     assert most[0] == most[1] <= (3 if still else 10)
+
+
+def test_a_source_is_known_by_what_its_weights_do_not_tell(models: dict[str, Any], pack: Pack):
+    identity = pack("nodes.film.identity").source_identity
+
+    def known(name: str, **changes: Any) -> str:
+        return json.dumps(identity(replace(models[name], **changes)))
+
+    video, single = models["video_depth_anything"], models["depth_model"]
+    plain, distances = known("video_depth_anything"), known("video_depth_anything", metric=not video.metric)
+    assert plain == known("video_depth_anything") != distances
+    darker = replace(single.preprocessing, mean=(0.4, 0.4, 0.4))
+    assert known("depth_model") == known("depth_model") != known("depth_model", preprocessing=darker)
+    vision = [SimpleNamespace(model=torch.nn.Linear(size, 2)) for size in (3, 4)]
+    crafted = [known("depthcrafter", clip_vision=each) for each in (vision[0], vision[0], vision[1])]
+    crafted.append(known("depthcrafter", clip_vision=vision[0], vae=load_vae("picture", seed=1)))
+    assert crafted[0] == crafted[1]
+    assert len(set(crafted)) == 3
+    assert identity(models["da3"]) != identity(models["moge"])
