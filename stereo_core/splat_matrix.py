@@ -18,6 +18,7 @@ from .visual_hull import silhouettes
 _FEWEST_VIEWS = 5  # of one frame, of which one can be held out
 _SMALLEST = 16  # pixels of a side
 _MARGIN = 0.5  # of the pictures' edge must be background
+_INVERTED = 0.9  # of the edge of one picture: what is seen from one distance does not fill that and others not
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,11 @@ def target_matrix(
     expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
     shown = masks > 0.5
     if not shown.flatten(2).any(dim=-1).all():
-        raise ValueError("One of the masks is empty. White is where the object is: check whether they are inverted.")
-    if _edges(shown).float().mean() > _MARGIN:
         raise ValueError(
-            "The masks are white along the pictures' edges, where there is no object. White is where it is: invert "
-            "them, or give pictures that show all of it."
+            "One of the masks is empty: nowhere is it above one half. White is where the object is: check whether they "
+            "are inverted."
         )
+    _expect_objects(shown)
     behind = torch.tensor(color, device=images.device)[:, None, None]
     composed = torch.empty_like(images)
     for view in range(views):
@@ -129,6 +129,18 @@ def target_matrix(
         mixed = _as_float(images[view]) * share + behind * (1 - share)
         composed[view] = mixed if images.is_floating_point() else (mixed * 255).round()
     return TargetMatrix(composed, shown, orbit, color, reference)
+
+
+def _expect_objects(masks: Tensor) -> None:
+    white = _edges(masks).float().mean(dim=-1)
+    inverted, count = int((white > _INVERTED).sum()), white.numel()
+    if not inverted and white.mean() <= _MARGIN:
+        return
+    which = f"{inverted} of the {count} masks are" if 0 < inverted < count else "The masks are"
+    raise ValueError(
+        f"{which} white along the pictures' edges, where there is no object. White is where it is: invert them, or "
+        "give pictures that show all of it."
+    )
 
 
 def _expect_background(masks: Tensor, color: tuple[float, float, float]) -> None:

@@ -17,6 +17,7 @@ from ..matrix.decoding import decode_clip
 from ..matrix.latents import expect_decodable, read_matrix_orbit, read_matrix_size
 
 _NODE = "Splat 4D Reconstruct"
+_STRETCH = 1.1  # of masks that were made at another size, with sides rounded to whole blocks
 _SOLID = 0.5  # alpha from which on a pixel is the object's
 
 
@@ -137,14 +138,20 @@ def with_masks(pictures: Pictures, masks: Tensor) -> Pictures:
     """Return pictures whose object is where a MASK (V * F, h, w) is white, whatever their alpha says.
 
     Raises:
-        ValueError: another number of masks, or values that are not finite.
+        ValueError: another number of masks, of another shape than the pictures, or values that are not finite.
     """
     views, frames = pictures.size
     core = image_to_core(masks[..., None], "masks")[:, :1]
     if len(core) != views * frames:
+        held = "1 mask" if len(core) == 1 else f"{len(core)} masks"
         raise ValueError(
-            f"masks holds {len(core)} masks for {views * frames} pictures. Connect one for each picture, in the same "
-            "order."
+            f"masks holds {held} for {views * frames} pictures. Connect one for each picture, in the same order."
+        )
+    (height, width), (rows, columns) = core.shape[-2:], pictures.sides
+    if not 1 / _STRETCH < width * rows / (height * columns) < _STRETCH:
+        raise ValueError(
+            f"masks are {width}x{height} and the pictures {columns}x{rows}, which is another shape. Crop or resize "
+            "them in the same way."
         )
     return replace(pictures, cover=_by_view(core.clamp(0, 1), pictures.size))
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from stereo_core.metrics import psnr
 from tests.host.tiny.inputs import BallVAE, balls
 from tools.benchmarks.splat_truth import trace_matrix
 from tools.example.moving_scene import BALLS, ORBIT, SIZE, times
 
+INVERTED_LAST = torch.cat([(balls(7) < 1).any(dim=-1), (balls(1) == 1).all(dim=-1)]).float()
 FIT = {"views": 4, "azimuths": "", "elevation": 0.0, "size": 32, "gaussians": 64, "iterations": 6, "seed": 0}
 
 
@@ -76,6 +78,28 @@ def test_masks_say_what_the_object_is(host: dict[str, type]):
         run(host, images=noise)
     scene = run(host, images=noise, masks=masks)[0]
     assert scene.background == (1.0, 1.0, 1.0) and scene.count == 64
+
+
+def test_masks_may_be_soft_and_of_another_size(host: dict[str, type]):
+    """And in any precision; what they do not cover of a pixel is the background's."""
+    pictures, masks = balls(8), (balls(8) < 1).any(dim=-1).float()
+    plain, *_ = run(host, images=pictures, masks=masks)
+    larger = masks.repeat_interleave(3, -1).repeat_interleave(3, -2)
+    for same in (larger, masks.half(), masks.bool()):
+        assert torch.equal(run(host, images=pictures, masks=same)[0].positions, plain.positions)
+    soft = functional.avg_pool2d(masks[:, None], 5, 1, 2)[:, 0]
+    sheet = run(host, images=torch.zeros_like(pictures), masks=soft)[1]
+    torch.testing.assert_close(sheet[0, :32, :32], 1 - soft[0, :, :, None].expand(-1, -1, 3), atol=1 / 255, rtol=0)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_matrix_of_one_frame_is_a_still_scene(host: dict[str, type], pack: Callable[[str], ModuleType], marked: bool):
+    make, azimuths = pack("nodes.matrix.latents").make_matrix_latent, tuple(60.0 * view for view in range(1, 7))
+    matrix = make(torch.ones(6, 1, 4, 4, 4), azimuths, (5.0,) * 6)
+    matrix = matrix if marked else {"samples": matrix["samples"]}
+    scene, sheet, quality = run(host, matrix=matrix, vae=BallVAE(), views=0 if marked else 6, azimuths="60")
+    assert (scene.frames, scene.orbit.azimuths) == (1, azimuths)
+    assert sheet.shape == (1, 8 * 36 - 4, 32, 3) and "1 that were held out" in quality
 
 
 def test_alpha_says_what_the_object_is(host: dict[str, type]):
@@ -168,6 +192,10 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
         ({"images": balls(8), "masks": torch.ones(3, 32, 32)}, r"masks holds 3 masks for 8 pictures\."),
         ({"images": balls(8), "masks": (balls(8) == 1).all(-1).float()}, r"masks are white along .* edges.* invert"),
         ({"images": balls(8), "masks": torch.zeros(8, 32, 32)}, r"masks is empty"),
+        ({"images": balls(8), "masks": torch.full((8, 32, 32), 0.4)}, r"masks is empty: nowhere .* above one half"),
+        ({"images": balls(8), "masks": INVERTED_LAST}, r"1 of the 8 masks are white along"),
+        ({"images": balls(8), "masks": torch.ones(1, 32, 32)}, r"masks holds 1 mask for 8 pictures\."),
+        ({"images": balls(8), "masks": torch.ones(8, 64, 96)}, r"masks are 96x64 and the pictures 32x32, .* Crop"),
         ({"images": balls(8)[:, ::4, ::4]}, r"pictures are 8x8, and a fit needs at least 16 .* Give larger"),
         ({"images": torch.ones(8, 32, 32, 3)}, r"nothing but its background"),
         ({"images": torch.cat([balls(8), torch.zeros(8, 32, 32, 1)], -1)}, r"images: the alpha channel of 8 of the 8"),
