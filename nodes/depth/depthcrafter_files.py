@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .networks import WEIGHT_DTYPES, told_by_name
 
 EMBEDDING = 1024  # of the vision encoder of SVD, ViT-H
 CHANNELS, CELL = 4, 8  # of SVD's latents, and pixels of a cell
+_PART = re.compile(r"-\d+-of-\d+\.safetensors$", re.IGNORECASE)  # as large networks are parted
 
 
 def list_depthcrafters() -> list[str]:
@@ -60,7 +62,8 @@ def load_depthcrafter(name: str, weight_dtype: str, vae: Any, clip_vision: Any) 
     _expect_of_svd(vae, clip_vision)
     options = {"dtype": WEIGHT_DTYPES[weight_dtype]} if weight_dtype in WEIGHT_DTYPES else {}
     path = folder_paths.get_full_path(MODEL_FOLDER, name)
-    with told_by_name(name, "the weights could not be loaded", "the file again"):
+    again = "the whole network as one file, not one of its parts" if _PART.search(name) else "the file again"
+    with told_by_name(name, "the weights could not be loaded", again):
         weights = host_weights(load_file(path))
         names = set(weights)  # the host takes the tensors out
         model = comfy.sd.load_diffusion_model_state_dict(weights, options)

@@ -53,6 +53,31 @@ def test_what_is_no_weight_is_told_by_its_name(more: dict[Any, Any], convert, tm
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {f"module.{name}": tensor for name, tensor in WEIGHTS.items()},
+        {"epoch": 3, "model": WEIGHTS},
+        {"state_dict": {f"model.{name}": tensor for name, tensor in WEIGHTS.items()} | {"step": 3}},
+    ],
+)
+def test_weights_that_a_training_has_saved_get_their_published_names(saved: Any, convert, tmp_path: Path) -> None:
+    assert convert(saved) == ""
+    written = safetensors.torch.load_file(tmp_path / "video_depth_anything_vits.safetensors")
+    torch.testing.assert_close(written, WEIGHTS)
+
+
+def test_depthcrafter_is_converted_and_other_networks_are_told(convert) -> None:
+    assert convert({convert_depth.CRAFTER_MARK: torch.ones(2)}, "diffusion_pytorch_model.bin") == ""
+    for other in (
+        {"encoder.weight": torch.ones(2)},
+        torch.ones(2),
+        [WEIGHTS],
+        {f"x{convert_depth.MARK}": torch.ones(2)},
+    ):
+        assert "is not a file of Video Depth Anything or DepthCrafter. Choose another" in convert(other)
+
+
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_damage_anywhere_is_told_as_such(convert, tmp_path: Path) -> None:
     for zipped in (True, False):

@@ -290,6 +290,11 @@ def test_what_is_missing_is_told(host: dict[str, type], file: Path):
     save(weights, file)
     with pytest.raises(ValueError, match="unet.safetensors: the weights could not be loaded .* Fetch the file again"):
         load.execute(name, "fp32", load_vae("picture"), Vision())
+    part = file.with_name("unet-00001-of-00002.safetensors")
+    save(weights, part)
+    with pytest.raises(ValueError, match="Fetch the whole network as one file, not one of its parts"):
+        load.execute(f"DepthCrafter/{part.name}", "fp32", load_vae("picture"), Vision())
+    part.unlink()
 
 
 @pytest.mark.parametrize("strength", [1, 20, 45])

@@ -239,6 +239,7 @@ def convert(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_published_file_is_converted_once(convert, load, models: Path, capsys, pack) -> None:
     assert convert_depth.MARK == pack("nodes.depth.video_weights").MARK
+    assert convert_depth.CRAFTER_MARK == pack("nodes.depth.depthcrafter_weights").MARK
     file = models / "metric_video_depth_anything_vitb.pth"
     torch.save(published_weights(), file)
     assert convert(file) == 0 and "distances in metres" in capsys.readouterr().out
