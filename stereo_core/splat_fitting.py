@@ -41,6 +41,7 @@ _LAST_RELOCATION = 0.8  # of a stage: what was moved needs time to settle
 class Task(str, Enum):
     """What a fit does before, between and after its iterations, in words for the user."""
 
+    PICTURES = "looking at the pictures"
     START = "looking for where the object is"
     TURN = "looking for a turn of the whole"
     CHECK = "comparing with the pictures"
@@ -106,7 +107,9 @@ def fit(
     """
     # The host calls nodes in inference mode, whose tensors have no gradients.
     with torch.inference_mode(False), torch.enable_grad():
-        target = target_matrix(images, orbit, options, background, masks)
+        target = target_matrix(
+            images, orbit, options, background, masks, lambda done, views: on_wait(Wait(Task.PICTURES, done, views))
+        )
         fitting = _Fitting(target, options, torch.device(device), on_wait)
         for step, psnr in fitting.steps():
             if on_step is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,7 +81,12 @@ class TargetMatrix:
 
 
 def target_matrix(
-    images: Tensor, orbit: Orbit, options: FitOptions, background: Sequence[float], masks: Tensor | None
+    images: Tensor,
+    orbit: Orbit,
+    options: FitOptions,
+    background: Sequence[float],
+    masks: Tensor | None,
+    on_wait: Callable[[int, int], None] = lambda _done, _views: None,
 ) -> TargetMatrix:
     """Check what is to be fitted.
 
@@ -92,6 +97,8 @@ def target_matrix(
         background: three values in [0, 1], the color that surrounds the object.
         masks: (V, F, H, W) in [0, 1], 1 where the object is, which is then put on the background; ``None`` takes what
             is not background.
+        on_wait: called before each view that is looked at, with how many were and how many there are; what it raises
+            ends that.
 
     Raises:
         ValueError: a shape that does not fit, one view, or pictures that do not have this background.
@@ -111,7 +118,10 @@ def target_matrix(
     color = (float(background[0]), float(background[1]), float(background[2]))
     reference = (position("view", options.reference[0], views), position("frame", options.reference[1], frames))
     if masks is None:
-        found = torch.stack([silhouettes(_as_float(row), color) for row in images])
+        found = torch.empty(views, frames, height, width, dtype=torch.bool, device=images.device)
+        for view in range(views):
+            on_wait(view, views)
+            found[view] = silhouettes(_as_float(images[view]), color)
         _expect_background(found, color)
         return TargetMatrix(images, found, orbit, color, reference)
     expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
@@ -125,6 +135,7 @@ def target_matrix(
     behind = torch.tensor(color, device=images.device)[:, None, None]
     composed = torch.empty_like(images)
     for view in range(views):
+        on_wait(view, views)
         share = masks[view].to(images.device).float()[:, None]
         mixed = _as_float(images[view]) * share + behind * (1 - share)
         composed[view] = mixed if images.is_floating_point() else (mixed * 255).round()

@@ -155,7 +155,8 @@ def test_a_fit_also_asks_whether_to_end_before_between_and_after_its_iterations(
         on_wait=happened.append,
     )
     first, second = happened.index("step 1"), happened.index("step 2")
-    assert happened[0] == Wait(Task.START, 0, 60) and all(isinstance(one, Wait) for one in happened[:first])
+    assert happened[:6] == [Wait(Task.PICTURES, view, 6) for view in range(6)]
+    assert first > 6 and happened[6:first] == [Wait(Task.START, done, 60) for done in range(first - 6)]
     looked = second - first - 1
     assert looked > 10 and happened[first + 1 : second] == [Wait(Task.TURN, done, looked) for done in range(looked)]
     assert happened[second + 1 :] == [Wait(Task.CHECK, done, 6 * 3) for done in range(6 * 3)]

@@ -158,7 +158,7 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
     fit = [(done, picture) for done, of, picture in told if of == 6]
     assert fit[-1][0] == 6 and fit[-1][1][0] == "JPEG" and fit[-1][1][1].size == (32, 32)
     bars = [of for done, of, _ in told if done == of]
-    assert bars == [4, 17, 6, 8], "its views, the angles of one frame, the iterations, and the pictures compared with"
+    assert bars == [4, 4, 17, 6, 8], "views, read and looked at; angles of a frame; iterations; pictures compared with"
 
     class Stop(Exception):
         pass
@@ -167,7 +167,7 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
 
     def interrupted() -> None:
         calls.append(None)
-        if len(calls) == 4 + 3:  # after the views were read
+        if len(calls) == 4 + 4 + 3:  # after the views were read and looked at
             raise Stop
 
     monkeypatch.setattr(comfy.model_management, "throw_exception_if_processing_interrupted", interrupted)
