@@ -56,29 +56,59 @@ def _leaves(positions: Tensor) -> Tensor:
 
 def _close(leaves: Tensor, points: Tensor, total: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Give (G,) leaves, and (G, W) others, that hold all near neighbors; the last leaf fills up."""
-    none = len(leaves) - 1
+    none, size = len(leaves) - 1, leaves.shape[1]
     lowest, highest = points.amin(dim=1), _highest(points)
-    rows = max(1, _AT_ONCE // leaves.shape[1] ** 2)
+    rows = max(1, _AT_ONCE // size**2)
     reach = torch.cat(
         [
             _reach(some, placed, total, count)
             for some, placed in zip(torch.split(leaves, rows), torch.split(points, rows), strict=True)
         ]
     )
-    for chunk in torch.split(torch.arange(none, device=leaves.device), max(1, _AT_ONCE // len(leaves))):
-        gap = torch.zeros(len(chunk), none, dtype=points.dtype, device=points.device)
-        for low, high in zip(lowest.T, highest.T, strict=True):
-            gap += torch.maximum(low[:none] - high[chunk, None], low[chunk, None] - high[:none]).clamp(min=0).square()
-        close = gap <= reach[chunk, None]
-        width = close.sum(dim=1)
+    for of_pairs, others in _pairs(lowest[:none], highest[:none], reach[:none]):
+        found, width = torch.unique_consecutive(of_pairs, return_counts=True)
+        start = width.cumsum(dim=0) - width
         order = width.argsort()
-        order = order[width[order] > 0]
         while len(order):
             most = int(width[order[-1]])
-            group = order[-max(1, _AT_ONCE // (most * leaves.shape[1] ** 2)) :]
+            group = order[-max(1, _AT_ONCE // (most * size**2)) :]
             order = order[: -len(group)]
-            is_close, others = close[group].int().topk(most)
-            yield chunk[group], torch.where(is_close > 0, others, none)
+            places = torch.arange(most, device=leaves.device)
+            inside = places < width[group, None]
+            yield found[group], torch.where(inside, others[torch.where(inside, start[group, None] + places, 0)], none)
+
+
+def _pairs(lowest: Tensor, highest: Tensor, reach: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give (P,) leaves, in order, and (P,) leaves whose boxes are within the reach of those, all of a leaf together.
+
+    All leaves go down the tree at once, and leave out what is too far away; where much lies near, a part at a time.
+    """
+    levels = (len(lowest) - 1).bit_length()
+    every = torch.arange(len(lowest), device=lowest.device)
+    parts = [(every, torch.zeros_like(every), 0)]
+    while parts:
+        leaf, node, level = parts.pop()
+        below = 2 ** (levels - level)  # leaves of a node
+        gap = torch.zeros_like(reach[leaf])
+        for low, high in zip(lowest.T, highest.T, strict=True):
+            node_low, node_high = low.view(-1, below).amin(dim=1)[node], high.view(-1, below).amax(dim=1)[node]
+            gap += torch.maximum(node_low - high[leaf], low[leaf] - node_high).clamp(min=0).square()
+        close = gap <= reach[leaf]
+        leaf, node = leaf[close], node[close]
+        if level == levels:
+            if len(leaf):
+                yield leaf, node
+            continue
+        if len(leaf) > _AT_ONCE // 2 and leaf[0] < leaf[-1]:
+            cut = int(torch.searchsorted(leaf, leaf[len(leaf) // 2]))
+            cut = cut or int(torch.searchsorted(leaf, leaf[0], right=True))
+            some = [(leaf[:cut], node[:cut]), (leaf[cut:], node[cut:])]
+        else:
+            some = [(leaf, node)]
+        children = torch.arange(2, device=node.device)
+        parts += [
+            (one.repeat_interleave(2), (2 * other[:, None] + children).flatten(), level + 1) for one, other in some
+        ]
 
 
 def _reach(leaves: Tensor, points: Tensor, total: int, count: int) -> Tensor:

@@ -55,3 +55,27 @@ def test_of_few_positions_all_others_are_neighbors(count: int):
     assert [sorted(row) for row in neighbors(points(count)).tolist()] == [
         [other for other in range(count) if other != own] for own in range(count)
     ]
+
+
+@pytest.mark.parametrize("name", ["many", "at the same place", "all at one place"])
+def test_in_small_parts_they_are_the_same(name: str, monkeypatch: pytest.MonkeyPatch):
+    whole = neighbors(CLOUDS[name])
+    monkeypatch.setattr("stereo_core.splat_neighbors._AT_ONCE", 2**8)
+    apart = (CLOUDS[name][:, None] - CLOUDS[name]).square().sum(dim=-1)
+    found = neighbors(CLOUDS[name])
+    assert torch.equal(apart.gather(1, found).sort().values, apart.gather(1, whole).sort().values)
+
+
+def test_each_leaf_is_compared_with_few_of_many_boxes(monkeypatch: pytest.MonkeyPatch):
+    """Of eight times the points, about eight times as many: the tree leaves the others out together."""
+    compared = []
+
+    def maximum(one: Tensor, other: Tensor) -> Tensor:
+        compared[-1] += one.numel()
+        return torch.where(one > other, one, other)
+
+    monkeypatch.setattr("stereo_core.splat_neighbors.torch.maximum", maximum)
+    for count in (4096, 32768):
+        compared.append(0)
+        neighbors(points(count))
+    assert compared[1] < 16 * compared[0]
