@@ -11,8 +11,9 @@ import torch
 from stereo_core.splat_options import Motion
 
 from .splat_eyes import print_eyes
-from .splat_fits import MOVING, SIZE, print_fits
-from .splat_speed import print_growth, print_job, print_oracles, print_speed
+from .splat_fits import MOVING, SIZE, print_fits, print_large
+from .splat_job import print_job
+from .splat_speed import print_growth, print_oracles, print_speed
 from .splat_truth import SCENES
 from .splat_untuned import SHARES, print_untuned
 from .splat_viewers import print_viewers
@@ -20,17 +21,19 @@ from .table import machine
 
 PARTS = {
     "oracles": (print_oracles,),
-    "fits": (print_fits,),
+    "fits": (print_fits, print_large),
     "eyes": (print_eyes,),
     "viewers": (print_viewers,),
     "speed": (print_speed, print_growth, print_job),
 }
+_SINGLE = {"large": (print_large,), "drawing": (print_speed,), "growth": (print_growth,), "job": (print_job,)}
 _UNTUNED = "untuned"  # of interest where a default is in doubt
 
 
 def main(options: Sequence[str] = ()) -> None:
     """Print the tables of the parts that are named, or of PARTS."""
-    known = {**PARTS, **{name.replace(" ", "_"): (partial(print_fits, [name]),) for name in SCENES}, _UNTUNED: ()}
+    scenes = {name.replace(" ", "_"): (partial(print_fits, [name]),) for name in SCENES}
+    known = {**PARTS, **_SINGLE, **scenes, _UNTUNED: ()}
     parser = argparse.ArgumentParser(prog="bench.py splat", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(known)}; default: {', '.join(PARTS)}")
     more = parser.add_argument_group(_UNTUNED, "Other scenes, by the form of motion; an hour with all three shares.")

@@ -25,6 +25,15 @@ FIRST = "sway and orbit"
 ELEVATION = 10.0
 STILL = FitOptions(gaussians=1500, iterations=800, warm_up=800, reference=(0, 0))
 MOVING = dataclasses.replace(STILL, iterations=2400)
+_LARGE, _OF_LARGE = 128, dataclasses.replace(MOVING, gaussians=3000, iterations=1200, warm_up=400)
+_HEADER = [
+    "",
+    "views between",
+    "times between",
+    "reference frame frozen",
+    "mean of neighboring views",
+    "CPU seconds",
+]
 ALL = {**SCENES, **UNTUNED}
 _TURNS = (-15, -10, -5, 0, 5, 10, 15, 20)
 
@@ -57,15 +66,7 @@ def print_fits(names: Sequence[str] = tuple(SCENES)) -> None:
         f"{STILL.iterations} iterations for what stands still, {MOVING.iterations} for what moves. PSNR in dB, where "
         "no picture was fitted.\n"
     )
-    header = [
-        "",
-        "views between",
-        "times between",
-        "reference frame frozen",
-        "mean of neighboring views",
-        "CPU seconds",
-    ]
-    add = open_table(header)
+    add = open_table(_HEADER)
     if FIRST in names:
         _, found = fitted(FIRST, orbit_of(STILL_VIEWS), [0.0], STILL)
         add([f"still, {STILL_VIEWS} views", *_cells(found)])
@@ -77,6 +78,17 @@ def print_fits(names: Sequence[str] = tuple(SCENES)) -> None:
     print()
     if "turn" in names:
         _print_turns()
+
+
+def print_large() -> None:
+    """Print the fit of the first moving scene from larger pictures."""
+    print(
+        f"From {_LARGE}x{_LARGE}: {_OF_LARGE.gaussians} Gaussians, {_OF_LARGE.iterations} iterations, as many views "
+        "and frames.\n"
+    )
+    add = open_table(_HEADER)
+    add([f"{FIRST}, curve", *_cells(_moving(FIRST, _OF_LARGE, _LARGE)[1])])
+    print()
 
 
 def fitted(
