@@ -15,9 +15,9 @@ import comfy.model_management
 import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
-from torch import Tensor, nn
+from torch import Tensor
 
-from .dissolving_step import Conditioning
+from .dissolving_step import Conditioning, resized
 from .networks import expect_finite_depth
 
 WINDOW, OVERLAP = 110, 25
@@ -85,13 +85,13 @@ class DepthCrafterModel:
         coming = iter(pictures)
         first = next(coming)
         size, stream = network_size(*first.shape[-2:], resolution), torch.Generator().manual_seed(_SEED)
-        scene = (_resized(picture, size) for picture in chain([first], coming))
+        scene = (resized(picture, size) for picture in chain([first], coming))
         latents = self.sample(self.conditioning(scene, stream), frames, size, stream)
         for part in latents.split(_CHUNK):
             pixels = self.vae.decode(part).float().cpu()
             if not pixels.isfinite().all():
                 raise ValueError("vae: gave values that are not finite. Start ComfyUI with --fp32-vae.")
-            yield _resized(pixels.mean(-1).unsqueeze(1), tuple(first.shape[-2:]))
+            yield resized(pixels.mean(-1).unsqueeze(1), tuple(first.shape[-2:]))
 
     def sample(self, positive: Conditioning, frames: int, size: tuple[int, int], stream: torch.Generator) -> Tensor:
         """Sample the latents (T, 4, H / 8, W / 8) of the disparity of a clip.
@@ -136,7 +136,9 @@ class DepthCrafterModel:
 
 
 def dissolve_with(depth_model: object, image: Tensor | None, depth: Tensor) -> dict[str, Any]:
-    """Return the model, VAE and conditioning with which ``DepthDissolver`` dissolves the depth of a clip.
+    """Return the model, VAE, conditioning and size with which ``DepthDissolver`` dissolves the depth of a clip.
+
+    The size is the one at which the model estimates depth, as in the published pipeline.
 
     Args:
         depth_model: what the socket STEREO_DEPTH_MODEL carries.
@@ -157,13 +159,10 @@ def dissolve_with(depth_model: object, image: Tensor | None, depth: Tensor) -> d
             f"image: DepthCrafter needs the clip that depth was made from, {len(depth)} frames, and got {frames}. "
             "Connect the same frames."
         )
-    height, width = depth.shape[-2:]
-    cell = 2 * depth_model.vae.spacial_compression_encode()  # as the depth itself is padded
-    border = (0, -width % cell, 0, -height % cell)
-    parts = (_resized(frame, (height, width)) for frame in image.split(1))
-    padded = (nn.functional.pad(part, border, mode="replicate") for part in parts)
-    positive = depth_model.conditioning(padded, torch.Generator().manual_seed(_SEED))
-    return {"model": depth_model.model, "vae": depth_model.vae, "positive": positive}
+    size = network_size(*depth.shape[-2:], 0)
+    pictures = (resized(frame, size) for frame in image.split(1))
+    positive = depth_model.conditioning(pictures, torch.Generator().manual_seed(_SEED))
+    return {"model": depth_model.model, "vae": depth_model.vae, "positive": positive, "size": size}
 
 
 def network_size(height: int, width: int, resolution: int) -> tuple[int, int]:
@@ -174,9 +173,3 @@ def network_size(height: int, width: int, resolution: int) -> tuple[int, int]:
         scale = most / max(height, width)
         whole = [max(round(side * scale / _CELL), 1) * _CELL for side in (height, width)]
     return whole[0], whole[1]
-
-
-def _resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(frames.shape[-2:]) == size:
-        return frames.float()
-    return nn.functional.interpolate(frames.float(), size, mode="bilinear", align_corners=False, antialias=True)

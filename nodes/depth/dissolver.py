@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from ...stereo_core.dissolving import DissolveForm, noise_level, restore_range
 from ...stereo_core.windows import blend_windows, plan_windows
-from .dissolving_step import Conditioning, DissolvingStep, cut_conditioning
+from .dissolving_step import Conditioning, DissolvingStep, cut_conditioning, resized, whole_latent_frames
 
 # Models of single pictures whose latents have a time axis nevertheless.
 _PICTURES_IN_TIME = (comfy.model_base.QwenImage, comfy.model_base.Anima, comfy.model_base.Krea2)
@@ -33,6 +33,7 @@ class DepthDissolver:
         form: how the latent is taken, see ``DissolveForm``.
         window: frames that a model of clips gets at once, 0 for all.
         overlap: frames over which one window fades into the next.
+        size: (H, W) at which the model sees the maps; ``None`` is their own.
     """
 
     model: ModelPatcher
@@ -41,6 +42,7 @@ class DepthDissolver:
     form: DissolveForm
     window: int
     overlap: int
+    size: tuple[int, int] | None = None
 
     def windows(self, frames: int) -> list[slice]:
         """Return which of ``frames`` frames the model gets at once."""
@@ -110,11 +112,12 @@ class DepthDissolver:
         Raises:
             ValueError: the VAE is not the model's.
         """
+        depth = resized(depth, self.size or depth.shape[-2:])
         cell = 2 * self.vae.spacial_compression_encode()  # doubled, for models and VAEs that take cells in pairs
         height, width = depth.shape[-2:]
         padded = functional.pad(depth, (0, -width % cell, 0, -height % cell), mode="replicate")
         if self._makes_video:
-            missing = _whole_latent_frames(self.vae, len(padded)) - len(padded)
+            missing = whole_latent_frames(self.vae, len(padded)) - len(padded)
             padded = torch.cat([padded, padded[-1:].expand(missing, -1, -1, -1)])
         latent = self.vae.encode(padded.movedim(1, -1).expand(-1, -1, -1, 3)).float()
         self._expect_of_model(latent)
@@ -148,14 +151,15 @@ class DepthDissolver:
         Args:
             latent: (B, C, H, W) or (1, C, T, H, W).
             frames: T, how many frames to keep; the rest is padding.
-            size: (H, W) of the frames, without padding.
+            size: (H, W) of the frames, without padding, which the result has, too.
 
         Returns:
             (T, 1, H, W) in [0, 1].
         """
         pixels = self.vae.decode(latent)[..., :3]
-        pixels = pixels.reshape(-1, *pixels.shape[-3:])[:frames, : size[0], : size[1]]
-        return pixels.float().mean(dim=-1).unsqueeze(1).clamp(0, 1)
+        height, width = self.size or size
+        pixels = pixels.reshape(-1, *pixels.shape[-3:])[:frames, :height, :width]
+        return resized(pixels.float().mean(dim=-1).unsqueeze(1).clamp(0, 1), size)
 
     def _dissolve(
         self, depth: Tensor, strength: int, windows: Sequence[slice], tick: Callable[[], object]
@@ -190,11 +194,3 @@ class DepthDissolver:
                 f"vae: makes {kinds[0]} latents, and model is a {kinds[1]} model. "
                 "Connect the VAE that belongs to the model."
             )
-
-
-def _whole_latent_frames(vae: Any, frames: int) -> int:
-    """Return the smallest number of frames, at least ``frames``, that the VAE gives back as it was given."""
-    latent_frames = vae.downscale_ratio[0](frames)
-    while vae.upscale_ratio[0](latent_frames) < frames:
-        latent_frames += 1
-    return vae.upscale_ratio[0](latent_frames)

@@ -1,11 +1,12 @@
-"""One dissolving step as a sampler of the host, and the conditioning that it needs for part of a clip."""
+"""One dissolving step as a sampler of the host, and the conditioning and the sizes that it needs for a clip."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import comfy.samplers
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...stereo_core.dissolving import DissolveForm, dissolve
 from ..host import noise_form
@@ -76,3 +77,18 @@ def cut_conditioning(positive: Conditioning, frames: slice, total: int, batched:
         return value[frames] if by_frame else value
 
     return [[cut(embedding), {name: cut(value) for name, value in values.items()}] for embedding, values in positive]
+
+
+def whole_latent_frames(vae: Any, frames: int) -> int:
+    """Return the smallest number of frames, at least ``frames``, that the VAE gives back as it was given."""
+    latent_frames = vae.downscale_ratio[0](frames)
+    while vae.upscale_ratio[0](latent_frames) < frames:
+        latent_frames += 1
+    return vae.upscale_ratio[0](latent_frames)
+
+
+def resized(frames: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring frames (T, C, h, w) to this size (H, W), as float32; smaller ones without false texture."""
+    if frames.shape[-2:] == tuple(size):
+        return frames.float()
+    return nn.functional.interpolate(frames.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)

@@ -323,3 +323,25 @@ def test_dissolving_is_equation_5_conditioned_on_the_clip(host: dict[str, type],
             node.execute(maps, **given, depth_model=crafter, **wrong)
     with pytest.raises(ValueError, match="depth_model: only DepthCrafter"):
         node.execute(maps, **given, depth_model=object(), image=pictures)
+
+
+def test_it_dissolves_at_the_size_at_which_it_estimates(host: dict[str, type], pack: Any):
+    """The published pipeline has no larger latents, and U-Nets of SVD run out of memory at them."""
+    model, vae = families.load("svd"), load_vae("picture")
+    crafter = pack("nodes.depth.depthcrafter").DepthCrafterModel(model, vae, Vision())
+    widgets = {"radius": 1.0, "scale": 0.25, "window": 0, "overlap": 0, "strip": False, "form": "paper"}
+
+    def dissolved(maps: Tensor, pictures: Tensor) -> Tensor:
+        maps, pictures = maps.movedim(1, -1).expand(-1, -1, -1, 3), pictures.movedim(1, -1)
+        given = {"method": "dissolve", "strength": 20, **widgets, "depth_model": crafter, "image": pictures}
+        return host["Stereo_DissolveDepth"].execute(maps, **given).result[0][..., :1].movedim(-1, 1)
+
+    def brought(frames: Tensor, size: tuple[int, int]) -> Tensor:
+        return torch.nn.functional.interpolate(frames, size, mode="bilinear", antialias=True)
+
+    video, depth = clip(2, 80, 150), clip(2, 80, 150)[:, :1].flip(0)
+    with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
+        patch.setattr(pack("nodes.depth.depthcrafter"), "LONGEST", 128)
+        ours = dissolved(depth, video)
+        within = dissolved(brought(depth, (64, 128)), brought(video, (64, 128)))
+    torch.testing.assert_close(ours, brought(within, (80, 150)), atol=1e-4, rtol=0)
