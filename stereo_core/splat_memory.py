@@ -10,7 +10,8 @@ _OWN = 14  # values of a Gaussian that stands still
 _KEPT = 4  # of each: itself, its gradient, and two means of Adam's
 _OF_GAUSSIAN = 200  # values that a step holds for a Gaussian
 _OF_PAIR = 60  # and for a Gaussian in a tile
-_AT_ONCE = 10  # tables of a group of tiles
+_AT_ONCE = 13  # tables of a group of tiles
+_FILLED = 0.8  # of a picture's smaller side, by the object
 _STDS, _FIRST_STD = 3.2, 0.5  # how far a Gaussian reaches, and how large it starts, of the distance to the next
 
 
@@ -29,8 +30,8 @@ def fit_bytes(options: FitOptions, views: int, frames: int, height: int, width: 
     values = (_OWN + 7 * harmonics) * _KEPT + _OF_GAUSSIAN + 7 * frames
     if options.motion is Motion.MLP and frames > 1:
         values += 4 * options.layers * options.channels
-    # An object half as large as the picture, filled evenly.
-    spacing = min(height, width) / 2 / count ** (1 / 3)
+    # An object that is filled evenly.
+    spacing = _FILLED * min(height, width) / count ** (1 / 3)
     tiles = min((1 + 2 * _STDS * _FIRST_STD * spacing / TILE) ** 2, height * width / TILE**2)
     masks = views * frames * height * width
     drawing = min(GROUP, height * width * count) * _AT_ONCE
