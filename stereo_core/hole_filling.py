@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .edge_prediction import Cells, Prediction, predict, take
+
 
 class HoleEdges(NamedTuple):
     """For each of N hole pixels, in row-major order, where the surface behind it starts; all (N,) int64.
@@ -59,25 +61,18 @@ def stretch(image: Tensor, edges: HoleEdges) -> None:
 
 
 @dataclass(frozen=True)
-class SmoothFill:
+class SmoothFill(Prediction):
     """What ``fill_smoothly`` was tuned by: see ``tools/benchmarks/quality.py``.
 
     Attributes:
-        blur: std of the blur along columns, in distances to the edge.
-        likeness: how unlike a row may be for half its weight in that blur, as the variance of its colour in
-            variances of the texture beside the edge.
-        kept: the share of the row's own edge in the blurred colour.
         relaxations: steps of the Laplace equation.
-        drawn: the share by which each of them is drawn back to the blurred colour, so that where rows of the disparity
-            are torn, what lies around does not wash the row's own colour away.
+        drawn: the share by which each of them is drawn back to the predicted colour, so that where rows of the
+            disparity are torn, what lies around does not wash the row's own colour away.
         fade: cells over which the edge pixel's own colour fades to 1/e.
         surface: disparities that differ by less, in columns of a 512 wide view, belong to one surface; within a
             cell by less than half of it.
     """
 
-    blur: float = 1.5
-    likeness: float = 256.0
-    kept: float = 0.5
     relaxations: int = 20
     drawn: float = 0.05
     fade: float = 1.0
@@ -87,23 +82,6 @@ class SmoothFill:
 _CELLS = 256  # across a square view
 _SAMPLES = 3  # pixels of a cell that are read in one direction
 _KNOWN = 0.1  # a cell of which no more than this fraction is known is filled
-_TEXTURE = 8  # cells beside the edge whose variance is the texture's
-
-
-class _Cells(NamedTuple):
-    """A view reduced to cells, in row-major order, that hold only the farthest surface in them.
-
-    Attributes:
-        colour: (C, N), the mean over the pixels that are on that surface and not in a hole.
-        disparity: (N,) of that surface; in a hole, of its edge.
-        empty: (N,) bool, nearly nothing is known.
-        shape: rows and columns.
-    """
-
-    colour: Tensor
-    disparity: Tensor
-    empty: Tensor
-    shape: tuple[int, int]
 
 
 def fill_smoothly(
@@ -112,9 +90,8 @@ def fill_smoothly(
     """Fill the holes of ``image``, in place, from the surface behind them, smoother with the distance.
 
     The mean of what may be there has the least squared error, and the farther away the edge lies the less
-    is known. On cells: the row's colour at the edge; a blur along columns on the same surface, wider with the
-    distance, over rows that are no more unlike than the texture at the edge is uneven; then relaxation of the
-    Laplace equation without flow from nearer surfaces. Close to the edge its own colour takes over, so that
+    is known. On cells: what ``predict`` makes of the colours at the edges of the same surface; then relaxation of
+    the Laplace equation without flow from nearer surfaces. Close to the edge its own colour takes over, so that
     lines continue. What lies behind the edge is not averaged in: where another material begins there, its
     colour would be wrong for the whole hole.
 
@@ -128,16 +105,16 @@ def fill_smoothly(
     tolerance = form.surface * hole.shape[1] / 512
     cells, size = _reduce(image, disparity, hole, tolerance / 2)
     own = find_hole_edges(cells.empty.view(cells.shape), cells.disparity.view(cells.shape))
-    _blur_columns(cells, own, tolerance, form)
+    predict(cells, own.pixel, own.edge, tolerance, form)
     _relax(cells, own.pixel, tolerance, form)
     pixel, edge = edges
     smooth = _sample(cells, disparity, pixel, size, tolerance)
     flat = image.view(image.shape[0], -1)
     close = torch.exp((pixel - edge).abs() / (-form.fade * size))
-    flat[:, pixel] = torch.lerp(smooth, flat[:, edge], close)
+    flat.index_copy_(1, pixel, torch.lerp(smooth, flat.index_select(1, edge), close))
 
 
-def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, tolerance: float) -> tuple[_Cells, int]:
+def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, tolerance: float) -> tuple[Cells, int]:
     """Reduce a view to cells; return also how many pixels they measure in one direction."""
     wished = math.sqrt(hole.numel()) / _CELLS
     stride = max(1, round(wished / _SAMPLES))
@@ -156,68 +133,10 @@ def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, tolerance: float) ->
     known = usable.sum(1).view(rows, columns, size).sum(-1)
     colour = colours.sum(2).view(-1, rows, columns, size).sum(-1) / known.clamp(min=1)
     empty = known <= _KNOWN * size**2
-    return _Cells(colour.flatten(1), farthest.flatten(), empty.flatten(), (rows, columns)), size * stride
+    return Cells(colour.flatten(1), farthest.flatten(), empty.flatten(), (rows, columns)), size * stride
 
 
-def _blur_columns(cells: _Cells, edges: HoleEdges, tolerance: float, form: SmoothFill) -> None:
-    """Give empty cells the colour of their edge, blurred along columns with a std that grows with the distance.
-
-    The kernel is built from steps of 1, 2, 4... cells, each with three taps and as much of the variance as is left.
-    """
-    rows, columns = cells.shape
-    pixel, edge = edges
-    row, near = pixel // columns, cells.disparity[pixel]
-    own = cells.colour[:, edge]
-    cells.colour[:, pixel] = blurred = own
-    precision = 0.5 / (form.likeness * _texture(cells, edges, tolerance) + _least_texture(cells.colour))
-    variance = (form.blur * (pixel - edge).abs()).square()
-    step = 1
-    while step < rows:
-        share = (variance / (2 * step**2)).clamp_(max=1 / 3)
-        variance -= 2 * step**2 * share
-        other = torch.stack((row - step, row + step))
-        inside = (other >= 0) & (other < rows)
-        other = torch.where(inside, other, row) * columns + pixel % columns
-        like = inside & ((cells.disparity[other] - near).abs_() < tolerance)
-        colour = _take(cells.colour, other)
-        weight = torch.exp((colour - blurred[:, None]).square_().mean(0).mul_(-precision)).mul_(share * like)
-        rest = 1 - 2 * share
-        blurred = (blurred * rest + (colour * weight).sum(1)).div_(rest + weight.sum(0))
-        cells.colour.index_copy_(1, pixel, blurred)
-        step *= 2
-    cells.colour[:, pixel] = torch.lerp(blurred, own, form.kept)
-
-
-def _texture(cells: _Cells, edges: HoleEdges, tolerance: float) -> Tensor:
-    """Return the variance of the colour beside the edge of every empty cell, (N,)."""
-    columns = cells.shape[1]
-    pixel, edge = edges
-    away, near = (edge - pixel).sign(), cells.disparity[pixel]
-    first = _take(cells.colour, edge)
-    total, squares, count = torch.zeros_like(first), torch.zeros_like(first), torch.ones_like(near)
-    for step in range(1, _TEXTURE):
-        at = edge + step * away
-        inside = (at >= 0) & (at // columns == edge // columns)
-        at = torch.where(inside, at, edge)
-        known = inside & ~cells.empty[at] & ((cells.disparity[at] - near).abs_() < tolerance)
-        beyond = _take(cells.colour, at).sub_(first).mul_(known)
-        total += beyond
-        squares.addcmul_(beyond, beyond)
-        count += known
-    return (squares.div_(count) - total.div_(count).square_()).mean(0)
-
-
-def _take(colour: Tensor, at: Tensor) -> Tensor:
-    """Return the colours (C, ...) at the flat indices ``at`` (...)."""
-    return colour.index_select(1, at.flatten()).view(-1, *at.shape)
-
-
-def _least_texture(colour: Tensor) -> Tensor:
-    """Return what keeps rows alike on a surface without any texture: a thousandth of the view's variance."""
-    return colour.var(correction=0) * 1e-3 + 1e-12
-
-
-def _relax(cells: _Cells, pixel: Tensor, tolerance: float, form: SmoothFill) -> None:
+def _relax(cells: Cells, pixel: Tensor, tolerance: float, form: SmoothFill) -> None:
     rows, columns = cells.shape
     row, column = pixel // columns, pixel % columns
     inside = torch.stack((row > 0, row < rows - 1, column > 0, column < columns - 1))
@@ -225,29 +144,38 @@ def _relax(cells: _Cells, pixel: Tensor, tolerance: float, form: SmoothFill) -> 
     around = torch.where(inside, around, pixel)
     flow = (inside & (cells.disparity[around] - cells.disparity[pixel] < tolerance)).float()
     flow *= (1 - form.drawn) / flow.sum(0).clamp_(min=1)
-    drawn = _take(cells.colour, pixel).mul_(form.drawn)
+    drawn = take(cells.colour, pixel).mul_(form.drawn)
     stays = 1 - form.drawn - flow.sum(0)  # where nothing flows
     for _ in range(form.relaxations):
-        relaxed = _take(cells.colour, around).mul_(flow).sum(1)
-        cells.colour.index_copy_(1, pixel, relaxed.add_(_take(cells.colour, pixel).mul_(stays)).add_(drawn))
+        relaxed = take(cells.colour, around).mul_(flow).sum(1)
+        cells.colour.index_copy_(1, pixel, relaxed.add_(take(cells.colour, pixel).mul_(stays)).add_(drawn))
 
 
-def _sample(cells: _Cells, disparity: Tensor, pixel: Tensor, size: int, tolerance: float) -> Tensor:
+def _sample(cells: Cells, disparity: Tensor, pixel: Tensor, size: int, tolerance: float) -> Tensor:
     """Read cells at pixels, interpolating linearly between the cells of the pixel's own surface; (C, N)."""
     rows, columns = cells.shape
     width = disparity.shape[-1]
-    y, x = ((at.float() + 0.5) / size - 0.5 for at in (pixel // width, pixel % width))
-    own = disparity.flatten()[pixel]
-    top, left = y.floor(), x.floor()
+    row = pixel // width
+    own = disparity.flatten().index_select(0, pixel)
     total = cells.colour.new_zeros(len(cells.colour), len(pixel))
-    count = cells.colour.new_zeros(len(pixel))
-    for down in (0, 1):
-        for right in (0, 1):
-            bilinear = (1 - (y - top - down).abs()) * (1 - (x - left - right).abs())
-            row, column = (top + down).clamp_(0, rows - 1), (left + right).clamp_(0, columns - 1)
-            cell = (row * columns + column).int()
+    count = torch.zeros_like(own)
+    across = _neighbours(pixel - row * width, size, columns)
+    for start, down in _neighbours(row, size, rows):
+        start = start * columns
+        for column, right in across:
+            cell = start + column
             # A trace of every cell keeps the sum above zero.
-            weight = bilinear * ((cells.disparity[cell] - own).abs_() <= tolerance).float().add_(1e-3)
+            weight = cells.disparity.index_select(0, cell).sub_(own).abs_().le_(tolerance).add_(1e-3)
+            weight.mul_(down).mul_(right)
             total.addcmul_(cells.colour.index_select(1, cell), weight)
             count += weight
-    return total / count
+    return total.div_(count)
+
+
+def _neighbours(at: Tensor, size: int, count: int) -> list[tuple[Tensor, Tensor]]:
+    """Return the two of ``count`` cells in a row whose centres lie around pixels, int32, and their linear weights."""
+    place = at.float().add_(0.5).div_(size).sub_(0.5)
+    first = place.floor()
+    part = place.sub_(first)
+    low = first.int()
+    return [(low.clamp(0, count - 1), 1 - part), ((low + 1).clamp_(0, count - 1), part)]

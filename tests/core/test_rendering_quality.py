@@ -71,7 +71,7 @@ SOFT_EDGES: Switch = (rendering, "soften_edges", lambda *_: None)
 SMOOTH_FILL: Switch = (rendering, "fill_smoothly", lambda frame, _near, _hole, edges: stretch(frame, edges))
 EDGE_COLOUR = fill(fade=1e-9)
 RELAXATION = fill(relaxations=0)
-COLUMN_BLUR = fill(blur=1e-6)
+COLUMN_BLUR = fill(blur=1e-6, wide=1e-6)
 LIKENESS = fill(likeness=1e9)
 
 
@@ -127,12 +127,37 @@ def test_a_wide_strip_goes_on_with_the_material_at_the_border():
     assert 0.2 < strip.min() and strip.max() < 0.35
 
 
+@pytest.mark.parametrize("rows_go_on", [True, False])
+def test_the_view_tells_how_far_its_rows_go_on(monkeypatch, rows_go_on: bool):
+    """Uneven bands of a colour of their own each, or texture that tells nothing of what lies beside it."""
+    texture, tones = torch.rand(2, 1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    bands = 0.5 * tones[..., :16, :1].repeat_interleave(16, 2)
+    mean = 0.25 + bands if rows_go_on else torch.tensor(0.5)
+    image = mean + (texture - 0.5) * (0.1 if rows_go_on else 0.6)
+
+    def error() -> float:
+        strip = render_view(image, torch.full((1, 1, 256, 256), 64.0)).image[..., -50:]
+        return float((strip - mean).square().mean())
+
+    asked = error()
+    monkeypatch.setattr(*fill(doubt=1e9))
+    assert asked < 0.5 * error()
+
+
+def test_a_dark_border_is_not_taken_for_what_lies_beyond_it():
+    """The outermost columns of a photograph often are damaged."""
+    image = 0.6 + 0.05 * torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    image[..., -1] = 0.1
+    strip = render_view(image, torch.full((1, 1, 256, 256), 40.0)).image[..., -30:]
+    assert strip.min() > 0.5
+
+
 @pytest.mark.parametrize("likeness", [SmoothFill().likeness, 1e9])
 def test_even_rows_are_not_mixed_with_unlike_ones(monkeypatch, likeness: float):
     """Two boards of nearly one colour each, and a strip beside them that is wide against their height."""
     image = 0.2 + 0.01 * torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     image[..., 128:, :] += 0.6
-    monkeypatch.setattr(*fill(likeness=likeness))
+    monkeypatch.setattr(*fill(likeness=likeness, doubt=1e9))
     strip = render_view(image, torch.full((1, 1, 256, 256), 80.0)).image[..., 176:]
     mixed = float((strip[..., 90:100, :] - 0.205).abs().amax())
     assert mixed < 0.02 if likeness < 1e9 else mixed > 0.1

@@ -28,8 +28,10 @@ from .table import machine, print_table
 FORMS = (
     SmoothFill(),
     *(replace(SmoothFill(), blur=blur) for blur in (1.0, 2.0)),
+    *(replace(SmoothFill(), wide=wide) for wide in (3.0, 6.0)),
     *(replace(SmoothFill(), likeness=likeness) for likeness in (64.0, 1024.0)),
     *(replace(SmoothFill(), kept=kept) for kept in (0.25, 0.75)),
+    *(replace(SmoothFill(), doubt=doubt) for doubt in (0.03, 0.3)),
     *(replace(SmoothFill(), relaxations=relaxations) for relaxations in (10, 40)),
     *(replace(SmoothFill(), drawn=drawn) for drawn in (0.0, 0.1)),
     *(replace(SmoothFill(), surface=surface) for surface in (2.0, 8.0)),
