@@ -78,7 +78,8 @@ def test_a_near_object_that_enters_does_not_move_the_background(host: dict[str, 
     _, right, _, _ = shift(host, image, depth, quality=quality)
     rows = torch.ones(24, dtype=torch.bool)
     rows[4:20] = False  # a fill may reach a few rows beyond the object
-    torch.testing.assert_close(right[0, rows], right[1, rows])
+    # The whole picture tells how the fill of best is mixed, so that follows what the picture shows, but by little.
+    torch.testing.assert_close(right[0, rows], right[1, rows], rtol=0, atol=1e-6 if quality == "fast" else 1 / 255)
 
 
 def test_half_precision_intermediates_are_kept(host: dict[str, type], monkeypatch: pytest.MonkeyPatch):
