@@ -98,7 +98,7 @@ class FitOptions:
 
     gaussians: int = 20000
     iterations: int = 5000
-    warm_up: int = 1750
+    warm_up: int = 1000
     motion: Motion = Motion.CURVE
     emphasis: Emphasis = Emphasis.REFERENCE
     reference: Cell = (-1, 0)

@@ -41,7 +41,7 @@ class ReconstructionOptions:
 
     motion: Motion = Motion.CURVE
     weights: Emphasis = Emphasis.REFERENCE
-    warm_up: float = 0.35
+    warm_up: float = 0.2
     held_out: int = 5
     fov: float = Orbit().fov
     background: Color | None = None
