@@ -27,15 +27,15 @@ class Texture:
     Attributes:
         fine: how much is added of the band finer than a cell, which looks weaker than it is where cells are
             interpolated.
-        coarse: the same of the band from there to three cells, which costs most of the PSNR.
+        coarse: the same of the band from there to three cells, which costs PSNR and is hardly seen.
         amplified: the most by which detail is amplified to reach the contrast that is found around a hole.
         hue: detail keeps its hue where the colours around it and around its copy differ less, of the picture's range.
         edge: columns of a 512 wide view over which the edge's own colour, which the smooth fill keeps, makes room for
             detail.
     """
 
-    fine: float = 1.2
-    coarse: float = 0.8
+    fine: float = 1.3
+    coarse: float = 0.2
     amplified: float = 4.0
     hue: float = 0.15
     edge: float = 0.8
