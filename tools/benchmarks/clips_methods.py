@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tools.host.in_process import pack_module
 from tools.host.node_inputs import gather, strength
 
 from .clips_published import FILL, FORMS, FRAMES, FULL, ONCE, RESTART
@@ -228,6 +229,8 @@ def _expect_names(settings: ClipSettings, kind: str) -> None:
     ):
         if given not in known:
             raise ValueError(f"{option}: ComfyUI has no {given}. Name one of: {', '.join(known)}.")
+    # As Record Left View, before anything is loaded.
+    pack_module("nodes.sampling.host_samplers").expect_steppable(comfy.samplers.sampler_object(settings.sampler))
 
 
 def timed(maker: Video | Pictures, make: Any) -> tuple[Any, dict[str, float]]:

@@ -182,6 +182,7 @@ def test_sizes_and_names_that_the_host_does_not_have_are_refused(own_folders: di
         ("--width", "62", "--width: 62 is no multiple of"),
         ("--frames", "6", "--frames: this VAE makes 5 or 9, not 6"),
         ("--sampler", "eular", "--sampler: ComfyUI has no eular. Name one of: euler, "),
+        ("--sampler", "dpm_fast", "sampler: dpm_fast chooses its own steps"),
         ("--scheduler", "plain", "--scheduler: ComfyUI has no plain"),
         ("--text-type", "wam", "--text-type: ComfyUI has no wam. Name one of: .*wan"),
     ):
