@@ -20,6 +20,7 @@ from torch import Tensor
 from .cameras import Orbit
 from .image_matrix import Cell
 from .seeds import Stream, make_generator
+from .splat_gsplat import fitting_rasterizer
 from .splat_losses import photometric_loss, rigidity_loss
 from .splat_matrix import TargetMatrix, target_matrix
 from .splat_model import USUAL_HALF, SplatModel
@@ -144,6 +145,8 @@ class _Fitting:
         self._model = SplatModel(
             points.to(device), colors.to(device), spacing, half, options, harmonics, target.time(target.reference)
         )
+        reference = target.camera(target.reference)
+        self._rasterize = fitting_rasterizer(self._model.at(None), reference, target.background)
 
     def steps(self) -> Iterator[tuple[int, float]]:
         """Take all steps; after each, its number and the PSNR of its picture."""
@@ -234,7 +237,7 @@ class _Fitting:
         gaussians = self._model.at(
             None if near is None else target.time(cell), target.share(cell, self._options.emphasis)
         )
-        seen = rasterize(gaussians, target.camera(cell), target.background)
+        seen = self._rasterize(gaussians, target.camera(cell), target.background)
         loss = photometric_loss(seen.color, picture, losses)
         loss = loss + losses.shell * (seen.alpha * ~target.masks[cell].to(self._device)).mean()
         loss = loss + losses.opacity * gaussians.opacities.mean()

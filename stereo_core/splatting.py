@@ -21,9 +21,9 @@ from .cameras import Camera, Orbit
 from .splat_scene import SplatScene
 from .splat_tiles import GROUP, blend, exponents, reached_tiles, tile_lists
 
-_BLUR = 1 / 12  # square pixels added to every covariance
+BLUR = 1 / 12  # square pixels added to every covariance
 _FIELD = 1.3  # the derivative is that of a place within so many times the picture: beyond, it is no good
-_NEAREST = 0.01  # depth below which nothing is drawn, of scenes that the usual cameras see; of smaller ones less
+NEAREST = 0.01  # depth below which nothing is drawn, of scenes that the usual cameras see; of smaller ones less
 _LEAST_RATIO = 2.5e-5  # of areas, so that the root of it keeps a gradient
 CUT = 1 / 1024  # a Gaussian counts out to where its alpha falls below this
 _OUTER = 0.01  # of a clip's depths that lie before its near and behind its far
@@ -133,7 +133,7 @@ def rasterize(
     background: Sequence[float] | Tensor,
     order: Tensor | None = None,
     cut: float = CUT,
-    nearest: float = _NEAREST,
+    nearest: float = NEAREST,
 ) -> Rendered:
     """Draw Gaussians; color and alpha have gradients to all of their tensors.
 
@@ -203,7 +203,7 @@ class _Footprints(NamedTuple):
 
 
 def _nearest(scene: SplatScene) -> float:
-    return _NEAREST * min(1.0, scene.orbit.radius / Orbit().radius)
+    return NEAREST * min(1.0, scene.orbit.radius / Orbit().radius)
 
 
 def _footprints(gaussians: Gaussians, camera: Camera, cut: float, nearest: float) -> _Footprints:
@@ -214,7 +214,7 @@ def _footprints(gaussians: Gaussians, camera: Camera, cut: float, nearest: float
     with torch.no_grad():
         # sqrt(2 ln(o / cut)) stds along each axis: a box around the ellipse where alpha is the cut.
         stds = (2 * (opacities / cut).clamp(min=1).log()).sqrt()
-        reach = stds[:, None] * (covariances[:, ::2] + _BLUR).sqrt()
+        reach = stds[:, None] * (covariances[:, ::2] + BLUR).sqrt()
         drawn = (depths > nearest) & (opacities > cut)
         reach = torch.where(drawn[:, None], reach, -1.0)
     return _Footprints(means, conics, opacities, depths, reach)
@@ -243,7 +243,7 @@ def _widen(covariances: Tensor) -> tuple[Tensor, Tensor]:
     """(N, 3) inverses of the covariances with their blur, and (N,) the roots of the areas' ratios."""
     xx, xy, yy = covariances.unbind(-1)
     area = xx * yy - xy * xy
-    xx, yy = xx + _BLUR, yy + _BLUR
+    xx, yy = xx + BLUR, yy + BLUR
     wider = xx * yy - xy * xy
     ratio = (area / wider).clamp(min=_LEAST_RATIO).sqrt()
     return torch.stack([yy, -xy, xx], dim=-1) / wider[:, None], ratio

@@ -22,7 +22,7 @@ from .pack_sources import (
 
 # What the core may import. lpips is an extra: it is imported where it is used, by name.
 CORE_PACKAGES = {"torch", "numpy", "einops", "kornia", "safetensors"} | set(sys.stdlib_module_names)
-CORE_EXTRAS = {"lpips"}
+CORE_EXTRAS = {"gsplat", "lpips"}
 # The host's own modules: within the pack they are never meant by an absolute import (nodes is the trap).
 PACK_FOLDERS = {"nodes", "stereo_core"}
 
