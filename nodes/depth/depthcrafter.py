@@ -5,7 +5,7 @@ Hu et al., DepthCrafter: Generating Consistent Long Depth Sequences for Open-wor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import comfy.k_diffusion.sampling
 import comfy.model_management
 import comfy.samplers
+import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -107,8 +108,10 @@ class DepthCrafterModel:
         # Eq. 5.
         sigmas = comfy.k_diffusion.sampling.get_sigmas_karras(STEPS, low, high)
         share = torch.linspace(0, 1, overlap).view(-1, 1, 1, 1)
+        starts = range(0, max(frames - overlap, 1), window - overlap)
+        progress = comfy.utils.ProgressBar(STEPS * len(starts))
         done = None
-        for start in range(0, max(frames - overlap, 1), window - overlap):
+        for start in starts:
             shown = slice(start, min(start + window, frames))
             given = noise[: shown.stop - start].clone()
             known = torch.zeros_like(given)
@@ -116,7 +119,7 @@ class DepthCrafterModel:
                 known[:overlap] = done[-overlap:]
                 # The host adds noise of the largest level for a state without a picture, sqrt(1 + sigma^2).
                 given[:overlap] *= high / (1 + high**2) ** 0.5
-            made = self._window(positive, shown, given, known, sigmas)
+            made = self._window(positive, shown, given, known, sigmas, lambda *_: progress.update(1))
             expect_finite_depth(made, self.model.model_dtype())
             noise = torch.cat([noise[window - overlap :], noise[: window - overlap]])
             if done is None:
@@ -126,13 +129,22 @@ class DepthCrafterModel:
                 done = torch.cat([done, made[overlap:]])
         return done
 
-    def _window(self, positive: Conditioning, shown: slice, noise: Tensor, known: Tensor, sigmas: Tensor) -> Tensor:
+    def _window(
+        self,
+        positive: Conditioning,
+        shown: slice,
+        noise: Tensor,
+        known: Tensor,
+        sigmas: Tensor,
+        on_step: Callable[..., None],
+    ) -> Tensor:
         ((seen, told),) = positive
         told = {**told, "concat_latent_image": told["concat_latent_image"][shown]}
         guider = comfy.samplers.CFGGuider(self.model)
         guider.inner_set_conds({"positive": [[seen[shown], told]]})
         sampler = comfy.samplers.sampler_object("euler")
-        return guider.sample(noise, known, sampler, sigmas, disable_pbar=True, seed=_SEED).float().cpu()
+        made = guider.sample(noise, known, sampler, sigmas, callback=on_step, disable_pbar=True, seed=_SEED)
+        return made.float().cpu()
 
 
 def dissolve_with(depth_model: object, image: Tensor | None, depth: Tensor) -> dict[str, Any]:

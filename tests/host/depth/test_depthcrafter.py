@@ -69,15 +69,21 @@ def literal(model: Any, vae: Any, video: Tensor, window: int, overlap: int) -> T
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 6, 12])
 def test_it_is_the_published_pipeline(pack: Any, monkeypatch: pytest.MonkeyPatch, frames: int):
+    import comfy.utils
+
     module = pack("nodes.depth.depthcrafter")
     monkeypatch.setattr(module, "WINDOW", 5)
     monkeypatch.setattr(module, "OVERLAP", 2)
+    steps: list[tuple[int, int]] = []
+    monkeypatch.setattr(comfy.utils.ProgressBar, "update", lambda bar, more: steps.append((more, bar.total)))
     model, vae, video = families.load("svd"), load_vae("picture"), clip(frames)
     with torch.inference_mode():
         ours = torch.cat(list(module.DepthCrafterModel(model, vae, Vision()).scene(video.split(1), frames, 0, 1)))
         expected = literal(model, vae, video, 5, 2)
     assert expected.std() > 0.01
     torch.testing.assert_close(ours, expected, atol=2e-3, rtol=0)
+    count = 5 * max(1, -(-(frames - 2) // 3)) if frames > 5 else 5
+    assert steps == [(1, count)] * count
 
 
 def test_the_network_under_its_published_names_gives_the_published_values(pack: Any):
