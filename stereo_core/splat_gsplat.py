@@ -22,17 +22,7 @@ _MEAN, _MOST, _GRADIENTS = 0.001, 0.02, 0.05
 # A fit begins with balls, which look the same however they are turned: they are tried stretched and turned.
 _STRETCHED, _TURNED = (0.6, 1.0, 1.6), (0.0, 0.3, -0.5, 0.4)
 # What it may raise: it compiles its kernels when it is first used, and other versions take other arguments.
-_FAILURES = (
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SubprocessError,
-    TypeError,
-    ValueError,
-)
+_RAISED = (AssertionError, AttributeError, ImportError, OSError, RuntimeError, SubprocessError, TypeError, ValueError)
 
 
 class Drawn(NamedTuple):
@@ -66,7 +56,7 @@ def fitting_rasterizer(gaussians: Gaussians, camera: Camera, background: Sequenc
     try:
         draw = partial(_draw, import_module("gsplat").rasterization)
         differs = _difference(draw, gaussians, camera, background)
-    except _FAILURES as error:
+    except _RAISED as error:
         differs = f"{type(error).__name__}: {error}"
     if differs is None:
         return draw
