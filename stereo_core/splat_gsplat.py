@@ -44,7 +44,9 @@ def fitting_rasterizer(gaussians: Gaussians, camera: Camera, background: Sequenc
     """Return what draws the pictures of a fit, after a trial on one of them.
 
     gsplat (Ye et al., "gsplat: An open-source library for Gaussian splatting", 2024) is asked only on CUDA; where it
-    cannot be used, or differs from ``rasterize`` with its own cut, the log says why and ``rasterize`` it is.
+    cannot be used, or differs from ``rasterize`` with its own cut, the log says why and ``rasterize`` it is. Fits by
+    gsplat differ a little: it leaves out what covers less than 1/255 instead of 1/1024, and lets one Gaussian cover
+    0.999 of a pixel instead of 0.99.
 
     Args:
         gaussians: with which the fit begins; their device is the fit's.
