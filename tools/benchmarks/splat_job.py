@@ -1,4 +1,4 @@
-"""What a fit of Diffusion²'s size would take, reckoned from a few steps of it."""
+"""What a fit of the size of a matrix of Diffusion² would take, estimated from a few of its steps."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _JOB, _FEW = (21, 25), 8  # views and frames of its matrix, and what of the fit 
 
 
 def print_job() -> None:
-    """Reckon a fit of Diffusion²'s size, 21 views by 25 frames, from a few of its own steps."""
+    """Estimate what a fit of 21 views by 25 frames takes, as Diffusion² makes them, from a few of its own steps."""
     views, frames = _JOB
     options = replace(FitOptions(), warm_up=_FEW)
     total, warm_up = FitOptions().iterations, FitOptions().warm_up
     print(
         f"{views} views by {frames} frames, {options.gaussians} Gaussians, {total} iterations of which {warm_up} are "
-        f"warm-up: reckoned from {_FEW} of each and as many pictures of the comparison at the end; the searches for "
+        f"warm-up: estimated from {_FEW} of each and as many pictures of the comparison at the end; the searches for "
         "the object and for the turn are timed whole. The pictures are bytes, with their masks.\n"
     )
     header = ["", "iterations still, ms", "moving, ms", "object, s", "turn, s", "comparison, s", "minutes", "pictures"]
