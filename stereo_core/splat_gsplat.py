@@ -37,7 +37,7 @@ class Drawn(NamedTuple):
     alpha: Tensor
 
 
-Draw = Callable[[Gaussians, Camera, Sequence[float]], "Drawn | Rendered"]
+Draw = Callable[[Gaussians, Camera, Sequence[float]], Drawn | Rendered]
 
 
 def fitting_rasterizer(gaussians: Gaussians, camera: Camera, background: Sequence[float]) -> Draw:

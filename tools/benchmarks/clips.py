@@ -100,13 +100,13 @@ def rows_of(tables: Sequence[str], depths: Sequence[str], with_pictures: bool) -
 
 def wanted_rows(clip: str, rows: Sequence[Row], depths: Sequence[Path], folder: Path) -> list[Row]:
     """The rows of a clip that have no figures yet, or whose depth was made again since; the latter is told."""
-    wanted, told = [], set()
+    wanted, mentioned = [], set()
     for row in rows:
         file, source = folder / f"{_slug(row.name)}.json", depths[row.source]
         if file.is_file() and not maps_changed(source, clip, file):
             continue
-        if file.is_file() and source not in told:
-            told.add(source)
+        if file.is_file() and source not in mentioned:
+            mentioned.add(source)
             print(f"{clip}: its depth in {source} is newer than figures of it, which are measured again.")
         wanted.append(row)
     return wanted

@@ -29,6 +29,8 @@ MEASURES = (CLIP_T, CLIP_F, MET3R, FEATURES, PSNR, SSIM, WARPING, IN_HOLES)
 _SHARE, _LEAST = 0.01, 0.5
 _MET3R_FROM = "git+https://github.com/mohammadasim98/met3r"
 _MET3R_SIZE = 224  # the least that DINOv2's patches of 14 pixels and MASt3R's of 16 both divide
+# What a package raises that is not whole, or fetches what is not to be had.
+_BROKEN = (AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _CLIP = "Take the whole model.safetensors of openai/clip-vit-large-patch14."
 
 Figures = dict[str, float | None]
@@ -251,16 +253,7 @@ def _met3r() -> Callable[[Tensor, Tensor], float]:
         with torch.inference_mode(False):
             metric = import_module("met3r").MEt3R(img_size=_MET3R_SIZE, feature_backbone="dinov2").to(device)
         distance(*torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
-    except (
-        AssertionError,
-        AttributeError,
-        ImportError,
-        LookupError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except _BROKEN as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{MET3R}: the package met3r is installed, but does not work: {said.rstrip('. ')}. It needs PyTorch3D, and "
