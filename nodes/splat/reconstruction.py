@@ -24,6 +24,7 @@ from .colors import Color
 _PREVIEWS = 50  # of a fit
 _SHOWN = (4, 6)  # views and frames on the sheet, at most
 _GAP = 4
+_LARGEST = 4096  # pixels of a side of what the editor is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,15 @@ def comparison(scene: SplatScene, pictures: Tensor, covers: Tensor | None = None
             given = torch.lerp(behind, given, covers[view, columns][:, None])
         sheet += [given, torch.stack(made)]
     return contact_sheet(sheet, _GAP)
+
+
+def show_last(sheet: Tensor) -> None:
+    """Let a sheet (1, 3, H, W) follow the pictures that came along.
+
+    The classic canvas goes on showing the last of them, and not what the node gives, until the node runs again.
+    """
+    most = _LARGEST if max(sheet.shape[-2:]) > _LARGEST else None  # the host enlarges what is smaller
+    comfy.utils.ProgressBar(1).update_absolute(1, 1, ("JPEG", _as_picture(sheet[0]), most))
 
 
 def _spread(count: int, most: int) -> list[int]:

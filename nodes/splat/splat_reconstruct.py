@@ -14,7 +14,7 @@ from ...stereo_core.splat_scene import WHITE
 from ..host import core_to_image, expect_memory, show_text
 from ..widgets.sockets import SPLAT_4D, SPLAT_OPTIONS
 from .matrix_pictures import Pictures, edge_color, read_images, read_matrix, with_masks
-from .reconstruction import ReconstructionOptions, comparison, run_fit
+from .reconstruction import ReconstructionOptions, comparison, run_fit, show_last
 
 _DEFAULTS = FitOptions()
 _COPIES = 3  # of a matrix's pictures in eight bits: as read, as fitted, and some for the sheet
@@ -163,8 +163,10 @@ class SplatReconstruct(io.ComfyNode):
         pictures, covers = source.read(size)
         background = chosen.background or (edge_color(pictures) if covers is None else WHITE)
         scene = run_fit(pictures, orbit, fitting, background, covers, lambda line: show_text(cls, line))
-        sheet = core_to_image(comparison(scene, pictures, covers))
+        compared = comparison(scene, pictures, covers)
+        show_last(compared)
         show_text(cls, scene.quality)
+        sheet = core_to_image(compared)
         return io.NodeOutput(scene, sheet, scene.quality, ui=ui.PreviewImage(sheet, cls=cls))
 
 
