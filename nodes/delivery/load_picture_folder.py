@@ -50,6 +50,9 @@ class LoadPictureFolder(io.ComfyNode):
                     is_output_list=True,
                     tooltip="For filename_prefix: the folder's and the picture's name, without its ending.",
                 ),
+                io.Mask.Output(
+                    display_name="masks", is_output_list=True, tooltip="White where a picture is transparent."
+                ),
             ],
         )
 
@@ -62,4 +65,5 @@ class LoadPictureFolder(io.ComfyNode):
     @classmethod
     def execute(cls, folder: str, count: int, part: int) -> io.NodeOutput:
         paths = find_pictures(folder, count, part)
-        return io.NodeOutput(load_pictures(paths), [f"{folder}/{path.stem}" for path in paths])
+        images, masks = load_pictures(paths)
+        return io.NodeOutput(images, [f"{folder}/{path.stem}" for path in paths], masks)

@@ -16,6 +16,7 @@ from ..host import core_to_image, each_frame, expect_memory
 _ENDINGS = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
 # Pillow reads these with a plugin alone; without one they are told of, for nobody wants photos left out in silence.
 _ENDINGS |= {".heic", ".heif"}
+_CHANNELS = 3 + 1  # of a picture and its mask
 
 
 def folder_names() -> list[str]:
@@ -57,24 +58,28 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
-def load_pictures(paths: Sequence[Path]) -> list[Tensor]:
-    """Load pictures upright, as IMAGE (1, H, W, 3) each.
+def load_pictures(paths: Sequence[Path]) -> tuple[list[Tensor], list[Tensor]]:
+    """Load pictures upright, as IMAGE (1, H, W, 3) each, and as MASK (1, H, W) what of them is transparent.
+
+    Colors are as they are in the file, also where they cannot be seen: the host's Load Image gives them so.
 
     Raises:
         ValueError: a file that is no picture, or more pictures than there is memory for.
     """
     sizes = [_opened(path).size for path in paths]
-    needed = sum(3 * width * height * torch.float32.itemsize for width, height in sizes)
+    needed = sum(_CHANNELS * width * height * torch.float32.itemsize for width, height in sizes)
     expect_memory(
         "Load Pictures from Folder",
         f"a part of {len(paths)} pictures",
         needed,
         advice="Use a lower count, and queue more runs.",
     )
-    return [core_to_image(_load(paths[index])) for index in each_frame(len(paths))]
+    loaded = [_load(paths[index]) for index in each_frame(len(paths))]
+    return [core_to_image(colors) for colors, _ in loaded], [core_to_image(hidden)[..., 0] for _, hidden in loaded]
 
 
-def _load(path: Path) -> Tensor:
+def _load(path: Path) -> tuple[Tensor, Tensor]:
+    """(1, 3, H, W) colors, and (1, 1, H, W) what is transparent."""
     try:
         picture = ImageOps.exif_transpose(_opened(path))
         if picture.mode.startswith(("I", "F")):  # grey of 16 bits or in fractions, which converting would cut off
@@ -82,11 +87,13 @@ def _load(path: Path) -> Tensor:
             if not (grey.min() >= 0 and grey.max() <= 1):
                 raise ValueError(f"folder: {path.name} holds values beyond black and white. Save it with 8 or 16 bits.")
             levels = grey[..., None].repeat(3, -1)
+            hidden = np.zeros_like(grey)
         else:
             levels = np.asarray(picture.convert("RGB"), np.float32) / 255
+            hidden = 1 - np.asarray(picture.convert("RGBA").getchannel("A"), np.float32) / 255
     except OSError as error:
         raise _broken(path, error) from error
-    return torch.from_numpy(levels).movedim(-1, 0)[None]
+    return torch.from_numpy(levels).movedim(-1, 0)[None], torch.from_numpy(hidden)[None, None]
 
 
 def _opened(path: Path) -> Image.Image:

@@ -32,7 +32,7 @@ def paint(folder: Path, *names: str, width: int = 6) -> None:
 def test_pictures_come_in_the_order_of_their_names_each_of_its_size(load, tmp_path: Path) -> None:
     paint(tmp_path / "holiday", "Beach.PNG", "abbey.jpg", "cliff.webp")
     (tmp_path / "holiday" / "notes.txt").write_text("no picture")
-    images, names = load.execute("holiday", 0, 0).result
+    images, names, _ = load.execute("holiday", 0, 0).result
     assert names == ["holiday/abbey", "holiday/Beach", "holiday/cliff"]
     assert [tuple(image.shape) for image in images] == [(1, 5, 6, 3), (1, 4, 6, 3), (1, 6, 6, 3)]
     assert torch.equal(images[1][0, 0, 0], torch.tensor([0.0, 0.0, 1.0]))
@@ -79,6 +79,20 @@ def test_grey_in_fractions_stays_as_it_is(load, tmp_path: Path) -> None:
     levels = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     Image.fromarray(levels).save(tmp_path / "holiday" / "grey.tif")
     assert torch.equal(load.execute("holiday", 1, 0).result[0][0][0, ..., 0], torch.from_numpy(levels))
+
+
+def test_what_is_transparent_is_a_mask_as_load_image_gives_it(load, tmp_path: Path) -> None:
+    import nodes
+
+    folder = tmp_path / "holiday"
+    Image.new("RGBA", (6, 4), (200, 100, 50, 64)).save(folder / "a.png")
+    Image.new("LA", (6, 4), (90, 0)).save(folder / "b.png")
+    Image.new("P", (6, 4)).save(folder / "c.gif", transparency=0)
+    paint(folder, "d.jpg")
+    images, _, masks = load.execute("holiday", 0, 0).result
+    assert [tuple(mask.shape) for mask in masks] == [(1, *image.shape[1:3]) for image in images]
+    assert [mask.unique().item() for mask in masks] == pytest.approx([1 - 64 / 255, 1, 1, 0])
+    torch.testing.assert_close((images[0], masks[0]), nodes.LoadImage().load_image("holiday/a.png"), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("levels", [np.full((8, 8), 2.5, np.float32), np.full((8, 8), 1 << 20, np.int32)])
