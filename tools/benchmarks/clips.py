@@ -20,14 +20,15 @@ from .clips_measures import MET3R, Judges, load_judges, measure, measure_left, m
 from .clips_methods import ClipSettings, Left, Pictures, load_video, timed
 from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
 from .clips_tables import LEFT, Kept, print_tables
-from .kept_figures import describe_file, describe_network, keep_settings, read_json, write_json
-from .own_models import at_least, number_in, run_in_host, timed_unit, told
+from .kept_figures import describe_file, describe_network, keep_settings, read_json, write_json, write_png
+from .own_models import at_least, expect_file, number_in, run_in_host, timed_unit, told
 from .stereodiffusion import draw_sheet
 from .table import counted
 
 PROMPTS = Path(__file__).with_name("clips_prompts.txt")
 TABLES = ("1", "3", "4", "6")
-PICTURES = "picture_model"
+PICTURES, FURTHER = "picture_model", "further depth"
+SHEET = "sheet.png"
 
 
 class Row(NamedTuple):
@@ -50,7 +51,7 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
     _expect_files(options)
     settings = ClipSettings(**{name: getattr(options, name) for name in ClipSettings.__dataclass_fields__})
     depths = options.depth or [options.out / "depth"]
-    keep_settings(options.out, _described(options, settings, depths[0]), [PICTURES])
+    keep_settings(options.out, _described(options, settings, depths), [PICTURES, FURTHER])
     rows = list(rows_of(options.tables, [depth_name(path) for path in depths], options.picture_model is not None))
     for line in missing(options.clip, options.features) if judges is None else ():
         print(line)
@@ -62,16 +63,18 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
         folder = options.out / "clips" / name
         wanted = wanted_rows(name, rows, depths, folder)
         if wanted:
+            (folder / SHEET).unlink(missing_ok=True)
             bench = bench or Bench(host, options, settings, depths, judges)
             print(f"{index} of {len(clips)}: {prompt}", flush=True)
             try:
                 with timed_unit(name, len(clips) - index):
                     bench.measure(name, prompt, wanted, folder)
-                    draw_middle_frames(folder, rows)
             except MissingDepthError as error:
                 print(f"{error} Its left view lies in {folder / 'left'}: make its depth and run this again.")
             except ValueError as error:  # such as maps of another number of frames
                 print(f"{name} is left out: {told(error, options)}")
+        if (folder / f"{_slug(LEFT)}.json").is_file() and not (folder / SHEET).is_file():
+            draw_middle_frames(folder, rows)
     kept = [_read(options.out / "clips" / name, rows) for name, _ in clips]
     kept = [figures for figures in kept if len(figures) == len(rows) + 1]
     if not kept:
@@ -190,13 +193,12 @@ def draw_frames(image: Tensor, folder: Path, name: str | None = None) -> None:
     """Write an IMAGE as one PNG a frame; one frame alone may have a name."""
     from PIL import Image
 
-    folder.mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate((image * 255).round().byte().numpy()):
-        Image.fromarray(frame).save(folder / f"{name or f'{index:04d}'}.png")
+        write_png(folder / f"{name or f'{index:04d}'}.png", Image.fromarray(frame))
 
 
 def draw_middle_frames(folder: Path, rows: Sequence[Row]) -> None:
-    """Put the middle frames of all rows that are made into ``sheet.png``."""
+    """Put the middle frames of all rows that are made into one picture."""
     from PIL import Image
 
     files = {name: folder / "views" / f"{_slug(name)}.png" for name in (LEFT, *(row.name for row in rows))}
@@ -205,7 +207,7 @@ def draw_middle_frames(folder: Path, rows: Sequence[Row]) -> None:
         for name, file in files.items()
         if file.is_file()
     }
-    draw_sheet(views, folder / "sheet.png")
+    draw_sheet(views, folder / SHEET)
 
 
 def _read(folder: Path, rows: Sequence[Row]) -> Kept:
@@ -221,8 +223,15 @@ def _core(image: Tensor) -> Tensor:
     return image.movedim(-1, 1).contiguous()
 
 
-def _described(options: argparse.Namespace, settings: ClipSettings, depth: Path) -> dict[str, Any]:
+def _described(options: argparse.Namespace, settings: ClipSettings, depths: Sequence[Path]) -> dict[str, Any]:
     """All that the figures depend on; more prompts, tables and depths may come later."""
+
+    def described(depth: Path) -> str | None:
+        if is_network(depth):
+            return describe_network(depth)
+        whole, out = depth.resolve(), options.out.resolve()
+        return str(whole.relative_to(out) if whole.is_relative_to(out) else whole)  # an --out may be moved
+
     files = {name: getattr(options, name) for name in ("model", "text_encoder", "vae", "features", "svd")}
     return {
         **{name: describe_file(file) for name, file in files.items()},
@@ -230,7 +239,8 @@ def _described(options: argparse.Namespace, settings: ClipSettings, depth: Path)
         MET3R: find_spec("met3r") is not None,
         "clip": [describe_file(file) for file in options.clip or ()],
         "text_type": options.text_type,
-        "depth": describe_network(depth) if is_network(depth) else depth_name(depth),
+        "depth": described(depths[0]),
+        FURTHER: {depth_name(depth): described(depth) for depth in depths[1:]},
         **asdict(settings),
     }
 
@@ -239,14 +249,13 @@ def _expect_files(options: argparse.Namespace) -> None:
     for option, said in _WANTED.items():
         given = getattr(options, option.replace("-", "_"))
         for file in given if isinstance(given, list) else [given]:
-            if file is not None and not file.is_file():
-                raise FileNotFoundError(f"--{option}: there is no file {file}. {said}")
+            if file is not None:
+                expect_file(option, file, said)
     for path in options.depth or ():
         if not path.exists():
-            raise FileNotFoundError(
-                f"--depth: there is no {path}. Name a network as Load Depth Model takes it (a Hugging Face folder, or "
-                "a file of Video Depth Anything or DepthCrafter), or a folder of maps."
-            )
+            raise FileNotFoundError(f"--depth: there is no {path}. {_DEPTH}")
+        if path.is_file() and path.suffix.lower() not in _WEIGHTS:
+            raise ValueError(f"--depth: {path} is no file of weights. {_DEPTH}")
     if len(options.clip or ()) > 2:
         raise ValueError("--clip: takes one file with text and vision, or one of each. Name two at most.")
     names = [depth_name(path) for path in options.depth or ()]
@@ -258,6 +267,11 @@ def _expect_files(options: argparse.Namespace) -> None:
         raise ValueError("--svd: is only for DepthCrafter. Name its file with --depth, or leave --svd out.")
 
 
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")  # how to convert all but the first is told later
+_DEPTH = (
+    "Name a network as Load Depth Model takes it (a Hugging Face folder, or a file of Video Depth Anything or "
+    "DepthCrafter), or a folder of maps."
+)
 _WANTED = {
     "model": "Give a text-to-video model that ComfyUI loads, such as wan2.1_t2v_1.3B_fp16.safetensors.",
     "text-encoder": "Wan 2.1 takes umt5_xxl_fp8_e4m3fn_scaled.safetensors.",

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tools.host.in_process import pack_module
 
-from .own_models import admit, naming
+from .kept_figures import older_than
+from .own_models import admit, load_svd, naming
 from .stereo_folders import open_picture
 
 Source = Callable[[str, Tensor], Tensor]
@@ -50,18 +51,12 @@ def open_depth(host: dict[str, Any], path: Path, svd: Path | None) -> tuple[Sour
     shared: dict[str, Any] = {}
     crafter = path.is_file() and bool(pack_module("nodes.depth.depthcrafter_files").is_depthcrafter(name))
     if crafter:
-        from comfy_extras.nodes_video_model import ImageOnlyCheckpointLoader
-
         if svd is None:
             raise ValueError(
                 f"--svd: DepthCrafter ({path.name}) needs the VAE and the vision encoder of Stable Video Diffusion. "
                 "Download svd_xt.safetensors to any folder and name it with --svd."
             )
-        with naming("--svd", svd, "Give svd_xt.safetensors."):
-            loaded = ImageOnlyCheckpointLoader().load_checkpoint(admit("checkpoints", svd))
-        _, shared["clip_vision"], shared["vae"] = loaded[:3]
-        if None in shared.values():
-            raise ValueError(f"--svd: {svd} has no vision encoder or no VAE. Give svd_xt.safetensors.")
+        _, shared["clip_vision"], shared["vae"] = load_svd("--svd", svd)
     with naming("--depth", path, "Give a model of Load Depth Model.", dict.fromkeys(shared, "--svd")):
         network = host["Stereo_LoadDepthModel"].execute(name, "default", **shared).args[0]
 
@@ -107,8 +102,7 @@ def maps_changed(path: Path, clip: str, since: Path) -> bool:
     """Tell whether a clip's maps in a folder are newer than a file; networks do not change."""
     if is_network(path):
         return False
-    maps = [path / f"{clip}.npy", *(path / clip).glob("*.png")]
-    return any(file.stat().st_mtime > since.stat().st_mtime for file in maps if file.is_file())
+    return older_than(since, [path / f"{clip}.npy", *(path / clip).glob("*.png")])
 
 
 def simplified(host: dict[str, Any], depth: Tensor, dissolved: int, scale: float, **by: Any) -> Tensor:

@@ -32,6 +32,7 @@ _MET3R_SIZE = 224  # the least that DINOv2's patches of 14 pixels and MASt3R's o
 # What a package raises that is not whole, or fetches what is not to be had.
 _BROKEN = (AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _CLIP = "Take the whole model.safetensors of openai/clip-vit-large-patch14."
+_VISION = "Give CLIP's ViT-L, H or G, or DINOv2's large or giant."
 
 Figures = dict[str, float | None]
 
@@ -226,13 +227,11 @@ def _projection(file: Path, endings: tuple[str, ...], of: str, other: str) -> Te
 
 
 def _vision(host: dict[str, Any], option: str, file: Path) -> Any:
-    try:
-        return host["CLIPVisionLoader"]().load_clip(admit("clip_vision", file))[0]
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"{option}: ComfyUI finds no vision encoder in {file}. It takes CLIP's ViT-L, H and G, and DINOv2's large "
-            "and giant."
-        ) from error
+    with naming(option, file, _VISION):
+        try:
+            return host["CLIPVisionLoader"]().load_clip(admit("clip_vision", file))[0]
+        except RuntimeError as error:
+            raise ValueError(f"{option}: ComfyUI finds no vision encoder in {file}. {_VISION}") from error
 
 
 def _met3r() -> Callable[[Tensor, Tensor], float]:

@@ -13,12 +13,13 @@ from tools.host.in_process import pack_module
 from tools.host.node_inputs import gather, strength
 
 from .clips_published import FILL, FORMS, FRAMES, FULL, ONCE, RESTART
-from .own_models import admit, naming
+from .own_models import UnfitError, admit, expect_loaded, naming
 from .sampling import now
 from .stereodiffusion_methods import Methods, Network, load_network
 from .stereodiffusion_published import EVERYTHING
 
 ATTENTION = "left_query"
+_ENCODER = "Give that of --model, and its type with --text-type."
 _PARTS = "Name its text encoder with --text-encoder and its VAE with --vae"
 CRAFTED: dict[str, dict[str, Any]] = {
     FULL: {},
@@ -87,7 +88,11 @@ class Video:
         self._empty()  # which refuses other sizes
 
     def left(self, prompt: str) -> Left:
-        """Sample a clip as KSampler does, and record it."""
+        """Sample a clip as KSampler does, and record it.
+
+        Raises:
+            UnfitError: the model does not work with its text encoder or its VAE.
+        """
         import comfy.samplers
         from comfy_extras.nodes_custom_sampler import RandomNoise
 
@@ -97,7 +102,16 @@ class Video:
         guider.set_cfg(self.settings.cfg)
         noise = RandomNoise.execute(self.settings.seed).args[0]
         record = self.host["Stereo_LeftTrajectory"].execute
-        out, _, trajectory = record(noise, guider, self._sampler, self._sigmas, self._empty(), "full").args
+        try:
+            out, _, trajectory = record(noise, guider, self._sampler, self._sigmas, self._empty(), "full").args
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError) as error:  # no clip would do better
+            said = str(error).strip().splitlines()[0].removeprefix("guider: positive: ").rstrip(".")
+            raise UnfitError(
+                f"--model: it does not sample with this --text-encoder and this --vae: {said}. Give those that belong "
+                "to it."
+            ) from error
         return Left(self._decoded(out["samples"]), positive, trajectory)
 
     def right(self, row: str, left: Left, depth: Tensor, pictures: Pictures | None = None) -> Tensor:
@@ -204,7 +218,7 @@ def load_video(
     else:
         with naming("--model", model, "Give a diffusion model of text to video."):
             network = host["UNETLoader"]().load_unet(admit("diffusion_models", model), "default")[0]
-        with naming("--text-encoder", text_encoder, "Give that of --model, and its type with --text-type."):
+        with naming("--text-encoder", text_encoder, _ENCODER), expect_loaded("--text-encoder", text_encoder, _ENCODER):
             clip = host["CLIPLoader"]().load_clip(admit("text_encoders", text_encoder), kind)[0]
         with naming("--vae", vae, "Give that of --model."):
             decoder = host["VAELoader"]().load_vae(admit("vae", vae))[0]
@@ -214,7 +228,21 @@ def load_video(
             f"--model: {model} has no text encoder or no VAE in it. {_PARTS}; for Wan 2.1 these are "
             "umt5_xxl_fp8_e4m3fn_scaled.safetensors and wan_2.1_vae.safetensors."
         )
+    _expect_video(parts[0], parts[2], model)
     return Video(host, settings, *parts)
+
+
+def _expect_video(model: Any, vae: Any, file: Path) -> None:
+    """Refuse models of pictures, those that go on from one, and a VAE of another model's latents."""
+    form, kind = model.get_model_object("latent_format"), type(model.model).__name__
+    if form.latent_dimensions != 3 or getattr(model.model, "image_to_video", False):
+        what = "pictures, or of latents of pictures" if form.latent_dimensions != 3 else "image to video"
+        raise ValueError(f"--model: {file} is a model of {what} ({kind}). Give one of text to video, such as Wan 2.1.")
+    if form.latent_channels != vae.latent_channels:
+        raise ValueError(
+            f"--vae: its latents have {vae.latent_channels} channels, those of --model ({kind}) have "
+            f"{form.latent_channels}. Give the VAE of that model."
+        )
 
 
 def _expect_names(settings: ClipSettings, kind: str) -> None:

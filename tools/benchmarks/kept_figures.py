@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _SAMPLE = 1 << 16  # bytes of weights that the checksum reads
 
@@ -20,10 +23,12 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
     Args:
         out: the folder of the figures.
         wanted: what they depend on.
-        additions: names of what only adds rows: it may come later or be left out, but not change.
+        additions: names of what only adds rows: it may come later or be left out, but not change; of a dictionary
+            each of its values.
 
     Raises:
-        ValueError: the folder holds figures of other settings or settings of something else, or is none.
+        ValueError: the folder holds figures of other settings or settings of something else, cannot be written to, or
+            is none.
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out: {out} is a file. Name a folder.")
@@ -35,12 +40,17 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
     if kept and any(other != file for other in out.rglob("*.json")):
         wanted = {**wanted, **{name: kept.get(name) for name in additions if wanted[name] is None}}
         kept |= {name: wanted[name] for name in additions if kept.get(name) is None}
+        for name in (name for name in additions if isinstance(wanted[name], dict)):
+            wanted[name], kept[name] = kept[name] | wanted[name], wanted[name] | kept[name]
         differing = sorted(name for name in wanted if kept.get(name) != wanted[name])
         if differing:
             raise ValueError(
                 f"--out: {out} holds figures with another {', '.join(differing)}. Name another folder, or delete it."
             )
-    write_json(file, wanted)
+    try:
+        write_json(file, wanted)
+    except OSError as error:
+        raise ValueError(f"--out: {out} cannot be written to ({error.strerror}). Name another folder.") from error
 
 
 def write_json(file: Path, content: Any) -> None:
@@ -49,6 +59,20 @@ def write_json(file: Path, content: Any) -> None:
     unfinished = file.with_suffix(".part")
     unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
     os.replace(unfinished, file)
+
+
+def write_png(file: Path, picture: Image.Image) -> None:
+    """Write a picture whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".part")
+    picture.save(unfinished, "PNG")
+    os.replace(unfinished, file)
+
+
+def older_than(kept: Path, sources: Iterable[Path]) -> bool:
+    """Tell whether a file is older than one of those that it was made from and that are there."""
+    since = kept.stat().st_mtime
+    return any(file.stat().st_mtime > since for file in sources if file.is_file())
 
 
 def read_json(file: Path) -> Any:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .kept_figures import as_number, describe_file, keep_settings, read_json, write_json
+from .kept_figures import as_number, describe_file, keep_settings, older_than, read_json, write_json, write_png
 from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models
-from .own_models import at_least, number_in, run_in_host, timed_unit
+from .own_models import at_least, expect_file, number_in, run_in_host, timed_unit
 from .stereo_folders import open_picture
 from .table import counted, machine, print_table
 
@@ -48,7 +48,11 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     finished = []
     for index, picture in enumerate(pictures, 1):
         folder = options.out / "pictures" / picture.name
-        missing = [name for name in names if not _kept(folder, name).is_file()]
+        files_of = {name: _kept(folder, name) for name in names}
+        stale = [name for name, file in files_of.items() if file.is_file() and older_than(file, [picture])]
+        if stale:
+            print(f"{picture.name}: it is newer than figures of it, which are measured again.")
+        missing = [name for name, file in files_of.items() if name in stale or not file.is_file()]
         if missing:
             matrices = matrices or Matrices(host, settings, load_models(files))
             print(f"{index} of {len(pictures)}: {picture.name}", flush=True)
@@ -103,8 +107,7 @@ def draw_matrix(pictures: Tensor, file: Path) -> None:
     from PIL import Image
 
     sheet = pictures[::4, ::4].permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet.contiguous().numpy()).save(file)
+    write_png(file, Image.fromarray(sheet.contiguous().numpy()))
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -159,9 +162,7 @@ def _expect_files(options: argparse.Namespace) -> None:
         ("video", "Diffusion² takes Stable Video Diffusion: download svd_xt.safetensors."),
         ("multiview", "Diffusion² takes SV3D: download sv3d_p.safetensors."),
     ):
-        file = getattr(options, option)
-        if not file.is_file():
-            raise FileNotFoundError(f"--{option}: there is no file {file}. {said}")
+        expect_file(option, getattr(options, option), said)
     find_pictures(options.pictures)
 
 

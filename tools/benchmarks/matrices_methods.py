@@ -24,7 +24,7 @@ from stereo_core.splatting import render
 from tools.host.in_process import pack_module
 
 from .clips_measures import warping_errors
-from .own_models import admit, naming
+from .own_models import load_svd
 
 _FIRST, _LAST, _MULTIVIEW = 1.5, 3.0, 2.5  # guidance over a row's frames, and of the columns: section A.5
 _COMPOSED: dict[str, Any] = {
@@ -89,22 +89,7 @@ def load_models(files: dict[str, Path]) -> dict[str, Model]:
     Raises:
         ValueError: the host cannot load one, or it is of another kind, such as both in each other's place.
     """
-    import comfy.model_base
-    from comfy_extras.nodes_video_model import ImageOnlyCheckpointLoader
-
-    orbits = (comfy.model_base.SV3D_u, comfy.model_base.SV3D_p)
-    loaded = {}
-    for option, file in files.items():
-        with naming(f"--{option}", file, "Give a whole checkpoint of Stable Video Diffusion or SV3D."):
-            model, vision, vae = ImageOnlyCheckpointLoader().load_checkpoint(admit("checkpoints", file))[:3]
-        if vision is None or vae is None:
-            raise ValueError(f"--{option}: {file} has no vision encoder or no VAE. Give a whole checkpoint.")
-        is_orbit, network = isinstance(model.model, orbits), model.model
-        if not isinstance(network, comfy.model_base.SVD_img2vid) or is_orbit != (option == "multiview"):
-            wanted = "SV3D, such as sv3d_p.safetensors" if option == "multiview" else "SVD, such as svd_xt.safetensors"
-            raise ValueError(f"--{option}: {file} is a checkpoint of {type(network).__name__}. Give one of {wanted}.")
-        loaded[option] = Model(model, vision, vae)
-    return loaded
+    return {option: Model(*load_svd(f"--{option}", file, option == "multiview")) for option, file in files.items()}
 
 
 class Matrices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from safetensors import SafetensorError
@@ -24,11 +26,17 @@ from tools.host.server import find_host
 ALEXNET = "alexnet-owt-7be5be79.pth"
 """The weights below LPIPS, as torchvision publishes them."""
 
+_SAFETENSORS = "Error while deserializing header: "
 _WIDGET = re.compile(r"([a-z_]+): ")
 """With which a node's error begins."""
 _OTHERWISE_NAMED = {"sampler_name": "sampler"}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Run = Callable[[dict[str, Any], argparse.Namespace], int]
+
+
+class UnfitError(Exception):
+    """Models that can be loaded, but do not work together; no clip or picture would come out otherwise."""
 
 
 def run_in_host(options: argparse.Namespace, expect: Callable[[argparse.Namespace], None], run: Run) -> int:
@@ -48,8 +56,13 @@ def run_in_host(options: argparse.Namespace, expect: Callable[[argparse.Namespac
         cpu = not torch.cuda.is_available()
         with tempfile.TemporaryDirectory() as base, torch.inference_mode():
             return run(load_host(find_host(), Path(base), cpu=cpu), options)
-    except (OSError, ValueError) as error:
+    except torch.OutOfMemoryError as error:
+        print(f"\nThe memory of the GPU is too small: {str(error).splitlines()[0]}\nGive smaller pictures or fewer.\n")
+        return 1
+    except (OSError, UnfitError, ValueError) as error:
         print(f"{told(error, options)}\n")
+        if isinstance(error, OSError) and error.errno in _FULL:
+            print("The disk is full: free some of it, then type the same command again, which goes on from here.\n")
         return 1
     except KeyboardInterrupt:
         print("\nStopped. Type the same command again: it goes on after what is finished.")
@@ -82,6 +95,23 @@ def number_in(low: float, high: float) -> Callable[[str], float]:
 
     number.__name__ = "number"
     return number
+
+
+def expect_file(option: str, file: Path, said: str) -> None:
+    """Ask whether a file is there.
+
+    Args:
+        option: that names the file.
+        file: as it is named.
+        said: what to do without it.
+
+    Raises:
+        FileNotFoundError: it is not, or is a folder.
+    """
+    if file.is_dir():
+        raise FileNotFoundError(f"--{option}: {file} is a folder. Name the file in it. {said}")
+    if not file.is_file():
+        raise FileNotFoundError(f"--{option}: there is no file {file}. {said}")
 
 
 def admit(kind: str, file: Path) -> str:
@@ -131,7 +161,59 @@ def naming(option: str, file: Path, wanted: str, others: Mapping[str, str] | Non
                 raise ValueError(f"{(others or {}).get(widget[1], option)}: {said[0][widget.end() :]}") from error
         if isinstance(error, UnpicklingError):  # of which torch says to load whatever it is
             said = ["it is no file of weights"]
+        if isinstance(error, SafetensorError):
+            said = [f"it is cut short, or no file of weights ({said[0].removeprefix(_SAFETENSORS)})"]
         raise ValueError(f"{option}: ComfyUI cannot load {file}: {said[0].rstrip('.: ')}. {wanted}") from error
+
+
+def load_svd(option: str, file: Path, orbit: bool = False) -> tuple[Any, Any, Any]:
+    """Load a whole checkpoint of Stable Video Diffusion, or of SV3D, from wherever it lies.
+
+    Args:
+        option: that names the file.
+        file: as it is named.
+        orbit: whether SV3D is wanted.
+
+    Returns:
+        The host's MODEL, CLIP_VISION and VAE.
+
+    Raises:
+        ValueError: the host cannot load it, or it is of another kind, such as the one in the other's place.
+    """
+    import comfy.model_base
+    from comfy_extras.nodes_video_model import ImageOnlyCheckpointLoader
+
+    wanted = "SV3D, such as sv3d_p.safetensors" if orbit else "SVD, such as svd_xt.safetensors"
+    with naming(option, file, f"Give a whole checkpoint of {wanted}."):
+        model, vision, vae = ImageOnlyCheckpointLoader().load_checkpoint(admit("checkpoints", file))[:3]
+    kind = type(model.model)
+    orbits = (comfy.model_base.SV3D_u, comfy.model_base.SV3D_p)
+    if not issubclass(kind, comfy.model_base.SVD_img2vid) or issubclass(kind, orbits) != orbit:
+        raise ValueError(f"{option}: {file} is a checkpoint of {kind.__name__}. Give one of {wanted}.")
+    if vision is None or vae is None:
+        raise ValueError(f"{option}: {file} has no vision encoder or no VAE. Give a whole checkpoint of {wanted}.")
+    return model, vision, vae
+
+
+@contextmanager
+def expect_loaded(option: str, file: Path, wanted: str) -> Iterator[None]:
+    """Refuse a text encoder of which the host finds hardly a weight in the file; it would go on with what memory holds.
+
+    Raises:
+        ValueError: most weights are missing.
+    """
+    import comfy.sd
+
+    load = comfy.sd.CLIP.load_sd
+
+    def asking(clip: Any, *given: Any, **named: Any) -> Any:
+        found = load(clip, *given, **named)
+        if 2 * len(found[0]) > len(clip.cond_stage_model.state_dict()):
+            raise ValueError(f"{option}: {file} is no text encoder that ComfyUI knows. {wanted}")
+        return found
+
+    with patch.object(comfy.sd.CLIP, "load_sd", asking):
+        yield
 
 
 def told(error: Exception, options: argparse.Namespace) -> str:

@@ -15,8 +15,17 @@ from torch import Tensor, nn
 from stereo_core.metrics import load_lpips, lpips, psnr, ssim
 from stereo_core.warping import forward_warp
 
-from .kept_figures import as_number, describe_file, describe_network, keep_settings, read_json, write_json
-from .own_models import alexnet_file, at_least, missing_lpips, number_in, run_in_host, timed_unit, told
+from .kept_figures import (
+    as_number,
+    describe_file,
+    describe_network,
+    keep_settings,
+    older_than,
+    read_json,
+    write_json,
+    write_png,
+)
+from .own_models import alexnet_file, at_least, expect_file, missing_lpips, number_in, run_in_host, timed_unit, told
 from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
 from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
@@ -26,6 +35,10 @@ from .table import counted, machine, print_table
 PUBLISHED_SCALE = 8.0  # percent of the width, as the presets of Stereo Picture Options have it
 _CELL = 8  # columns of a picture for one of the latent
 _SHOWN = 5  # pictures in a row of a sheet
+_SD15 = (
+    "StereoDiffusion used Stable Diffusion 1.5: download v1-5-pruned-emaonly.safetensors, with its text encoder and "
+    "VAE, and name it here."
+)
 _LINE, _MARGIN = 12, 4  # of their names, in pixels
 
 Figures = dict[str, dict[str, float | None]]
@@ -78,7 +91,10 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     figures, methods, estimate = [], None, None
     for number, files in enumerate(pairs, 1):
         kept = options.out / "scenes" / f"{files.name}.json"
-        if not kept.is_file():
+        stale = kept.is_file() and older_than(kept, [files.left, files.right, files.disparity])
+        if stale:
+            print(f"{files.name}: its files are newer than its figures, which are measured again.")
+        if stale or not kept.is_file():
             if methods is None:
                 network = load_network(host, options.checkpoint, options.prompt)
                 methods = Methods(host, network, options.steps, options.inner_steps)
@@ -173,8 +189,7 @@ def draw_sheet(views: dict[str, Tensor], file: Path) -> None:
             pen.text((x + _MARGIN, top + _LINE * line), words, fill="black")
         pixels = (view[0].movedim(0, -1) * 255).round().byte().cpu().numpy()
         sheet.paste(Image.fromarray(pixels), (x, y + band))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(file)
+    write_png(file, sheet)
 
 
 def _broken(name: str, width: int, measured: Callable[[str], float]) -> list[str]:
@@ -220,18 +235,14 @@ def _spread(values: list[float | None], measure: str) -> str:
 
 
 def _expect_files(options: argparse.Namespace) -> None:
-    if not options.checkpoint.is_file():
-        raise FileNotFoundError(
-            f"--checkpoint: there is no file {options.checkpoint}. StereoDiffusion used Stable Diffusion 1.5: download "
-            "v1-5-pruned-emaonly.safetensors, with its text encoder and VAE, and name it here."
-        )
+    expect_file("checkpoint", options.checkpoint, _SD15)
     if options.depth_model and not options.depth_model.exists():
         raise FileNotFoundError(
             f"--depth-model: there is no {options.depth_model}. StereoDiffusion used DPT: download the Hugging Face "
             "folder Intel/dpt-hybrid-midas or Intel/dpt-large (config.json and model.safetensors) and name it here."
         )
-    if options.alexnet and not options.alexnet.is_file():
-        raise FileNotFoundError(f"--alexnet: there is no file {options.alexnet}. It is alexnet-owt-7be5be79.pth.")
+    if options.alexnet:
+        expect_file("alexnet", options.alexnet, "Give alexnet-owt-7be5be79.pth.")
     find_pairs(options.data, options.kind)
 
 

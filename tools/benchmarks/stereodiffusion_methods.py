@@ -64,6 +64,9 @@ def load_network(host: dict[str, Any], checkpoint: Path, prompt: str, option: st
     """
     with naming(option, checkpoint, "Give a whole SD 1.5 checkpoint."):
         model, clip, vae = host["CheckpointLoaderSimple"]().load_checkpoint(admit("checkpoints", checkpoint))[:3]
+    if model.get_model_object("latent_format").latent_dimensions != 2:
+        kind = type(model.model).__name__
+        raise ValueError(f"{option}: {checkpoint} is a checkpoint of {kind}. Give one of pictures, such as SD 1.5.")
     if clip is None or vae is None:
         raise ValueError(f"{option}: {checkpoint} has no text encoder or no VAE. Give a whole SD 1.5 checkpoint.")
     encode = host["CLIPTextEncode"]().encode

@@ -18,11 +18,14 @@ from torch import Tensor
 from tests.host.tiny import autoencoders, transformers
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.depth_networks import make_depth_anything
+from tests.host.tiny.families import load
 from tests.host.tiny.weights import save
 from tools.benchmarks import clips as bench
 from tools.benchmarks import clips_measures as measures
 from tools.benchmarks.clips_depth import MissingDepthError, open_depth, read_maps
+from tools.benchmarks.clips_methods import _expect_video
 from tools.benchmarks.clips_published import FRAMES, FULL, METHODS, RESTART, TABLE_4, row_name
+from tools.benchmarks.own_models import UnfitError
 
 WIDTH, HEIGHT, FRAMES_OF_CLIP, TEXT = 64, 32, 5, 768
 STILL = torch.full((1, 1, 64, 64), 6.0)
@@ -120,6 +123,8 @@ def test_the_tables_are_measured_once_and_row_by_row(
     assert bench.run(host, run, judges) == 0
     assert "| full method | 12.34 |" in capsys.readouterr().out
     assert (folder / "warp_and_fill.json").is_file()
+    (folder / "sheet.png").unlink()  # as if the run had been stopped before it
+    assert bench.run(host, run, judges) == 0 and (folder / "sheet.png").is_file()
     with pytest.raises(ValueError, match="another steps"):
         bench.run(host, bench.parser().parse_args([*command, "--steps", "5"]), judges)
 
@@ -204,6 +209,38 @@ def test_files_that_are_no_clip_are_named(own_folders: dict[str, type], tmp_path
         measures.load_judges(own_folders, [tmp_path / "text.safetensors"], None)
     with pytest.raises(ValueError, match="--features: ComfyUI finds no vision encoder in"):
         measures.load_judges(own_folders, None, tmp_path / "text.safetensors")
+    (tmp_path / "page.safetensors").write_text("<html>")
+    torch.save({"a": Words()}, tmp_path / "pickled.pt")
+    for broken, said in (("page.safetensors", "it is cut short, or no"), ("pickled.pt", "it is no file of weights")):
+        with pytest.raises(ValueError, match=rf"--features: ComfyUI cannot load .*{broken}: {said}.*\. Give CLIP's"):
+            measures.load_judges(own_folders, None, tmp_path / broken)
+
+
+def test_models_that_do_not_make_clips_of_a_prompt_together_are_refused(
+    own_folders: dict[str, type], command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class OtherWords(Words):
+        def encode_from_tokens_scheduled(self, text: str) -> list[list[Any]]:
+            return [[torch.zeros(1, 7, len(text) + 1), {}]]
+
+    save(autoencoders.picture(), tmp_path / "picture.safetensors")
+    for changed, words, said in (
+        (["--vae", str(tmp_path / "picture.safetensors")], Words, "--vae: its latents have 4 channels, those of .*16"),
+        ([], OtherWords, "--model: it does not sample with this --text-encoder and .*is 21 wide"),
+    ):
+        with pytest.raises((ValueError, UnfitError), match=said):
+            bench.run({**own_folders, "CLIPLoader": words}, bench.parser().parse_args([*command, *changed]))
+    (tmp_path / "words.safetensors").unlink()
+    save({"lora_unet.lora_up.weight": torch.zeros(3)}, tmp_path / "words.safetensors")
+    with pytest.raises(ValueError, match=r"--text-encoder: .*words.safetensors is no text encoder that ComfyUI knows"):
+        bench.run(own_folders, bench.parser().parse_args(command))
+    for model, said in (("sd15", "pictures"), ("svd", "pictures"), ("wan_i2v", "image to video")):
+        kind = "wan" if model == "wan_i2v" else model
+        loaded = load(kind)
+        if kind == "wan":
+            monkeypatch.setattr(loaded.model, "image_to_video", True)
+        with pytest.raises(ValueError, match=f"--model: it.safetensors is a model of {said}.*Give one of text to"):
+            _expect_video(loaded, SimpleNamespace(latent_channels=16), Path("it.safetensors"))
 
 
 class Metric(torch.nn.Module):
@@ -260,12 +297,14 @@ def test_depthcrafter_is_known_wherever_its_file_lies(own_folders: dict[str, typ
     with pytest.raises(ValueError, match="--svd: DepthCrafter .model.safetensors. needs the VAE"):
         open_depth(own_folders, file, None)
     seen = SimpleNamespace(model=SimpleNamespace(visual_projection=torch.nn.Linear(8, 1024)))
-    for vision, vae, said in (
-        (None, load_vae("picture"), "--svd: .*svd.model.safetensors has no vision encoder or no VAE"),
-        (SimpleNamespace(model=SimpleNamespace()), load_vae("picture"), "--svd: it has no embeddings of CLIP"),
-        (seen, load_vae("picture"), "--depth: model.safetensors: "),
+    for kind, vision, said in (
+        ("svd", None, "--svd: .*svd.model.safetensors has no vision encoder or no VAE"),
+        ("sv3d_p", seen, "--svd: .*svd.model.safetensors is a checkpoint of SV3D_p. Give one of SVD, such as svd_xt"),
+        ("svd", SimpleNamespace(model=SimpleNamespace()), "--svd: it has no embeddings of CLIP"),
+        ("svd", seen, "--depth: model.safetensors: "),
     ):
-        loader = SimpleNamespace(load_checkpoint=lambda _, made=(None, vision, vae): made)
+        made = load(kind), vision, load_vae("picture")
+        loader = SimpleNamespace(load_checkpoint=lambda _, made=made: made)
         with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match=said):
             patch.setattr(nodes_video_model, "ImageOnlyCheckpointLoader", lambda loader=loader: loader)
             open_depth(own_folders, file, svd)

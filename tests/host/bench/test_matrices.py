@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,11 @@ def loading(own_folders: dict[str, type], monkeypatch: pytest.MonkeyPatch) -> di
 
 
 def test_every_row_is_measured_once(
-    loading: dict[str, type], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    loading: dict[str, type],
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     Image.new("RGB", (32, 16)).save(tmp_path / "objects" / "wide.png")
     rows = ["video model alone", "weight 0.5, the paper's", "multi-view model alone", "the published code's"]
@@ -89,7 +94,13 @@ def test_every_row_is_measured_once(
     paper["rows"] = 12.34  # kept, so not measured again
     (folder / "weight_0_5_the_paper_s.json").write_text(json.dumps(paper))
     assert bench.run(loading, options) == 0
-    assert "| weight 0.5, the paper's | 12.34 |" in capsys.readouterr().out
+    assert "| weight 0.5, the paper's | 12.34 |" in (said := capsys.readouterr().out) and "newer" not in said
+    newer = (folder / "weight_0_5_the_paper_s.json").stat().st_mtime + 10
+    os.utime(tmp_path / "objects" / "ball.png", (newer, newer))
+    again: list[Any] = []
+    monkeypatch.setattr(bench, "measure", lambda *given: again.extend(given[2]))
+    assert bench.run(loading, options) == 0
+    assert again == rows and "ball.png: it is newer than figures of it" in capsys.readouterr().out
     other = tmp_path / "other"
     other.mkdir()
     (tmp_path / "objects" / "ball.png").rename(other / "ball.png")  # another picture may have the same name

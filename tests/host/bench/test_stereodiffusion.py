@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -162,8 +165,14 @@ def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
         keep_settings(tmp_path, {"model": one, "more": more}, ["more"])
     with pytest.raises(ValueError, match="another more"):
         keep_settings(tmp_path, {"model": one, "more": "b"}, ["more"])
+    keep_settings(tmp_path, {"model": one, "further": {"dpt": "1"}}, ["further"])
+    keep_settings(tmp_path, {"model": one, "further": {"zoe": "1"}}, ["further"])
+    with pytest.raises(ValueError, match="another further"):
+        keep_settings(tmp_path, {"model": one, "further": {"dpt": "2"}}, ["further"])
     with pytest.raises(ValueError, match="--out: .*model.safetensors is a file. Name a folder"):
         keep_settings(tmp_path / "one" / "model.safetensors", {"model": one})
+    with pytest.raises(ValueError, match=r"--out: .*below cannot be written to \(.*\). Name another folder"):
+        keep_settings(tmp_path / "one" / "model.safetensors" / "below", {"model": one})
     (tmp_path / "settings.json").write_text("{")
     with pytest.raises(ValueError, match="--out: .*settings.json is damaged: .* Name another folder"):
         keep_settings(tmp_path, {"model": one}, [])
@@ -238,6 +247,14 @@ def test_a_run_that_is_stopped_says_that_it_goes_on(
     command = ["--checkpoint", str(tmp_path / "sd15.safetensors"), "--data", str(make_folder("kitti", tmp_path / "k"))]
     assert bench.main(command) == 130
     assert "Type the same command again" in capsys.readouterr().out
+    for error, said in (
+        (OSError(errno.ENOSPC, "No space left"), "The disk is full: free some of it, then type the same command"),
+        (torch.OutOfMemoryError("out of memory.\nand more"), "The memory of the GPU is too small: out of memory"),
+        (own_models.UnfitError("--model: not these"), "--model: not these"),
+    ):
+        monkeypatch.setattr(own_models, "load_host", Mock(side_effect=error))
+        assert bench.main(command) == 1
+        assert said in capsys.readouterr().out
     for wrong in (["--limit", "0"], ["--size", "100"], ["--steps", "x"], ["--paper-scale", "0"]):
         with pytest.raises(SystemExit):
             bench.main([*command, *wrong])
@@ -264,6 +281,10 @@ def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     command = ["--checkpoint", str(weights), "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out")]
     assert bench.main(command) == 1
     assert "no file" in (said := capsys.readouterr().out) and "Stable Diffusion 1.5" in said
+    weights.mkdir()
+    assert bench.main(command) == 1
+    assert f"--checkpoint: {weights} is a folder. Name the file in it" in capsys.readouterr().out
+    weights.rmdir()
     weights.touch()
     assert bench.main(command) == 1
     assert "no folder" in (said := capsys.readouterr().out) and "vision.middlebury.edu" in said
@@ -305,7 +326,11 @@ def test_a_depth_model_is_taken_from_where_it_lies(own_folders: dict[str, type],
 
 
 def test_every_row_is_measured_once(
-    own_folders: dict[str, type], host_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_folders: dict[str, type],
+    host_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     weights = tmp_path / "sd15.safetensors"
     make_sd15(weights, host_path)
@@ -333,7 +358,12 @@ def test_every_row_is_measured_once(
     figures["stretch"]["PSNR"] = 12.34  # kept, so not measured again
     kept.write_text(json.dumps(figures))
     assert bench.run(own_folders, options) == 0
-    assert "| stretch | 12.34 |" in capsys.readouterr().out
+    assert "| stretch | 12.34 |" in (said := capsys.readouterr().out) and "newer" not in said
+    newer = kept.stat().st_mtime + 10
+    os.utime(data / "Scene" / "disp0.pfm", (newer, newer))
+    monkeypatch.setattr(bench, "measure_scene", lambda *_: {**figures, "stretch": {"PSNR": 56.78}})
+    assert bench.run(own_folders, options) == 0
+    assert "Scene: its files are newer" in (said := capsys.readouterr().out) and "| stretch | 56.78 |" in said
     elsewhere = str(make_folder("middlebury", tmp_path / "other" / "data"))  # whose scene has the same name
     with pytest.raises(ValueError, match="another data"):
         bench.run(own_folders, bench._parser().parse_args([*command, "--data", elsewhere]))
