@@ -17,7 +17,7 @@ from .scenes import Scene
 
 _BLUR = 3.0  # pixels, the std by which Middlebury's disparity is smoothed
 _KITTI = (("image_2", "image_3", "disp_occ_0"), ("colored_0", "colored_1", "disp_occ"))
-_SUFFIXES = (".png", ".jpg", ".jpeg")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _MAPS = (".pfm", ".npy", ".png")
 _PARTS = ("right", "disp")  # beside left
 
@@ -148,6 +148,8 @@ def _disparity(file: Path) -> np.ndarray:
         return read_pfm(file)
     if file.suffix.lower() == ".npy":
         return _read_npy(file)
+    if file.suffix.lower() not in _MAPS:
+        raise ValueError(f"{file} is not read as a disparity. Save a PFM, a NPY, or a PNG of 16 bits.")
     values = open_picture(file)
     if values.ndim != 2 or values.dtype == np.uint8:
         raise ValueError(f"{file} is no grey PNG of 16 bits. Save 256 times the columns in 16 bits, or a PFM or NPY.")
@@ -189,6 +191,8 @@ def _own(folder: Path) -> list[Files]:
         suffixes = (left.suffix.lower(), *_SUFFIXES)
         right = next((file for suffix in suffixes if (file := rights.get((left.stem, suffix)))), None)
         disparity = next((file for suffix in _MAPS if (file := maps.get((left.stem, suffix)))), None)
+        # What cannot be read, such as an EXR, is told when it is its turn.
+        disparity = disparity or next((file for (stem, _), file in maps.items() if stem == left.stem), None)
         right = right or folder / _PARTS[0] / left.name
         disparity = disparity or folder / _PARTS[1] / f"{left.stem}.pfm"
         found.append(Files(left.stem if stems.count(left.stem) == 1 else left.name, left, right, disparity))
@@ -202,5 +206,6 @@ _WANTED = (
     "and disp0.pfm.\n"
     "kitti: the training folder of KITTI's stereo 2015 (image_2, image_3, disp_occ_0) or 2012 (colored_0, colored_1, "
     "disp_occ), from cvlibs.net/datasets/kitti.\n"
-    "pairs: your own, left/NAME.png, right/NAME.png and disp/NAME.pfm, .npy or 16-bit .png, 256 a column."
+    "pairs: your own, left/NAME.png (JPEG, WebP and BMP, too), right/NAME.png and disp/NAME.pfm, "
+    ".npy or 16-bit .png, 256 a column."
 )

@@ -94,6 +94,7 @@ def test_every_layout_is_read_in_columns_of_what_is_shown(kind: str, scale: floa
         ("disp/a.npy", np.ones((64, 90)), "are 96x64, 96x64, 90x64. All three need the same size"),
         ("disp/a.npy", np.full((64, 96), -np.inf), "holds no known disparity"),
         ("disp/a.png", Image.new("L", (96, 64), 9), "a.png is no grey PNG of 16 bits"),
+        ("disp/a.exr", b"v/1\1", "a.exr is not read as a disparity. Save a PFM"),
     ],
 )
 def test_a_damaged_file_is_named(file: str, content: bytes | np.ndarray | Image.Image, said: str, tmp_path: Path):
@@ -115,11 +116,11 @@ def test_pairs_are_found_by_their_stems_and_what_lacks_a_file_is_told(tmp_path: 
     folder = make_folder("pairs", tmp_path / "own")
     (folder / "right" / "a.png").rename(folder / "right" / "a.PNG")
     Image.open(folder / "left" / "a.png").convert("L").save(folder / "left" / "b ü.jpg")
-    Image.open(folder / "right" / "a.PNG").save(folder / "right" / "b ü.png")
+    Image.open(folder / "right" / "a.PNG").save(folder / "right" / "b ü.webp")
     write_pfm(folder / "disp" / "b ü.PFM", pair()[2])
     Image.open(folder / "left" / "a.png").save(folder / "left" / "c.png")
     kind, (a, b, c) = find_pairs(folder)
-    assert kind == "pairs" and a.right.name == "a.PNG" and b.right.name == "b ü.png"
+    assert kind == "pairs" and a.right.name == "a.PNG" and b.right.name == "b ü.webp"
     assert load_pair(b, kind, 64).left.shape == (1, 3, 64, 64)
     with pytest.raises(ValueError, match="there is no .*right.c.png"):
         load_pair(c, kind, 64)
