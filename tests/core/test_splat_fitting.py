@@ -159,7 +159,9 @@ def test_a_fit_also_asks_whether_to_end_before_between_and_after_its_iterations(
     assert first > 6 and happened[6:first] == [Wait(Task.START, done, 60) for done in range(first - 6)]
     looked = second - first - 1
     assert looked > 10 and happened[first + 1 : second] == [Wait(Task.TURN, done, looked) for done in range(looked)]
-    assert happened[second + 1 :] == [Wait(Task.CHECK, done, 6 * 3) for done in range(6 * 3)]
+    outlines, pictures = happened[second + 1 : second + 7], happened[second + 7 :]
+    assert outlines == [Wait(Task.OUTLINES, view, 6) for view in range(6)]
+    assert pictures == [Wait(Task.CHECK, done, 6 * 3) for done in range(6 * 3)]
 
 
 def test_masks_put_the_object_on_the_background():

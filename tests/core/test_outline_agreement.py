@@ -1,0 +1,91 @@
+"""Outlines of ray-traced balls against right and wrong cameras; their stripes are never looked at."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from stereo_core.cameras import Orbit
+from stereo_core.outline_agreement import Outlines, expect_agreement
+from stereo_core.splat_fitting import fit
+from stereo_core.splat_options import FitOptions
+from stereo_core.splat_scene import WHITE
+from stereo_core.visual_hull import silhouettes
+from tools.benchmarks.splat_truth import RED, SCENES, Ball, trace_matrix
+
+VIEWS, SIZE = 8, 48
+ORBIT = Orbit(tuple(45.0 * view for view in range(VIEWS)), elevation=10.0)
+EXCHANGED = [0, 1, 3, 2, *range(4, VIEWS)]
+
+
+@cache
+def pictures() -> Tensor:
+    return trace_matrix(SCENES["sway and orbit"], ORBIT, [0.0], SIZE)
+
+
+@cache
+def outlines() -> Tensor:
+    return silhouettes(pictures()[:, 0], WHITE)
+
+
+def turned(factor: float) -> Orbit:
+    return dataclasses.replace(ORBIT, azimuths=tuple(factor * azimuth for azimuth in ORBIT.azimuths))
+
+
+def test_right_cameras_miss_nothing_and_others_much():
+    given = Outlines(outlines(), ORBIT)
+    assert given.missed() == 0 and given.confirm() and given.likelier() == ""
+    for factor in (-1, 0.5):
+        wrong = Outlines(outlines(), turned(factor))
+        assert wrong.missed() > 0.03 and not wrong.confirm()
+    shuffled = Outlines(outlines()[torch.randperm(VIEWS, generator=torch.Generator().manual_seed(0))], ORBIT)
+    assert not shuffled.confirm() and shuffled.likelier() == ""
+
+
+def test_masks_may_be_wide_large_and_off_by_a_pixel():
+    wide = torch.nn.functional.pad(outlines(), (10, 10))
+    large = wide.repeat_interleave(4, -1).repeat_interleave(4, -2)
+    assert Outlines(large, ORBIT).missed() == 0
+    assert Outlines(outlines().roll(1, -1), ORBIT).missed() < 0.01
+
+
+def test_the_other_sense_and_exchanged_neighbors_are_told():
+    assert "azimuths of the other sign" in Outlines(outlines(), turned(-1)).likelier()
+    assert "views at 90 and 135 degrees seem to be exchanged" in Outlines(outlines()[EXCHANGED], ORBIT).likelier()
+
+
+def test_exchanged_neighbors_are_told_with_the_quality():
+    options = FitOptions(gaussians=40, iterations=2, warm_up=2, reference=(0, 0))
+    assert "90 and 135 degrees" in fit(pictures()[EXCHANGED], ORBIT, options).quality
+    assert "degrees" not in fit(pictures(), ORBIT, options).quality
+
+
+def test_what_looks_alike_from_everywhere_confirms_nothing():
+    ball = trace_matrix([Ball(0.4, lambda _: (0.0, 0.0, 0.0), RED, (3, (0.0, 1.0, 0.0)))], ORBIT, [0.0], SIZE)
+    alike = Outlines(silhouettes(ball[:, 0], WHITE), ORBIT)
+    assert alike.missed() == 0 and not alike.confirm() and alike.likelier() == ""
+
+
+def test_an_outline_of_one_pixel_is_one():
+    dot = torch.zeros(VIEWS, 192, 192, dtype=torch.bool)
+    dot[:, 96, 96] = True
+    assert Outlines(dot, ORBIT).missed() == 0
+
+
+def test_a_pattern_too_fine_for_the_views_is_not_refused_where_the_outlines_are_right():
+    """The held-out pictures of this one are no better than a mean of all, as a fit finds them."""
+    fine = [ball._replace(stripes=(12, ball.stripes[1])) for ball in SCENES["sway and orbit"]]
+    assert torch.equal(silhouettes(trace_matrix(fine, ORBIT, [0.0], SIZE)[:, 0], WHITE), outlines())
+    expect_agreement(15.0, 14.0, Outlines(outlines(), ORBIT))
+    for masks, cameras, said in [
+        (outlines(), turned(-1), r"14\.0 dB\. The outlines agree with azimuths of the other sign\. Check"),
+        (outlines()[EXCHANGED], ORBIT, "seem to be exchanged"),
+        (torch.ones(VIEWS, SIZE, SIZE, dtype=torch.bool), ORBIT, "do not agree with these azimuths"),
+    ]:
+        expect_agreement(17.0, 14.0, Outlines(masks, cameras))
+        with pytest.raises(ValueError, match=said):
+            expect_agreement(15.0, 14.0, Outlines(masks, cameras))
