@@ -164,7 +164,7 @@ def load_lpips(backbone: Path) -> nn.Module:
         sliced = network.get_submodule("net")
         layers = sliced.state_dict()
         sliced.load_state_dict({name: weights[f"features.{name.split('.', 1)[1]}"] for name in layers})
-    except (EOFError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
+    except (EOFError, LookupError, RuntimeError, TypeError, UnpicklingError) as error:
         raise ValueError(
             f"{backbone} does not hold the weights of torchvision's AlexNet. Download alexnet-owt-7be5be79.pth again."
         ) from error

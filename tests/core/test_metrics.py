@@ -254,7 +254,7 @@ def test_the_network_of_lpips_gets_weights_that_are_there(tmp_path):
 
 
 @pytest.mark.usefixtures("package")
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None])
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"text", None])
 def test_a_file_that_is_no_alexnet_is_named(content, tmp_path):
     file = tmp_path / "alexnet.pth"
     torch.save({"features.0.weight": torch.zeros(1)}, file) if content is None else file.write_bytes(content)

@@ -144,7 +144,7 @@ def naming(option: str, file: Path, wanted: str, others: Mapping[str, str] | Non
     except (
         AttributeError,
         EOFError,
-        KeyError,
+        LookupError,
         RuntimeError,
         SafetensorError,
         TypeError,

@@ -86,7 +86,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     keep_settings(options.out, asdict(settings))
     if without_lpips is not None:
         print(without_lpips)
-    judge = None if without_lpips is not None else load_lpips(alexnet_file(options.alexnet))
+    judge = load_judge(options.alexnet) if without_lpips is None else None
     pairs = pairs[: options.limit]
     figures, methods, estimate = [], None, None
     for number, files in enumerate(pairs, 1):
@@ -118,6 +118,18 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     print(f"{settings.checkpoint}, {options.steps} steps. {machine(device)}\n")
     print_figures(figures, published(kind, settings.depth_model is not None))
     return 0
+
+
+def load_judge(given: Path | None) -> nn.Module:
+    """Load the network of LPIPS.
+
+    Raises:
+        ValueError: the file does not hold AlexNet's weights.
+    """
+    try:
+        return load_lpips(alexnet_file(given))
+    except ValueError as error:
+        raise ValueError(f"--alexnet: {error}") from error
 
 
 def given_disparity(scene: Scene, estimate: Callable[[Tensor], Tensor] | None, paper_scale: float | None) -> Tensor:

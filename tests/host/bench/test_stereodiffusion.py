@@ -196,10 +196,11 @@ def test_files_of_one_name_are_told_apart_and_what_the_host_cannot_load_is_named
         save({name: torch.zeros(3)}, file)
         given = own_models.admit("checkpoints", file)
         assert Path(folder_paths.get_full_path("checkpoints", given)) == file
-    page, empty = tmp_path / "model.ckpt", tmp_path / "empty.safetensors"
+    page, text, empty = tmp_path / "model.ckpt", tmp_path / "text.ckpt", tmp_path / "empty.safetensors"
     page.write_text("<html>not what you asked for</html>")
+    text.write_text("text")
     empty.touch()
-    for broken in (file, page, empty):
+    for broken in (file, page, text, empty):
         with pytest.raises(
             ValueError, match=rf"--picture-model: ComfyUI cannot load {broken}: .*[^.]\. Give .*SD 1.5"
         ) as caught:
@@ -271,6 +272,9 @@ def test_what_lpips_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert own_models.ALEXNET in said and str(tmp_path / "hub" / "checkpoints") in said and "--alexnet" in said
     (tmp_path / "mine.pth").touch()
     assert own_models.missing_lpips(tmp_path / "mine.pth") is None
+    monkeypatch.setattr(bench, "load_lpips", Mock(side_effect=ValueError("mine.pth does not hold them.")))
+    with pytest.raises(ValueError, match="--alexnet: mine.pth does not"):
+        bench.load_judge(tmp_path / "mine.pth")
     with pytest.raises(FileNotFoundError, match="--alexnet: there is no file"):
         (tmp_path / "sd15.safetensors").touch()
         command = ["--checkpoint", str(tmp_path / "sd15.safetensors"), "--data", str(tmp_path), "--alexnet", "other"]
