@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
+from importlib import import_module, metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ _TRIES = 3  # of each piece, before the film is given up
 _WAIT = 1.0  # seconds after which to look again
 # What workers are asked to do, for messages; pieces have a name of their own.
 _TASKS = {"load": "Loading", "plan": "Looking for cuts", "finish": "Writing the film"}
+_MODE = "RAY_AUTH_MODE"
 _PATHS = ("film", "depth", "model", "output", "folder")
 
 
@@ -60,6 +61,7 @@ def import_ray() -> Any:
     """
     if sys.platform != "win32":  # where ray start leaves word of a cluster; sockets allow no long paths
         os.environ.setdefault("RAY_TMPDIR", "/tmp")
+    _use_token()
     try:
         return import_module("ray")
     except ModuleNotFoundError as error:
@@ -67,6 +69,26 @@ def import_ray() -> Any:
             f"--ray: Ray is not installed. Install it on each machine; on this one with:\n{sys.executable} -m pip "
             "install ray"
         ) from error
+
+
+def _use_token() -> None:
+    """Show the cluster a token where ``ray start`` asks for it, which Ray does not do where an address is given.
+
+    From 2.59 on ``ray start`` asks for one if it lies on the machine and ``RAY_AUTH_MODE`` says nothing else.
+    """
+    if _MODE in os.environ or not _has_token():
+        return
+    try:
+        version = metadata.version("ray").split(".")
+        if (int(version[0]), int(version[1])) >= (2, 59):
+            os.environ[_MODE] = "token"  # read when Ray is imported
+    except (metadata.PackageNotFoundError, ValueError, IndexError):
+        return
+
+
+def _has_token() -> bool:
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 @dataclass(frozen=True)
@@ -153,7 +175,7 @@ class Foreman:
             return self._fail(task, machine, str(error.cause or error), task.name != "load")
         except self._ray.exceptions.RayError:  # it was killed, or its machine is gone
             self._crew.bury(task.place)
-            return self._fail(task, machine, "the worker died.", True)
+            return self._fail(task, machine, _reason_of_death(task), True)
         return getattr(self, f"_heard_{task.name}")(task, result)
 
     def _heard_load(self, task: Task, site: Site | None) -> bool:
@@ -245,3 +267,9 @@ class Foreman:
     @staticmethod
     def _frames(pieces: Iterable[Piece]) -> int:
         return sum(piece.frames for piece in pieces)
+
+
+def _reason_of_death(task: Task) -> str:
+    if task.name == "load" and os.environ.get(_MODE) == "token":  # where nobody asks for one, Ray lets no worker begin
+        return f"the worker died. If ray start said that token authentication is disabled, set {_MODE}=disabled."
+    return "the worker died."

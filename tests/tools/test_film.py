@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tools import film
+from tools import film, film_ray
 from tools.setup.environment import READY
 
 
@@ -75,6 +77,37 @@ def test_without_ray_its_package_is_named_before_anything_is_loaded(
     assert film.main() == 1
     said = capsys.readouterr()
     assert "--ray: Ray is not installed." in said.err and "-m pip install ray" in said.err and not said.out
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "has_token", "expected"),
+    [
+        ("2.60.0", None, True, "token"),
+        ("3.0.0", None, True, "token"),
+        ("2.60.0", None, False, None),
+        ("2.60.0", "disabled", True, "disabled"),
+        ("2.58.1", None, True, None),
+        ("nightly", None, True, None),
+    ],
+)
+def test_a_cluster_is_shown_the_token_that_ray_start_asks_for(
+    version: str,
+    mode: str | None,
+    has_token: bool,
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    environment = {} if mode is None else {"RAY_AUTH_MODE": mode}
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(film_ray.metadata, "version", lambda _name: version)
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    (tmp_path / ".ray").mkdir()
+    if has_token:
+        (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    film_ray.import_ray()
+    assert environment.get("RAY_AUTH_MODE") == expected
 
 
 @pytest.mark.parametrize(
