@@ -10,18 +10,14 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .checks import expect_shape
+from .clip_motion import ClipFrame, with_motion
 from .hidden_points import HiddenPoints, Showing
-from .optical_flow import optical_flow
 from .rendering import Quality, RenderedView, render_view
-from .scenes import find_scene_starts
-from .surface_motion import SurfaceMotion, still_motion, surface_motion
+from .surface_motion import SurfaceMotion
 from .warping import View
 
-# A surface near a nearer one by so many pixels may show a mixture of both, and does not count as seen.
-_MARGIN = 2
 # How sure a fill is that no frame shows.
 _GUESS = 0.02
 # Values per pixel that following the points takes, when a tenth of the frame is hole.
@@ -43,7 +39,8 @@ class ClipSettings:
     """Where what lies behind is looked for.
 
     Attributes:
-        reach: frames before and after a frame in which to look; 0 fills every frame by itself.
+        reach: frames before and after a frame in which to look, at the start of a scene up to twice as many after it;
+            0 fills every frame by itself.
         flow_size: pixels of the longer side at which the motion is found, at most the frame's.
         steady: how much of a hole's colour is that of the frame before, along the motion, 0 to 1, where both are
             equally sure.
@@ -51,7 +48,7 @@ class ClipSettings:
 
     reach: int = 16
     flow_size: int = 320
-    steady: float = 0.97
+    steady: float = 0.99
 
     @classmethod
     def of(cls, source: FillFrom) -> ClipSettings:
@@ -65,17 +62,6 @@ class ClipSettings:
             raise ValueError(f"flow_size: got {self.flow_size}. Give pixels of the longer side, 1 or more.")
         if not 0 <= self.steady <= 1:
             raise ValueError(f"steady: got {self.steady}. Give a share of 0 to 1.")
-
-
-@dataclass
-class _Frame:
-    """A frame of the window, and the motion of its surfaces to both neighbours; ``None`` beyond the scene's ends."""
-
-    picture: Tensor  # (1, C, H, W)
-    disparity: Tensor  # (1, 1, H, W)
-    showing: Showing
-    ahead: SurfaceMotion | None = None
-    back: SurfaceMotion | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +130,9 @@ def stream_clip(
     frame whose neighbours belong to other scenes, or that has none, comes back as ``render`` gave it.
 
     Memory is that of the 2 ``reach`` + 3 frames of the window, which are held as they are given, however long the
-    clip. What a hole was filled with is remembered from frame to frame within a scene, also what is no longer seen.
+    clip. While a scene has fewer than ``reach`` frames before, the window lies ahead, so that what these would show is
+    known from the first frame on instead of taking a guess's place later. What a hole was filled with is remembered
+    from frame to frame within a scene, also what is no longer seen.
 
     Limits: what moves by itself while it is hidden is taken for still; textures that move in themselves, such as water,
     come from another time.
@@ -157,24 +145,25 @@ def stream_clip(
         settings: where to look for what lies behind.
 
     Yields:
-        For each frame its views, ``reach`` + 2 frames after it has been taken, or at the end.
+        For each frame its views, ``reach`` + 2 frames after it has been taken, at the start of a scene up to twice
+        ``reach`` + 2, or at the end.
 
     Raises:
         ValueError: pictures that are not finite, or no RGB.
     """
     settings = settings or ClipSettings()
-    window: deque[_Frame] = deque()
+    window: deque[ClipFrame] = deque()
     current = 0  # the place of the frame that comes next
     before: dict[View, _View] = {}
     finish = partial(_finish, window, fractions=fractions, render=render, before=before, settings=settings)
-    for frame in _with_motion(frames, settings):
+    for frame in with_motion(frames, settings.reach > 0, settings.flow_size):
         window.append(frame)
-        if len(window) > current + settings.reach:
+        while len(window) > current + _ahead(window, current, settings.reach):
             yield finish(current)
             current += 1
-        if current > settings.reach:
-            window.popleft()
-            current -= 1
+            while current > settings.reach or (current < len(window) and current and window[current].back is None):
+                window.popleft()
+                current -= 1
     for place in range(current, len(window)):
         yield finish(place)
 
@@ -199,8 +188,16 @@ def window_bytes(height: int, width: int, channels: int, settings: ClipSettings,
     return height * width * torch.float32.itemsize * (held + 2 * (channels + 2) + _WORKING)
 
 
+def _ahead(window: Sequence[ClipFrame], place: int, reach: int) -> int:
+    """Say how many frames after one to look in: those that the scene has not before it come on top."""
+    behind = 0
+    while behind < min(reach, place) and window[place - behind].back is not None:
+        behind += 1
+    return 2 * reach - behind
+
+
 def _finish(
-    window: Sequence[_Frame],
+    window: Sequence[ClipFrame],
     place: int,
     fractions: Mapping[View, float],
     render: Render,
@@ -220,7 +217,8 @@ def _finish(
         trust = torch.ones_like(image[0])
         if bool(hole.any()):
             points = HiddenPoints(frame.showing, hole, view, fraction)
-            sides = [points.search(_others(window, place, step, reach), reach) for step in (-1, 1)]
+            far = {-1: reach, 1: _ahead(window, place, reach)}
+            sides = [points.search(_others(window, place, step, most), most) for step, most in far.items()]
             found, sure = points.combine(sides)
             flat = image.flatten(1).clone()
             colour = torch.cat([torch.lerp(flat[:, points.pixel], found, sure), sure[None]])
@@ -246,7 +244,7 @@ def _share_before(before: Tensor, now: Tensor, steady: float) -> Tensor:
     return torch.where(new > old, steady * old / new, 1 - (1 - steady) * new / old)
 
 
-def _others(window: Sequence[_Frame], place: int, step: int, reach: int) -> Iterator[tuple[SurfaceMotion, Showing]]:
+def _others(window: Sequence[ClipFrame], place: int, step: int, reach: int) -> Iterator[tuple[SurfaceMotion, Showing]]:
     """Go from frame to frame within the scene: the motion to the next one, and what that shows."""
     for _ in range(reach):
         motion = window[place].ahead if step > 0 else window[place].back
@@ -254,44 +252,3 @@ def _others(window: Sequence[_Frame], place: int, step: int, reach: int) -> Iter
             return
         place += step
         yield motion, window[place].showing
-
-
-def _with_motion(frames: Iterable[tuple[Tensor, Tensor]], settings: ClipSettings) -> Iterator[_Frame]:
-    """Yield every frame when the motion to the next one is known: one frame later, since only that tells a cut."""
-    held: deque[_Frame] = deque()  # up to one that was yielded before, one to be yielded, and the two after it
-    done = 0
-    for picture, disparity in frames:
-        held.append(_Frame(picture, disparity, Showing(picture[0].float(), disparity[0, 0].float(), _MARGIN)))
-        if not settings.reach:
-            yield held.pop()
-        elif len(held) - done == 3:
-            _join(held, done, settings)
-            yield held[done]
-            done = 1
-            if len(held) == 4:
-                held.popleft()
-    if len(held) - done == 2:
-        _join(held, done, settings)
-    yield from list(held)[done:]
-
-
-def _join(frames: Sequence[_Frame], first: int, settings: ClipSettings) -> None:
-    """Find the motion between ``first`` and the frame after it, unless there is a cut."""
-    one, two = frames[first], frames[first + 1]
-    if bool(find_scene_starts(torch.stack([frame.picture[0] for frame in frames]))[first + 1]):
-        return
-    near = [frame.showing.disparity for frame in (one, two)]
-    if torch.equal(one.picture, two.picture):
-        one.ahead, two.back = still_motion(near[0]), still_motion(near[1])
-        return
-    height, width = near[0].shape
-    scale = min(1.0, settings.flow_size / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    pair = torch.cat([one.picture, two.picture]).float()
-    if pair.device.type == "mps":  # has no antialiased resize in older versions of torch
-        pair = pair.cpu()
-    pair = functional.interpolate(pair, size, mode="bilinear", antialias=True)
-    ahead, back = optical_flow(pair, pair.flip(0)).to(near[0].device)
-    pair = pair.to(near[0].device)
-    one.ahead = surface_motion(ahead, back, near[0], pair[0])
-    two.back = surface_motion(back, ahead, near[1], pair[1])

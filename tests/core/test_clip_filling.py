@@ -169,6 +169,18 @@ def test_the_bound_of_the_benchmark_knows_the_motion() -> None:
     assert errors[1] <= errors[0] and hole_error(alone._replace(image=nearest), behind, slice(3, None)) < 0.01
 
 
+def test_at_a_scene_s_start_what_is_seen_late_is_known_at_once() -> None:
+    """In the left view what the block uncovers is seen up to four frames later, beyond the reach of two."""
+    scenes = [clip(5, seed=seed, speed=3) for seed in (0, 50)]
+    image, disparity, behind = (torch.cat([scene[part] for scene in scenes]) for part in range(3))
+    found = render_clip(image, disparity, view=View.LEFT, settings=ClipSettings(reach=2, flow_size=48))
+    alone = render_view(image, disparity, view=View.LEFT)
+    for first in (0, 5):
+        soon = alone.hole & ~alone.hole.roll(4, -1)
+        errors = [hole_error(of._replace(hole=soon), behind, slice(first, first + 1)) for of in (found, alone)]
+        assert errors[0] < 0.5 * errors[1]
+
+
 @EVERY_VIEW
 def test_the_stream_is_the_clip_to_the_bit_and_takes_frames_no_earlier_than_it_must(view: View) -> None:
     image, disparity, _ = clip(7)
@@ -185,7 +197,7 @@ def test_the_stream_is_the_clip_to_the_bit_and_takes_frames_no_earlier_than_it_m
         return render_view(given[0], given[1], Quality.BEST, given[2])
 
     for t, views in enumerate(stream_clip(frames(), {view: 1.0}, render, ClipSettings(reach=2))):
-        assert taken == min(7, t + 2 + 3)
+        assert taken == min(7, max(t + 2, 4) + 3)  # the first two frames have less before them and look farther ahead
         assert torch.equal(views[view].image[0], whole.image[t]) and torch.equal(views[view].hole[0], whole.hole[t])
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stereo_core import clip_filling
+from stereo_core import clip_motion
 from stereo_core.clip_filling import ClipSettings, render_clip
 from stereo_core.optical_flow import optical_flow
 from stereo_core.rendering import render_view
@@ -26,10 +26,12 @@ STILL = Occluder(speed=0)
 # How much is held from frame to frame: the default first.
 FORMS = (
     ClipSettings(),
-    *(replace(ClipSettings(), steady=share) for share in (0.9, 0.99)),
+    *(replace(ClipSettings(), steady=share) for share in (0.9, 0.97)),
 )
 # Columns at the right border in which the strip that enters lies.
 _BORDER = 10
+# Columns beside a hole in which the background that is seen there counts as beside it: as wide as the holes are.
+_BESIDE = round(Occluder.disparity)
 # Decibel that clips should gain where what lies behind is seen elsewhere.
 _ASKED = 3.0
 
@@ -57,7 +59,8 @@ class Measured(NamedTuple):
     Attributes:
         gain: of the part that is seen elsewhere, in dB.
         errors: for the holes' parts, the PSNR of the single frames and of the clip.
-        changes: from frame to frame in holes, of both, of what is behind, and in the visible part.
+        changes: from frame to frame in holes, of both and of what is behind; and of the background that the rendered
+            views show, beside the holes and everywhere.
         held: for each of ``FORMS`` the PSNR of all holes and the change in them.
         bound: the PSNR of the part that is seen elsewhere, filled along the known motion and with the best in
             hindsight; only where the gain is less than asked for.
@@ -88,7 +91,7 @@ def main() -> None:
         columns = ["frame", "clip", "its motion known", "best in hindsight"]
         rows = [[name, *_shown(of.errors[:2] + of.bound)] for name, of in found.items() if of.bound]
         print_table([f"seen elsewhere, gain below {_ASKED:g} dB", *columns], rows)
-        columns = ["frame", "clip", "what is behind", "visible part"]
+        columns = ["frame", "clip", "what is behind", "beside the holes", "visible part"]
         rows = [[name, *_shown(of.changes)] for name, of in found.items()]
         print_table(["change from frame to frame in holes, of 255", *columns], rows)
         _leave_one_out({name: of.held for name, of in found.items()})
@@ -115,10 +118,9 @@ def _measure(clip: Clip) -> Measured:
         for image in (alone.image, found)
     ]
     visible = ~hole & (alone.image - clip.truth).abs().amax(1, keepdim=True).lt(0.02)
-    changes = [
-        _change(image, part, clip.pan)
-        for image, part in ((alone.image, inner), (found, inner), (clip.truth, inner), (clip.truth, visible))
-    ]
+    beside = visible & F.max_pool2d(inner.float(), (1, 2 * _BESIDE + 1), 1, (0, _BESIDE)).bool()
+    measured = (alone.image, inner), (found, inner), (clip.truth, inner), (found, beside), (found, visible)
+    changes = [_change(image, part, clip.pan) for image, part in measured]
     held = [(_psnr(view, clip.truth, hole), _change(view, inner, clip.pan)) for view in views]
     gain = errors[1] - errors[0]
     bounds = fill_along_known_motion(clip.truth, alone.image, hole, REACH) if gain < _ASKED else ()
@@ -136,11 +138,11 @@ def flow_found_once() -> Iterator[None]:
             known[key] = optical_flow(first, second)
         return known[key]
 
-    clip_filling.optical_flow = remembered
+    clip_motion.optical_flow = remembered
     try:
         yield
     finally:
-        clip_filling.optical_flow = optical_flow
+        clip_motion.optical_flow = optical_flow
 
 
 def _leave_one_out(held: dict[str, list[tuple[float, float]]]) -> None:
