@@ -162,8 +162,8 @@ def main(options: Sequence[str] = (), folder: Path = weights.FOLDER) -> int:
         host = load_host(find_host(), Path(base), cpu=True)
         try:
             rod = weights.load(given.weights)
-        except FileNotFoundError as error:
-            print(f"{error}\n")
+        except (FileNotFoundError, ValueError) as error:
+            print(f"--weights: {error}\n")
             return 1
         bench = RodBench(host, rod.toy, given.scenes, rod.columns, given.steps, frames=rod.frames)
         what = "pictures" if rod.frames == 1 else f"clips of {rod.frames} frames"

@@ -22,6 +22,7 @@ from .training import Trainer
 FOLDER = ROOT / "tools" / "rod" / "weights"
 CLIPS = ROOT / "tools" / "rod" / "clips"
 FILE, CARD, SHEET = "rod.safetensors", "README.md", "samples.png"
+_AGAIN = "Export it again: python tools/rod/train.py --state FILE --export FOLDER"
 _ACROSS, _ENLARGED = 8, 6  # pictures in a row of the sheet, pixels of it to a column
 _CURVE = 12  # rows of the card's table
 
@@ -65,6 +66,7 @@ def load(folder: Path = FOLDER) -> Rod:
 
     Raises:
         FileNotFoundError: there are none in the folder.
+        ValueError: the file is damaged, or holds something else.
     """
     tensors, grid = read(folder)
     unet = {name.removeprefix("unet."): value for name, value in tensors.items() if name.startswith("unet.")}
@@ -76,8 +78,9 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises:
         FileNotFoundError: there are none in the folder.
+        ValueError: the file is damaged, or holds something else.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     file = folder / FILE
     if not file.is_file():
@@ -85,8 +88,15 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"There are no weights of the rod in {folder}. Train them, for hours on a CPU: "
             "python tools/rod/train.py --state FILE --export FOLDER"
         )
-    with safe_open(file, "pt") as opened:
-        return {name: opened.get_tensor(name).float() for name in opened.keys()}, opened.metadata()
+    try:
+        with safe_open(file, "pt") as opened:
+            tensors = {name: opened.get_tensor(name).float() for name in opened.keys()}
+            grid = opened.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{file} is cut short, or no file of weights: {error}. {_AGAIN}") from error
+    if "conditions" not in tensors or not {"columns", "frames"} <= grid.keys():
+        raise ValueError(f"{file} holds no weights of the rod. {_AGAIN}")
+    return tensors, grid
 
 
 def checksum(folder: Path) -> str:

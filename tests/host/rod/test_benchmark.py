@@ -66,6 +66,11 @@ def test_without_weights_it_refuses(host, tmp_path: Path, capsys: pytest.Capture
     monkeypatch.setattr(rod, "load_host", lambda *_, **__: host)
     assert rod.main(folder=tmp_path) == 1
     assert "tools/rod/train.py" in capsys.readouterr().out
+    for content in (b"<html>", b"\2\0\0\0\0\0\0\0{}"):
+        (tmp_path / weights.FILE).write_bytes(content)
+        assert rod.main(["--weights", str(tmp_path)]) == 1
+        said = capsys.readouterr().out
+        assert said.startswith(f"--weights: {tmp_path / weights.FILE} ") and "Export it again: python tools/rod" in said
 
 
 def test_a_picture_of_the_bench_is_the_scene(bench: rod.RodBench):
