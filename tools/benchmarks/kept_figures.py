@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from PIL import Image
 
-_SAMPLE = 1 << 16  # bytes of weights that the checksum reads
+_SAMPLES, _SAMPLE = 64, 1 << 14  # parts of a file that the checksum reads, and bytes of each
 
 
 def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = ()) -> None:
@@ -93,17 +93,18 @@ def as_number(value: Tensor) -> float | None:
 
 
 def describe_file(file: Path | None) -> str | None:
-    """Name weights by what tells them apart without reading all of them: name, size, and a checksum of a part.
+    """Name weights by what tells them apart without reading all of them: name, size, and a checksum of parts.
 
-    Fine-tuned models often have the name and the size of another one; the part lies in the middle, among weights.
+    Fine-tuned models often have the name and the size of another one, or another VAE alone; the parts lie all over.
     """
     if file is None:
         return None
-    size = file.stat().st_size
+    size, checksum = file.stat().st_size, 0
     with file.open("rb") as stream:
-        stream.seek(max(0, size // 2 - _SAMPLE // 2))
-        part = stream.read(_SAMPLE)
-    return f"{file.name}, {size} bytes, {zlib.crc32(part):08x}"
+        for part in range(_SAMPLES):
+            stream.seek(max(0, (2 * part + 1) * size // (2 * _SAMPLES) - _SAMPLE // 2))
+            checksum = zlib.crc32(stream.read(_SAMPLE), checksum)
+    return f"{file.name}, {size} bytes, {checksum:08x}"
 
 
 def describe_network(path: Path | None) -> str | None:

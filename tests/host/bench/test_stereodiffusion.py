@@ -156,6 +156,9 @@ def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
     one, two = (describe_network(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     assert one != two and one.split(",")[:2] == two.split(",")[:2]
     assert one in describe_network(tmp_path / "one")
+    for name, vae in (("one", b"1"), ("two", b"2")):  # one VAE or another within a checkpoint
+        (tmp_path / name / "whole.ckpt").write_bytes(b"\0" * 3_000_000 + vae * 80_000 + b"\0" * 1_000_000)
+    assert len({describe_network(tmp_path / name / "whole.ckpt") for name in ("one", "two")}) == 2
     for model in (two, one):  # without figures nothing is mixed
         keep_settings(tmp_path, {"model": model, "more": None}, ["more"])
     (tmp_path / "scenes").mkdir()
