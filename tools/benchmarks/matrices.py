@@ -164,6 +164,8 @@ def _expect_files(options: argparse.Namespace) -> None:
     ):
         expect_file(option, getattr(options, option), said)
     find_pictures(options.pictures)
+    if (options.out / "pictures").resolve() == options.pictures.resolve():  # where each gets a folder of its name
+        raise ValueError(f"--out: figures would lie among the pictures, in {options.pictures}. Name another folder.")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -159,6 +159,10 @@ def test_models_in_each_others_place_are_refused_before_they_make_strips(
 def test_what_is_missing_is_named(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert bench.main([*command, "--pictures", str(tmp_path / "nowhere")]) == 1
     assert "--pictures: there is no folder" in capsys.readouterr().out
+    (tmp_path / "objects").rename(tmp_path / "pictures")
+    assert bench.main([*command, "--pictures", str(tmp_path / "pictures"), "--out", str(tmp_path)]) == 1
+    assert "--out: figures would lie among the pictures" in capsys.readouterr().out
+    (tmp_path / "pictures").rename(tmp_path / "objects")
     (tmp_path / "objects" / "ball.png").unlink()
     assert bench.main(command) == 1
     assert "holds no picture" in capsys.readouterr().out
