@@ -218,7 +218,7 @@ def _finish(
         if bool(hole.any()):
             points = HiddenPoints(frame.showing, hole, view, fraction)
             far = {-1: reach, 1: _ahead(window, place, reach)}
-            sides = [points.search(_others(window, place, step, most), most) for step, most in far.items()]
+            sides = [points.search(_others(window, place, step, most), reach, most) for step, most in far.items()]
             found, sure = points.combine(sides)
             flat = image.flatten(1).clone()
             colour = torch.cat([torch.lerp(flat[:, points.pixel], found, sure), sure[None]])

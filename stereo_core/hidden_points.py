@@ -26,6 +26,8 @@ _SIGHTS, _LATER = 4, 0.5
 _ERROR = 0.05
 # Over so many frames at the end of the reach, sights gain their weight, so that none appears at once.
 _FADE = 4
+# What is seen only farther away than the reach counts for so much: it may have changed in the meantime.
+_FARTHER = 0.5
 # Light may change a hole's colour by at most this much.
 _MOST_LIGHT = 0.3
 # Registration: the farthest step, in pixels, and how many points beside holes tell as much of a cell's light as the
@@ -119,19 +121,20 @@ class HiddenPoints:
         shown = frame.shows(points, tolerance)
         return points[:, shown], tolerance[shown]
 
-    def search(self, others: Iterable[tuple[SurfaceMotion, Showing]], reach: int) -> Sights:
+    def search(self, others: Iterable[tuple[SurfaceMotion, Showing]], reach: int, most: int) -> Sights:
         """Follow the points from frame to frame on one side in time.
 
         Args:
             others: frames one after another, with the motion to each from the one before.
-            reach: the most frames that there may be.
+            reach: frames within which a sight counts in full.
+            most: the most frames that there may be.
         """
         count = len(self.pixel)
         points = self._points.clone()
         inner, beside = points[:, :count], points[:, count:]
         total = points.new_zeros(len(self._colour) + 4, count)  # colours, their squares, error, how sure, weight
         sights = points.new_zeros(count)
-        distance = points.new_full((count,), float(reach + 1))
+        distance = points.new_full((count,), float(most + 1))
         for away, (motion, frame) in enumerate(others, start=1):
             points[:2] += motion.at(points)
             known = self._move_onto(frame, points)
@@ -142,7 +145,7 @@ class HiddenPoints:
             light, error = self._compare(frame, beside, known, index)
             colour = read_points(frame.image, inner[:, index]) + light.clamp_(-_MOST_LIGHT, _MOST_LIGHT)
             weight = _LATER ** sights[index]
-            sure = weight * min(1.0, (reach + 1 - away) / _FADE)
+            sure = weight * min(1.0, (most + 1 - away) / _FADE)
             square = colour.square().mean(0)
             total[:, index] += torch.cat(
                 [colour * weight, torch.stack([square * weight, error * weight, sure, weight])]
@@ -153,6 +156,7 @@ class HiddenPoints:
                 break
         mean = total[:-1] / total[-1].clamp(min=1e-6)
         colour, (square, error, sure) = mean[:-3], mean[-3:]
+        sure = torch.where(distance > reach, _FARTHER * sure, sure)
         return Sights(colour, square - colour.square().mean(0), error, sure, distance)
 
     def combine(self, sides: Sequence[Sights]) -> tuple[Tensor, Tensor]:

@@ -181,6 +181,17 @@ def test_at_a_scene_s_start_what_is_seen_late_is_known_at_once() -> None:
         assert errors[0] < 0.5 * errors[1]
 
 
+def test_what_is_seen_beyond_the_reach_counts_less() -> None:
+    image, disparity, behind = clip(1)
+    hole = render_view(image, disparity).hole[0, 0]
+    covered, still = Showing(image[0], disparity[0, 0], 2), still_motion(disparity[0, 0])
+    points = HiddenPoints(covered, hole, View.RIGHT, 1.0)
+    frames = [(still, covered), (still, Showing(behind[0], torch.zeros_like(disparity[0, 0]), 2))]
+    near, far = (points.search(frames, reach, 8) for reach in (2, 1))
+    assert near.sure.amax() == 1 and torch.equal(far.colour, near.colour)
+    torch.testing.assert_close(far.sure, near.sure / 2)
+
+
 @EVERY_VIEW
 def test_the_stream_is_the_clip_to_the_bit_and_takes_frames_no_earlier_than_it_must(view: View) -> None:
     image, disparity, _ = clip(7)
