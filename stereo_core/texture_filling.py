@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .parallel import operation_threads, share_out
 from .texture_offsets import Cells, Nodes, choose_offsets
+from .texture_strength import PARTS, finest_energy, reduce_parts, smooth, strength, sums
 
 # Most cells that a view is reduced to, whatever its shape: the search takes the same time at every size.
 _CELLS = 40_000
@@ -25,18 +28,21 @@ class Texture:
     """What ``add_texture`` was tuned by: see ``tools/benchmarks/texture.py``.
 
     Attributes:
-        fine: how much is added of the band finer than a cell, which looks weaker than it is where cells are
-            interpolated.
+        wanted: the energy of the finest detail in holes, as a share of that of the surface beside them.
+        fine: how much is added of the band between the finest detail, a third of a cell, and a cell.
         coarse: the same of the band from there to three cells, which costs PSNR and is hardly seen.
         amplified: the most by which detail is amplified to reach the contrast that is found around a hole.
+        strengthened: the same for all detail of a neighbourhood together, to reach what is wanted.
         hue: detail keeps its hue where the colours around it and around its copy differ less, of the picture's range.
         edge: columns of a 512 wide view over which the edge's own colour, which the smooth fill keeps, makes room for
             detail.
     """
 
-    fine: float = 1.3
-    coarse: float = 0.2
-    amplified: float = 4.0
+    wanted: float = 0.9
+    fine: float = 0.1
+    coarse: float = 0.05
+    amplified: float = 3.0
+    strengthened: float = 4.0
     hue: float = 0.15
     edge: float = 0.8
 
@@ -49,8 +55,9 @@ def add_texture(
     The smooth fill stays the mean, for where lines and colours go is not known. What it lacks is what the view holds
     beyond its own low-pass: that is copied by whole offsets (a shift map), each of them shared by a neighbourhood, from
     known pixels of the same disparity, and scaled to the contrast that is found around the hole. Where two offsets meet
-    the copies fade into each other at constant variance, and detail never exceeds the room that its mean leaves in the
-    picture's range: black bars stay black.
+    the copies fade into each other at constant variance. What comes of it is measured, and all of it multiplied by what
+    its finest detail still differs from that beside the hole, on the farther side. Detail never exceeds the room that
+    its mean leaves in the picture's range: black bars stay black.
 
     Args:
         image: (C, H, W) float32, every pixel filled, written at hole pixels.
@@ -65,17 +72,43 @@ def add_texture(
         blending at constant variance.
     """
     height, width = hole.shape
-    size = max(2, math.ceil(math.sqrt(height * width / _CELLS)))
+    size = PARTS * math.ceil(math.sqrt(height * width / _CELLS) / PARTS)
     cells = _reduce(image, disparity, hole, size, _SURFACE * width / 512)
     if not (cells.known.any() and cells.unknown.any()):
         return
-    copier = _Copier(image, disparity, hole, cells, choose_offsets(cells), texture)
     pixel = hole.flatten().nonzero().flatten()
     fade = 1 - torch.exp(edge_distance * (-512 / (texture.edge * width)))
-    flat = image.view(image.shape[0], -1)
-    for start in range(0, len(pixel), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        flat[:, pixel[part]] += copier.detail(pixel[part], fade[part])
+    detail = torch.zeros_like(image)
+    flat, added = image.view(image.shape[0], -1), detail.view(image.shape[0], -1)
+    parts = [slice(start, start + _CHUNK) for start in range(0, len(pixel), _CHUNK)]
+    with operation_threads(1) as threads:
+        copier = _Copier(image, disparity, hole, cells, choose_offsets(cells, threads), texture)
+
+        def copy(part: slice) -> None:
+            added[:, pixel[part]] = copier.detail(pixel[part], fade[part])
+
+        share_out(copy, parts, threads)
+        factor, told = _strength(image, detail, disparity, hole, cells, texture)
+
+        def add(part: slice) -> None:
+            at = _taps(pixel[part] // width, pixel[part] % width, size, told.shape)
+            weight = at.weight * told.flatten()[at.point]
+            total = weight.sum(0)
+            by = (weight * factor.flatten()[at.point]).sum(0) / total.clamp(min=1e-6)
+            by = torch.where(total > 1e-3, by, 1.0)
+            flat[:, pixel[part]] += copier.within_range(added[:, pixel[part]] * by, flat[:, pixel[part]])
+
+        share_out(add, parts, threads)
+
+
+def _strength(
+    image: Tensor, detail: Tensor, disparity: Tensor, hole: Tensor, cells: Cells, texture: Texture
+) -> tuple[Tensor, Tensor]:
+    """Return the factor of detail at every cell, and where it is told, both (h, w)."""
+    measured = partial(finest_energy, disparity=disparity, size=cells.size, tolerance=cells.tolerance)
+    energies = measured(image, mask=~hole), measured(image, mask=hole), measured(detail, mask=hole)
+    factor, told = strength(*energies, cells.unknown, cells.disparity, cells.tolerance, texture.wanted)
+    return factor.clamp_(max=texture.strengthened), told
 
 
 def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance: float) -> Cells:
@@ -89,34 +122,16 @@ def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance
     inside = F.pad(torch.ones_like(hole), padding)
     known, filled = (same & seen).float(), (same & ~seen & inside).float()
     colours = F.pad(image, padding)
-    count, fills = _sums(known[None], size)[0], _sums(filled[None], size)[0]
-    mean = _sums(colours * known, size) / count.clamp(min=1)
-    square = _sums(colours.square().mul_(known), size) / count.clamp(min=1)
-    fill = _sums(colours.mul_(filled), size) / fills.clamp(min=1)
+    count, fills = sums(known[None], size)[0], sums(filled[None], size)[0]
+    mean = sums(colours * known, size) / count.clamp(min=1)
+    square = sums(colours.square().mul_(known), size) / count.clamp(min=1)
+    fill = sums(colours.mul_(filled), size) / fills.clamp(min=1)
     variance = (square - mean.square()).clamp_(min=0).mean(0)
     enough = 2 * count >= size * size
-    low = _smooth(mean, enough, farthest, tolerance)
+    low = smooth(mean, enough, farthest, tolerance)
     energy = torch.stack((variance, (mean - low).square().mean(0)))
-    energy = _smooth(_smooth(energy, enough, farthest, tolerance), enough, farthest, tolerance)
+    energy = smooth(smooth(energy, enough, farthest, tolerance), enough, farthest, tolerance)
     return Cells(mean, low, fill, energy, farthest, enough, fills > count, size, tolerance)
-
-
-def _sums(values: Tensor, size: int) -> Tensor:
-    return F.avg_pool2d(values[None], size)[0] * size**2
-
-
-def _smooth(values: Tensor, known: Tensor, near: Tensor, tolerance: float) -> Tensor:
-    """Average known cells (C, h, w) of one surface with weights 1, 2, 1 along columns and rows."""
-    for axis in (-2, -1):
-        size = known.shape[axis]
-        total, count = values * known * 2, known * 2.0
-        for here, there in (((0, size - 1), (1, size - 1)), ((1, size - 1), (0, size - 1))):
-            joined = (near.narrow(axis, *here) - near.narrow(axis, *there)).abs() < tolerance
-            weight = (joined & known.narrow(axis, *there)).float()
-            total.narrow(axis, *here).addcmul_(values.narrow(axis, *there), weight)
-            count.narrow(axis, *here).add_(weight)
-        values, known = total / count.clamp(min=1), count > 0
-    return values
 
 
 class _Taps(NamedTuple):
@@ -138,6 +153,15 @@ def _taps(row: Tensor, column: Tensor, spacing: int, shape: tuple[int, ...]) -> 
     return _Taps(index, weight)
 
 
+class _Grid(NamedTuple):
+    """What is read at sources: a row of values, (h * w, channels), for each of h x w squares of ``spacing`` pixels."""
+
+    values: Tensor
+    disparity: Tensor
+    known: Tensor
+    spacing: int
+
+
 class _Copier:
     """Copies detail to hole pixels of one view by the offsets chosen for it."""
 
@@ -151,12 +175,16 @@ class _Copier:
         self._shape = hole.shape
         self._cells, self._nodes = cells, nodes
         # What is read at every source, one row for each cell: both low-passes of all channels, then both contrasts.
-        self._table = torch.cat((cells.colour, cells.low, cells.energy.sqrt())).flatten(1).t().contiguous()
+        table = torch.cat((cells.colour, cells.low, cells.energy.sqrt())).flatten(1).t().contiguous()
+        self._table = _Grid(table, cells.disparity, cells.known, cells.size)
+        colour, known, near = reduce_parts(image, disparity, ~hole, cells.size, cells.tolerance)
+        parts = smooth(colour, known, near, cells.tolerance)
+        self._parts = _Grid(parts.flatten(1).t().contiguous(), near, known, cells.size // PARTS)
         low, high = image.aminmax()
         self._range = float(low), float(high)
 
     def detail(self, pixel: Tensor, share: Tensor) -> Tensor:
-        """Return what is added at N hole pixels, (C, N); ``share`` (N,) of it is wanted."""
+        """Return the detail for N hole pixels, (C, N); ``share`` (N,) of it is wanted."""
         height, width = self._shape
         row, column = pixel // width, pixel % width
         nodes = self._nodes
@@ -167,37 +195,43 @@ class _Copier:
         usable = nodes.active.flatten()[at.point] & (y >= 0) & (y < height) & (x >= 0) & (x < width)
         usable &= ~self._hole[source]
         usable &= (self._near[source] - self._near[pixel]).abs() < self._cells.tolerance
-        values, found = self._read_cells(source.flatten())
+        values, found = self._read(self._table, source.flatten())
+        parts = self._read(self._parts, source.flatten())[0].view(-1, *source.shape)
         weight = at.weight * (usable & found.view(usable.shape))
         weight = weight / weight.sum(0).clamp(min=1e-6)
         wanted = (weight * nodes.contrast.flatten(1)[:, at.point]).sum(1)[:, None]  # (2, 1, N)
         contrast = values[-2:].view(2, *weight.shape).clamp_(min=1e-4)
         fine, coarse = (wanted / contrast).clamp_(max=self._texture.amplified)
         here, low = values[:-2].view(2, -1, *weight.shape)
-        mean = self._image[:, pixel]
-        detail = (self._image[:, source] - here) * (fine * self._texture.fine)
+        detail = (parts - here).mul_(self._texture.fine).add_(self._image[:, source] - parts).mul_(fine)
         detail += (here - low) * (coarse * self._texture.coarse)
-        detail = (self._fit_hue(detail, low, mean) * weight).sum(1)
-        detail = detail / _deviation(weight, down * width + right) * share
+        mixed: Tensor = (self._fit_hue(detail, low, self._image[:, pixel], fine) * weight).sum(1)
+        return mixed / _deviation(weight, down * width + right) * share
+
+    def within_range(self, detail: Tensor, mean: Tensor) -> Tensor:
+        """Cut detail off where its mean, both (C, N), leaves it no room in the picture's range."""
         room = torch.minimum(mean - self._range[0], self._range[1] - mean)
         return torch.minimum(torch.maximum(detail, -room), room)
 
-    def _fit_hue(self, detail: Tensor, low: Tensor, mean: Tensor) -> Tensor:
-        """Drop the hue of detail (C, 4, N) where its surroundings, ``low``, differ from those of its copy, (C, N)."""
+    def _fit_hue(self, detail: Tensor, low: Tensor, mean: Tensor, amplified: Tensor) -> Tensor:
+        """Drop the hue of detail (C, 4, N) where its surroundings, ``low``, differ from those of its copy, (C, N).
+
+        And where it is amplified, (4, N), for a camera's noise is as strong in hue as in brightness.
+        """
         scale = self._texture.hue * max(self._range[1] - self._range[0], 1e-6)
-        alike = torch.exp(-((low - mean[:, None]) / scale).square().mean(0))
+        alike = torch.exp(-((low - mean[:, None]) / scale).square().mean(0)) / amplified.clamp(min=1).square()
         grey = detail.mean(0)
         return torch.lerp(grey.expand_as(detail), detail, alike.expand_as(detail))
 
-    def _read_cells(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Read the table on the surface at M pixels, (2C + 2, M); the second result says where it holds anything."""
-        cells, width = self._cells, self._shape[1]
-        at = _taps(source // width, source % width, cells.size, cells.known.shape)
-        same = (cells.disparity.flatten()[at.point] - self._near[source]).abs() < cells.tolerance
-        weight = at.weight * (same & cells.known.flatten()[at.point])
+    def _read(self, grid: _Grid, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Read a grid on the surface at M pixels, (channels, M); the second result says where it holds anything."""
+        width = self._shape[1]
+        at = _taps(source // width, source % width, grid.spacing, grid.known.shape)
+        same = (grid.disparity.flatten()[at.point] - self._near[source]).abs() < self._cells.tolerance
+        weight = at.weight * (same & grid.known.flatten()[at.point])
         total = weight.sum(0)
         weight = weight / total.clamp(min=1e-6)
-        return (self._table[at.point] * weight[..., None]).sum(0).t(), total > 1e-3
+        return (grid.values[at.point] * weight[..., None]).sum(0).t(), total > 1e-3
 
 
 def _deviation(weight: Tensor, offset: Tensor) -> Tensor:

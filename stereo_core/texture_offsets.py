@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .parallel import share_out
+
 
 class Cells(NamedTuple):
     """A view reduced to h x w cells of ``size`` pixels that hold only the farthest surface in them.
@@ -68,7 +70,7 @@ _AT_ONCE = 8  # offsets judged at a time
 _VOTES = 4  # rounds in which neighbours agree
 
 
-def choose_offsets(cells: Cells) -> Nodes:
+def choose_offsets(cells: Cells, threads: int = 1) -> Nodes:
     """Choose for every hole the offsets that continue its rim best, few of them and each for a large part.
 
     A copy is compared with what is known within six cells of the hole, and its low-pass with the smooth fill. All cells
@@ -77,6 +79,7 @@ def choose_offsets(cells: Cells) -> Nodes:
 
     Args:
         cells: the reduced view; some cells are known, some are not.
+        threads: in which offsets are judged.
 
     Returns:
         The offsets, and the contrast of the known surroundings.
@@ -84,8 +87,13 @@ def choose_offsets(cells: Cells) -> Nodes:
     judge = _Judge(cells)
     down, right = _candidates(cells.known)
     parts = -(-len(right) // _AT_ONCE)
-    tried = [judge.costs(int(rows), part) for rows in down for part in right.tensor_split(parts)]
-    label = _agree(torch.cat(tried), judge.active)  # of (K, n, m)
+    costs = judge.active.new_empty((len(down), len(right), *judge.active.shape), dtype=torch.float32)
+
+    def judge_rows(row: int) -> None:
+        costs[row] = torch.cat([judge.costs(int(down[row]), part) for part in right.tensor_split(parts)])
+
+    share_out(judge_rows, range(len(down)), threads)
+    label = _agree(costs.flatten(0, 1), judge.active)  # of (K, n, m)
     offset = torch.cartesian_prod(down, right).t() * cells.size  # (2, K)
     return Nodes(offset[:, label.flatten()], judge.contrast(), judge.active, _NODE * cells.size)
 

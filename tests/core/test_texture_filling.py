@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from stereo_core.rendering import Quality, View, render_view, working_bytes
-from stereo_core.texture_filling import add_texture
+from stereo_core.texture_filling import Texture, add_texture
+from stereo_core.texture_strength import finest_energy
 from tools.benchmarks.perception import gmsd, haarpsi
 
 SIZES = (1080, 1920), (2160, 3840)
@@ -43,6 +44,47 @@ def test_the_texture_in_a_hole_is_as_strong_as_around_it():
     assert torch.equal(best.hole, detail.hole)
     assert roughness(best.image, best.hole) < 0.3 * around
     assert 0.7 * around < roughness(detail.image, detail.hole) < 1.3 * around
+
+
+@pytest.mark.parametrize("grain", [1, 2, 4])
+def test_finest_detail_has_the_wanted_share_of_that_around_whatever_its_grain(grain: int):
+    height, width = 192, 320
+    _, disparity = screen(height, width, shift=24)
+    noise = torch.rand(1, 3, height // grain, width // grain, generator=torch.Generator().manual_seed(0))
+    image = torch.nn.functional.interpolate(0.25 + noise / 2, (height, width), mode="bilinear")
+    image = torch.where(disparity > 0, torch.tensor(0.9), image)
+    best, detail = (render_view(image, disparity, quality) for quality in (Quality.BEST, Quality.DETAIL))
+    hole, size = best.hole[0, 0], 3
+    near = torch.zeros(height, width)
+    energy, parts = finest_energy(detail.image[0], near, hole, size, 1.0)
+    around, known = finest_energy(image[0], near, disparity[0, 0] == 0, size, 1.0)
+    share = (energy.sum() / parts.sum()) / (around.sum() / known.sum())
+    assert 0.75 < share < 1.05
+
+
+def test_less_is_added_where_less_is_wanted():
+    image, disparity = screen()
+    best = render_view(image, disparity, Quality.BEST)
+    added = []
+    for wanted in (0.9, 0.3):
+        view, hole = best.image[0].clone(), best.hole[0, 0]
+        add_texture(view, torch.zeros_like(hole.float()), hole, torch.full((int(hole.sum()),), 9), Texture(wanted))
+        added.append(float((view - best.image[0])[:, hole].square().mean()))
+    assert 0.1 < added[1] / added[0] < 0.45
+
+
+def test_a_flat_surface_beside_a_rough_one_stays_flat():
+    """Behind one block, above and below each other: only what lies beside a part of the hole counts there."""
+    height, width = 192, 320
+    image, disparity = screen(height, width, shift=24)
+    flat = 0.5 + 0.02 * (woven(height, width, seed=1) - 0.5)
+    upper = (torch.arange(height) < height // 2)[:, None]
+    image = torch.where(disparity > 0, image, torch.where(upper, flat, woven(height, width)))
+    best, detail = (render_view(image, disparity, quality) for quality in (Quality.BEST, Quality.DETAIL))
+    added = (detail.image - best.image).square().mean(1, keepdim=True)
+    far = (torch.arange(height) < height // 2 - 32)[:, None]
+    assert float(added[best.hole & far].mean()) < 3 * float((flat - 0.5).square().mean())
+    assert float(added[best.hole & ~upper].mean()) > 10 * float(added[best.hole & far].mean())
 
 
 def test_what_is_no_hole_stays_as_it_is():

@@ -1,0 +1,137 @@
+"""How strong the finest detail of a surface is, beside holes and in them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .hole_filling import find_hole_edges
+
+PARTS = 3
+"""Parts of a cell, along rows and along columns, whose differences are its finest detail."""
+# Steps, in cells, of the means in which energies are compared: together a std of three cells.
+_STEPS = (1, 2, 4)
+_LEAST = 1e-9
+
+
+def sums(values: Tensor, size: int) -> Tensor:
+    """Sum (C, H, W) over cells of ``size`` x ``size`` pixels."""
+    return F.avg_pool2d(values[None], size)[0] * size**2
+
+
+def smooth(values: Tensor, known: Tensor, near: Tensor, tolerance: float) -> Tensor:
+    """Average known cells (C, h, w) of one surface with weights 1, 2, 1 along columns and rows."""
+    total, count = values * known, known.float()
+    for axis in (-2, -1):
+        total, count = _spread(total, count, near, tolerance, 1, axis)
+        total, count = total / count.clamp(min=_LEAST), (count > 0).float()
+        total *= count
+    return total
+
+
+def _spread(
+    total: Tensor, count: Tensor, near: Tensor, tolerance: float, step: int, axis: int
+) -> tuple[Tensor, Tensor]:
+    """Add sums (..., h, w) and counts (h, w) of the cells ``step`` before and after on the same surface."""
+    rest = near.shape[axis] - step
+    totals, counts = total * 2, count * 2
+    if rest <= 0:
+        return totals, counts
+    joined = ((near.narrow(axis, 0, rest) - near.narrow(axis, step, rest)).abs() < tolerance).float()
+    for here, there in ((0, step), (step, 0)):
+        totals.narrow(axis, here, rest).addcmul_(total.narrow(axis, there, rest), joined)
+        counts.narrow(axis, here, rest).addcmul_(count.narrow(axis, there, rest), joined)
+    return totals, counts
+
+
+def reduce_parts(
+    image: Tensor, disparity: Tensor, mask: Tensor, size: int, tolerance: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Reduce masked pixels to parts of cells that hold only the farthest surface in them.
+
+    Args:
+        image: (C, H, W).
+        disparity: (H, W) in columns of the view.
+        mask: (H, W) bool.
+        size: pixels along one side of a cell, a multiple of ``PARTS``.
+        tolerance: by how many columns the disparity of one surface differs at most.
+
+    Returns:
+        The mean colours (C, h, w), 0 where nothing is masked; where something is, (h, w) bool; the disparity (h, w).
+    """
+    height, width = mask.shape
+    padding = (0, -width % size, 0, -height % size)
+    near = F.pad(disparity[None], padding, value=torch.inf)
+    part = size // PARTS
+    farthest = -F.max_pool2d(-near, part)[0]
+    same = near[0] <= (farthest + tolerance).repeat_interleave(part, 0).repeat_interleave(part, 1)
+    inside = F.pad(mask, padding).logical_and_(same).float()
+    count = sums(inside[None], part)[0]
+    colour = sums(F.pad(image, padding).mul_(inside), part) / count.clamp(min=1)
+    return colour, count > 0, farthest
+
+
+def finest_energy(image: Tensor, disparity: Tensor, mask: Tensor, size: int, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Measure the energy of what is finer than about a third of a cell.
+
+    Args:
+        image: (C, H, W).
+        disparity: (H, W) in columns of the view.
+        mask: (H, W) bool, the pixels that count.
+        size: as of ``reduce_parts``.
+        tolerance: as of ``reduce_parts``.
+
+    Returns:
+        For every cell the sum of squared differences of its parts from the mean around them on their surface, mean of
+        the channels, and how many parts count; both (h, w).
+    """
+    colour, known, near = reduce_parts(image, disparity, mask, size, tolerance)
+    low = smooth(smooth(colour, known, near, tolerance), known, near, tolerance)
+    energy = (colour - low).square().mean(0) * known
+    both = sums(torch.stack((energy, known.float())), PARTS)
+    return both[0], both[1]
+
+
+def strength(
+    around: tuple[Tensor, Tensor],
+    smooth_fill: tuple[Tensor, Tensor],
+    texture: tuple[Tensor, Tensor],
+    unknown: Tensor,
+    near: Tensor,
+    tolerance: float,
+    wanted: float,
+) -> tuple[Tensor, Tensor]:
+    """Tell by how much texture in holes must be multiplied to be as strong as what lies beside them.
+
+    Args:
+        around: ``finest_energy`` of the known pixels.
+        smooth_fill: that of the holes without texture.
+        texture: that of the texture alone, before it is multiplied.
+        unknown: (h, w) bool, the cells of holes.
+        near: (h, w), the disparity of cells, in holes of the surface behind.
+        tolerance: by how many columns the disparity of one surface differs at most.
+        wanted: the energy in holes as a share of that beside them, on the farther side.
+
+    Returns:
+        The factor of every cell, and where it is told, both (h, w).
+    """
+    total, count = around
+    for step in _STEPS:
+        for axis in (-2, -1):
+            total, count = _spread(total, count, near, tolerance, step, axis)
+            total, count = total / 4, count / 4
+    edges = find_hole_edges(unknown, near)
+    beside, told = torch.zeros_like(total), torch.zeros_like(total)
+    at_edge = (total / count.clamp(min=_LEAST)).flatten()[edges.edge]
+    beside.view(-1)[edges.pixel] = at_edge
+    told.view(-1)[edges.pixel] = (count.flatten()[edges.edge] > 0).float()
+    told *= texture[1] * unknown
+    means = torch.stack((beside, *(energy / parts.clamp(min=1) for energy, parts in (smooth_fill, texture)))) * told
+    for step in _STEPS:
+        for axis in (-2, -1):
+            means, told = _spread(means, told, near, tolerance, step, axis)
+            means, told = means / 4, told / 4
+    missing = (wanted * means[0] - means[1]).clamp(min=0)
+    factor = (missing / means[2].clamp(min=_LEAST * 1e-3)).sqrt()
+    return factor, told > 0
