@@ -54,9 +54,7 @@ def land_surfaces(disparity: Tensor) -> Landing:
     position = columns - disparity
     slot = (position + 1.5).floor_().clamp_(0, width + 1)
     landed = landing_columns(slot.long(), View.RIGHT).contiguous()
-    length = position[:, 1:] - position[:, :-1]
-    joined = (length > 0) & (length <= 1 + TEAR)
-    _cover_gaps(landed, slot, joined)
+    _cover_gaps(landed, slot, position)
     hole = landed < 0
     column = landed.clamp_(min=0)
     offset = columns - position.gather(-1, column)
@@ -68,13 +66,17 @@ def land_surfaces(disparity: Tensor) -> Landing:
     return Landing(column, neighbour, fraction, hole)
 
 
-def _cover_gaps(landed: Tensor, slot: Tensor, joined: Tensor) -> None:
+def _cover_gaps(landed: Tensor, slot: Tensor, position: Tensor) -> None:
     """Write into ``landed`` the left pixel of every joined pair at the columns between the pair's targets."""
     width = slot.shape[-1]
-    gap = slot[:, 1:] - slot[:, :-1]
-    pair = ((gap > 1) & joined).flatten().nonzero().flatten()  # few
-    row, column = pair // (width - 1), pair % (width - 1)
-    first, gap = slot[row, column].long() - 1, gap[row, column]
+    apart = (slot[:, 1:] - slot[:, :-1]).gt(1).flatten().nonzero().flatten()  # few
+    row, column = apart // (width - 1), apart % (width - 1)
+    left = row * width + column
+    start, end = position.flatten()[left], position.flatten()[left + 1]
+    joined = (end - start <= 1 + TEAR).nonzero().flatten()
+    row, column, left = row[joined], column[joined], left[joined]
+    first = slot.flatten()[left]
+    gap, first = slot.flatten()[left + 1] - first, first.long() - 1
     flat = landed.view(-1)
     for step in range(1, int(1 + TEAR) + 1):
         target = first + step

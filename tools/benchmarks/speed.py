@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stereo_core.parallel import operation_threads
 from stereo_core.rendering import Quality, render_view, working_bytes
 from stereo_core.warping import forward_warp
 
@@ -26,17 +27,22 @@ SCALED = (Quality.FAST, Quality.BEST)  # detail takes seconds
 GROWTH_SIZES = ((384, 640), (540, 960), (768, 1280), (1080, 1920), (1440, 2560), (2160, 3840))
 
 
-def interleaved(functions: Mapping[str, Callable[[], object]], device: str, repeats: int) -> dict[str, float]:
-    """Run the functions in turns and return the median of the seconds of each."""
+def interleaved(
+    functions: Mapping[str, Callable[[], object]],
+    device: str,
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
+    """Run the functions in turns and return the median of the seconds of each, by ``clock``."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for repeat in range(repeats + 2):
         for name, function in functions.items():
             _wait(device)
-            start = time.perf_counter()
+            start = clock()
             function()
             _wait(device)
             if repeat >= 2:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return {name: median(found) for name, found in seconds.items()}
 
 
@@ -93,20 +99,25 @@ def _warp_row(size: int, device: str) -> list[str]:
 
 
 def _render_table(device: str) -> None:
+    """Time rendered views; on a CPU also the processor time on one thread, which other work hardly changes."""
     image, disparity = sized_scene(1080, 1920, device)
-    found = interleaved(
-        {
-            "truncated shift + stretch, plain": lambda: warp_and_stretch(image, disparity),
-            "fast": lambda: render_view(image, disparity, Quality.FAST),
-            "best": lambda: render_view(image, disparity, Quality.BEST),
-            "copy of image and disparity": lambda: (image.clone(), disparity.clone()),
-        },
-        device,
-        15,
-    )
-    plain = next(iter(found.values()))
-    rows = [[name, f"{seconds * 1e3:.1f} ms", f"{seconds / plain:.2f}x"] for name, seconds in found.items()]
-    print_table(["render_view 1920x1080x3", "time", "of plain"], rows)
+    functions: dict[str, Callable[[], object]] = {
+        "truncated shift + stretch, plain": lambda: warp_and_stretch(image, disparity),
+        "fast": lambda: render_view(image, disparity, Quality.FAST),
+        "best": lambda: render_view(image, disparity, Quality.BEST),
+        "copy of image and disparity": lambda: (image.clone(), disparity.clone()),
+    }
+    columns = {"time": interleaved(functions, device, 15)}
+    if device == "cpu":
+        with operation_threads(1):
+            columns["processor time, one thread"] = interleaved(functions, device, 15, time.process_time)
+    rows = []
+    for name in functions:
+        row = [name]
+        for found in columns.values():
+            row += [f"{found[name] * 1e3:.1f} ms", f"{found[name] / next(iter(found.values())):.2f}x"]
+        rows.append(row)
+    print_table(["render_view 1920x1080x3", *(head for column in columns for head in (column, "of plain"))], rows)
 
 
 def _growth_table(device: str) -> None:

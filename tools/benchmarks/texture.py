@@ -1,8 +1,8 @@
 """Texture in the holes of rendered right views: does it match what surrounds it, and what does that cost?
 
 The constants of the texture are chosen by leaving one scene out: of the forms that on each of the others lose at most
-0.8 dB against ``best``, and whose detail there is 0.7 to 1.3 of that around, what is printed for a scene is the one with
-the highest mean HaarPSI.
+0.8 dB against ``best``, and whose detail there is 0.7 to 1.3 of that around, what is printed for a scene is the one
+with the highest mean HaarPSI.
 """
 
 from __future__ import annotations
