@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from .parallel import operation_threads, share_out
 from .texture_offsets import Cells, Nodes, choose_offsets
-from .texture_strength import PARTS, finest_energy, reduce_parts, smooth, strength, sums
+from .texture_strength import PARTS, Parts, finest_energy, reduce_parts, smooth, strength, sums
 
 # Most cells that a view is reduced to, whatever its shape: the search takes the same time at every size.
 _CELLS = 40_000
@@ -82,13 +81,18 @@ def add_texture(
     flat, added = image.view(image.shape[0], -1), detail.view(image.shape[0], -1)
     parts = [slice(start, start + _CHUNK) for start in range(0, len(pixel), _CHUNK)]
     with operation_threads(1) as threads:
-        copier = _Copier(image, disparity, hole, cells, choose_offsets(cells, threads), texture)
+        beside = reduce_parts(image, disparity, ~hole, size, cells.tolerance)
+        copier = _Copier(image, disparity, hole, cells, beside, choose_offsets(cells, threads), texture)
 
         def copy(part: slice) -> None:
             added[:, pixel[part]] = copier.detail(pixel[part], fade[part])
 
         share_out(copy, parts, threads)
-        factor, told = _strength(image, detail, disparity, hole, cells, texture)
+        inside = (reduce_parts(of, disparity, hole, size, cells.tolerance) for of in (image, detail))
+        around, fill, added_energy = (finest_energy(of, cells.tolerance) for of in (beside, *inside))
+        surfaces = cells.unknown, cells.disparity, cells.tolerance
+        factor, told = strength(around, fill, added_energy, *surfaces, texture.wanted)
+        factor.clamp_(max=texture.strengthened)
 
         def add(part: slice) -> None:
             at = _taps(pixel[part] // width, pixel[part] % width, size, told.shape)
@@ -99,16 +103,6 @@ def add_texture(
             flat[:, pixel[part]] += copier.within_range(added[:, pixel[part]] * by, flat[:, pixel[part]])
 
         share_out(add, parts, threads)
-
-
-def _strength(
-    image: Tensor, detail: Tensor, disparity: Tensor, hole: Tensor, cells: Cells, texture: Texture
-) -> tuple[Tensor, Tensor]:
-    """Return the factor of detail at every cell, and where it is told, both (h, w)."""
-    measured = partial(finest_energy, disparity=disparity, size=cells.size, tolerance=cells.tolerance)
-    energies = measured(image, mask=~hole), measured(image, mask=hole), measured(detail, mask=hole)
-    factor, told = strength(*energies, cells.unknown, cells.disparity, cells.tolerance, texture.wanted)
-    return factor.clamp_(max=texture.strengthened), told
 
 
 def _reduce(image: Tensor, disparity: Tensor, hole: Tensor, size: int, tolerance: float) -> Cells:
@@ -166,7 +160,7 @@ class _Copier:
     """Copies detail to hole pixels of one view by the offsets chosen for it."""
 
     def __init__(
-        self, image: Tensor, disparity: Tensor, hole: Tensor, cells: Cells, nodes: Nodes, texture: Texture
+        self, image: Tensor, disparity: Tensor, hole: Tensor, cells: Cells, parts: Parts, nodes: Nodes, texture: Texture
     ) -> None:
         self._texture = texture
         self._image = image.view(image.shape[0], -1)
@@ -177,9 +171,8 @@ class _Copier:
         # What is read at every source, one row for each cell: both low-passes of all channels, then both contrasts.
         table = torch.cat((cells.colour, cells.low, cells.energy.sqrt())).flatten(1).t().contiguous()
         self._table = _Grid(table, cells.disparity, cells.known, cells.size)
-        colour, known, near = reduce_parts(image, disparity, ~hole, cells.size, cells.tolerance)
-        parts = smooth(colour, known, near, cells.tolerance)
-        self._parts = _Grid(parts.flatten(1).t().contiguous(), near, known, cells.size // PARTS)
+        low_parts = smooth(*parts, cells.tolerance).flatten(1).t().contiguous()
+        self._parts = _Grid(low_parts, parts.disparity, parts.known, cells.size // PARTS)
         low, high = image.aminmax()
         self._range = float(low), float(high)
 

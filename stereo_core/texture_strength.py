@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,21 +47,22 @@ def _spread(
     return totals, counts
 
 
-def reduce_parts(
-    image: Tensor, disparity: Tensor, mask: Tensor, size: int, tolerance: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Reduce masked pixels to parts of cells that hold only the farthest surface in them.
+class Parts(NamedTuple):
+    """Pixels reduced to h x w parts of cells that hold only the farthest surface in them.
 
-    Args:
-        image: (C, H, W).
-        disparity: (H, W) in columns of the view.
-        mask: (H, W) bool.
-        size: pixels along one side of a cell, a multiple of ``PARTS``.
-        tolerance: by how many columns the disparity of one surface differs at most.
-
-    Returns:
-        The mean colours (C, h, w), 0 where nothing is masked; where something is, (h, w) bool; the disparity (h, w).
+    Attributes:
+        colour: (C, h, w), the mean; 0 where nothing is known.
+        known: (h, w) bool.
+        disparity: (h, w) in columns of the view.
     """
+
+    colour: Tensor
+    known: Tensor
+    disparity: Tensor
+
+
+def reduce_parts(image: Tensor, disparity: Tensor, mask: Tensor, size: int, tolerance: float) -> Parts:
+    """Reduce the masked pixels of (C, H, W) to parts of cells of ``size`` pixels, a multiple of ``PARTS``."""
     height, width = mask.shape
     padding = (0, -width % size, 0, -height % size)
     near = F.pad(disparity[None], padding, value=torch.inf)
@@ -69,24 +72,21 @@ def reduce_parts(
     inside = F.pad(mask, padding).logical_and_(same).float()
     count = sums(inside[None], part)[0]
     colour = sums(F.pad(image, padding).mul_(inside), part) / count.clamp(min=1)
-    return colour, count > 0, farthest
+    return Parts(colour, count > 0, farthest)
 
 
-def finest_energy(image: Tensor, disparity: Tensor, mask: Tensor, size: int, tolerance: float) -> tuple[Tensor, Tensor]:
+def finest_energy(parts: Parts, tolerance: float) -> tuple[Tensor, Tensor]:
     """Measure the energy of what is finer than about a third of a cell.
 
     Args:
-        image: (C, H, W).
-        disparity: (H, W) in columns of the view.
-        mask: (H, W) bool, the pixels that count.
-        size: as of ``reduce_parts``.
-        tolerance: as of ``reduce_parts``.
+        parts: of the cells.
+        tolerance: by how many columns the disparity of one surface differs at most.
 
     Returns:
         For every cell the sum of squared differences of its parts from the mean around them on their surface, mean of
-        the channels, and how many parts count; both (h, w).
+        the channels, and how many parts count; both (h, w) of the cells.
     """
-    colour, known, near = reduce_parts(image, disparity, mask, size, tolerance)
+    colour, known, near = parts
     low = smooth(smooth(colour, known, near, tolerance), known, near, tolerance)
     energy = (colour - low).square().mean(0) * known
     both = sums(torch.stack((energy, known.float())), PARTS)
