@@ -19,13 +19,17 @@ from .stereo_folders import open_picture
 Source = Callable[[str, Tensor], Tensor]
 """From a clip's name and its left view, an IMAGE (T, H, W, 3), to its depth, an IMAGE in [0, 1], white is near."""
 
+_OF_ALL = ("diffusion_pytorch_model", "model")
+
 
 class MissingDepthError(FileNotFoundError):
     """A folder of maps has none of a clip."""
 
 
 def depth_name(path: Path) -> str:
-    """Name a source in rows and files."""
+    """Name a source in rows and files: by its folder where Hugging Face calls all such files the same."""
+    if path.is_file() and path.stem in _OF_ALL:
+        return path.absolute().parent.name
     return path.stem if path.is_file() else path.name
 
 

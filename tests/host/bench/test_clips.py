@@ -22,7 +22,7 @@ from tests.host.tiny.families import load
 from tests.host.tiny.weights import save
 from tools.benchmarks import clips as bench
 from tools.benchmarks import clips_measures as measures
-from tools.benchmarks.clips_depth import MissingDepthError, open_depth, read_maps
+from tools.benchmarks.clips_depth import MissingDepthError, depth_name, open_depth, read_maps
 from tools.benchmarks.clips_methods import _expect_video
 from tools.benchmarks.clips_published import FRAMES, FULL, METHODS, RESTART, TABLE_4, row_name
 from tools.benchmarks.own_models import UnfitError
@@ -362,5 +362,6 @@ def test_maps_are_read_from_either_layout_or_made_by_a_network(own_folders: dict
         read_maps(tmp_path, "other", left)
     make_depth_anything(tmp_path / "networks" / "for_clips")
     source, crafter = open_depth(own_folders, tmp_path / "networks" / "for_clips", None)
+    assert depth_name(tmp_path / "networks" / "for_clips" / "model.safetensors") == "for_clips"
     made = source("clip", left)
     assert crafter is None and made.shape == (2, 70, 70, 3) and made.max() > made.min()
