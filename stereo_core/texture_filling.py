@@ -37,10 +37,10 @@ class Texture:
             detail.
     """
 
-    wanted: float = 0.9
+    wanted: float = 1.0
     fine: float = 0.1
     coarse: float = 0.05
-    amplified: float = 3.0
+    amplified: float = 2.5
     strengthened: float = 4.0
     hue: float = 0.15
     edge: float = 0.8

@@ -12,8 +12,11 @@ from .hole_filling import find_hole_edges
 
 PARTS = 3
 """Parts of a cell, along rows and along columns, whose differences are its finest detail."""
-# Steps, in cells, of the means in which energies are compared: together a std of three cells.
-_STEPS = (1, 2, 4)
+# Steps, in cells, of the means over holes and of those over what lies beside them: stds of two and of three cells.
+_WITHIN, _BESIDE = (1, 2), (1, 2, 4)
+# The mean beside a hole counts up to so many times the narrower one: the outline of a thing on a flat surface does not
+# make the surface rough.
+_NARROWER = 2.0
 _LEAST = 1e-9
 
 
@@ -45,6 +48,20 @@ def _spread(
         totals.narrow(axis, here, rest).addcmul_(total.narrow(axis, there, rest), joined)
         counts.narrow(axis, here, rest).addcmul_(count.narrow(axis, there, rest), joined)
     return totals, counts
+
+
+def _spread_over(
+    total: Tensor, count: Tensor, near: Tensor, tolerance: float, steps: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    for step in steps:
+        for axis in (-2, -1):
+            total, count = _spread(total, count, near, tolerance, step, axis)
+            total, count = total / 4, count / 4
+    return total, count
+
+
+def _mean(total: Tensor, count: Tensor) -> Tensor:
+    return total / count.clamp(min=_LEAST)
 
 
 class Parts(NamedTuple):
@@ -116,22 +133,16 @@ def strength(
     Returns:
         The factor of every cell, and where it is told, both (h, w).
     """
-    total, count = around
-    for step in _STEPS:
-        for axis in (-2, -1):
-            total, count = _spread(total, count, near, tolerance, step, axis)
-            total, count = total / 4, count / 4
+    narrow = _mean(*_spread_over(*around, near, tolerance, _WITHIN))
+    total, count = _spread_over(*around, near, tolerance, _BESIDE)
     edges = find_hole_edges(unknown, near)
     beside, told = torch.zeros_like(total), torch.zeros_like(total)
-    at_edge = (total / count.clamp(min=_LEAST)).flatten()[edges.edge]
+    at_edge = torch.minimum(_mean(total, count), _NARROWER * narrow).flatten()[edges.edge]
     beside.view(-1)[edges.pixel] = at_edge
     told.view(-1)[edges.pixel] = (count.flatten()[edges.edge] > 0).float()
     told *= texture[1] * unknown
     means = torch.stack((beside, *(energy / parts.clamp(min=1) for energy, parts in (smooth_fill, texture)))) * told
-    for step in _STEPS:
-        for axis in (-2, -1):
-            means, told = _spread(means, told, near, tolerance, step, axis)
-            means, told = means / 4, told / 4
+    means, told = _spread_over(means, told, near, tolerance, _WITHIN)
     missing = (wanted * means[0] - means[1]).clamp(min=0)
     factor = (missing / means[2].clamp(min=_LEAST * 1e-3)).sqrt()
     return factor, told > 0

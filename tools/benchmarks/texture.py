@@ -39,10 +39,10 @@ _LEAST, _MOST = 0.7, 1.3  # of the detail around that holes should have
 
 FORMS = (
     Texture(),
-    *(replace(Texture(), wanted=wanted) for wanted in (0.8, 1.0)),
+    *(replace(Texture(), wanted=wanted) for wanted in (0.9, 1.1)),
     *(replace(Texture(), fine=fine) for fine in (0.0, 0.3)),
     *(replace(Texture(), coarse=coarse) for coarse in (0.0, 0.2)),
-    *(replace(Texture(), amplified=amplified) for amplified in (2.0, 6.0)),
+    *(replace(Texture(), amplified=amplified) for amplified in (2.0, 4.0)),
     *(replace(Texture(), strengthened=strengthened) for strengthened in (2.0, 8.0)),
     *(replace(Texture(), hue=hue) for hue in (0.1, 0.25)),
     *(replace(Texture(), edge=edge) for edge in (0.4, 1.6)),
