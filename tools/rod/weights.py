@@ -112,9 +112,10 @@ def _card(trainer: Trainer, folder: Path, command: str) -> str:
     measured = list(zip(phase.losses, phase.held_out, strict=True))
     shown = measured[:: max(1, -(-len(measured) // _CURVE))]
     shown += measured[-1:] if measured and shown[-1] != measured[-1] else []
-    curve = "\n".join(
-        f"| {step} | {step * settings.batch} | {loss:.4f} | {unseen:.4f} |" for (step, loss), (_, unseen) in shown
-    )
+    rows = [f"| {step} | {step * settings.batch} | {loss:.4f} | {unseen:.4f} |" for (step, loss), (_, unseen) in shown]
+    if not measured or measured[-1][0][0] != phase.step:  # paused between two reports
+        rows.append(f"| {phase.step} | {trainer.seen} | | {trainer.held_out_loss():.4f} |")
+    curve = "\n".join(rows)
     begun = f"begun from the weights of SHA-256 {settings.begun_from}" if settings.begun_from else "from scratch"
     weights = sum(p.numel() for p in phase.trained) / 1e6
     return f"""# The measuring rod

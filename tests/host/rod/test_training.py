@@ -77,6 +77,14 @@ def test_a_sitting_ends_when_it_is_told(host, tmp_path):  # noqa: ARG001
     assert not run.run(pause_after=0.0) and run.painter.step == 0 and run.file.is_file()
 
 
+def test_the_card_of_a_run_that_is_paused_has_the_loss_as_it_is(host, tmp_path):  # noqa: ARG001
+    run = trainer(tmp_path / "state.pt")
+    assert not run.run(stop=2) and not run.painter.held_out
+    weights.export(run, tmp_path, "the command")
+    card = (tmp_path / weights.CARD).read_text(encoding="utf-8")
+    assert f"|---:|\n| 2 | 4 | | {run.held_out_loss():.4f} |\n" in card
+
+
 def test_a_run_with_other_settings_is_refused(trained):
     with pytest.raises(ValueError, match=r"'columns': 12.*not.*'columns': 16.*another folder"):
         trainer(trained.file, replace(SETTINGS, columns=16))
