@@ -26,8 +26,8 @@ _SIGHTS, _LATER = 4, 0.5
 _ERROR = 0.05
 # Over so many frames at the end of the reach, sights gain their weight, so that none appears at once.
 _FADE = 4
-# What is seen only farther away than the reach counts for so much: it may have changed in the meantime.
-_FARTHER = 0.5
+# What is seen only farther away than the reach counts for so much: light and things may have changed meanwhile.
+_FARTHER = 0.1
 # Light may change a hole's colour by at most this much.
 _MOST_LIGHT = 0.3
 # Registration: the farthest step, in pixels, and how many points beside holes tell as much of a cell's light as the
