@@ -195,7 +195,20 @@ class _Fitting:
         if held:
             mean = torch.stack([self._target.image(cell) for cell in fitted]).mean(dim=0)
             blind = fmean(_psnr(mean, self._target.image(cell)) for cell in held)
-            expect_agreement(fmean(self._psnrs(held)), blind, self._outlines())
+            expect_agreement(fmean(self._psnrs(held)), blind, self._outlines(), partial(self._nearer, held))
+
+    @torch.no_grad()
+    def _nearer(self, held: Sequence[Cell]) -> float:
+        """By how many dB pictures are nearer to their own views than to any other one, in the mean."""
+        views, apart = len(self._target.orbit.azimuths), []
+        for view in range(views):
+            self._wait(Task.CHECK, view, views)
+            seen = self._draw((view, self._target.reference[1])).cpu()
+            apart.append([_psnr(seen, self._target.image(cell)) for cell in held])
+        others = [
+            [found[place] for view, found in enumerate(apart) if view != cell[0]] for place, cell in enumerate(held)
+        ]
+        return fmean(apart[cell[0]][place] - max(others[place]) for place, cell in enumerate(held))
 
     def _outlines(self) -> Outlines:
         """Those of the reference frame."""
