@@ -158,7 +158,8 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
     fit = [(done, picture) for done, of, picture in told if of == 6]
     assert fit[-1][0] == 6 and fit[-1][1][0] == "JPEG" and fit[-1][1][1].size == (32, 32)
     bars = [of for done, of, _ in told if done == of]
-    assert bars == [4, 4, 17, 6, 8, 1], "views, read and looked at; angles of a frame; iterations; comparison; sheet"
+    told_of = "views, read and looked at; angles of a frame; iterations; outlines; comparison; sheet"
+    assert bars == [4, 4, 17, 6, 4, 8, 1], told_of
     last = [picture for *_, picture in told if picture is not None][-1]
     assert last[1].size == tuple(sheet.shape[2:0:-1]), "the classic canvas keeps showing what came last"
 
