@@ -20,6 +20,8 @@ from .warping import View
 
 # Pixels warped at a time on a CPU, few enough for intermediate results to stay in its cache.
 _BAND = 1 << 17
+# Pixels of a frame from which on threads gain by sharing it, also where the machine has other work.
+_SHARED = 3 << 19
 # Every so many columns are looked at to find the black bars above and below a picture.
 _BAR_STEP = 8
 
@@ -77,22 +79,24 @@ def render_view(
     expect_shape("image", image, "B C H W")
     batch, _, height, width = image.shape
     expect_shape("disparity", disparity, "B 1 H W", B=batch, H=height, W=width)
-    expect_finite("disparity", disparity)
     if edge_growth < 0:
         raise ValueError(f"edge_growth: got {edge_growth}. Give a whole number of pixels, 0 or more.")
+    threads = torch.get_num_threads() if height * width >= _SHARED else 1
     frames, holes = [], []
-    for colour, near in zip(image, disparity[:, 0], strict=True):
-        colour, near = colour.float(), near.float()
-        if view is View.LEFT:  # the right view of the mirrored scene
-            frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth)
-            frame, hole = frame.flip(-1), hole.flip(-1)
-        else:
-            frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth)
-        frames.append(frame.to(image.dtype))
-        holes.append(hole[None])
-    if batch == 1:  # spares a copy
-        return RenderedView(frames[0][None], holes[0][None])
-    return RenderedView(torch.stack(frames), torch.stack(holes))
+    with operation_threads(threads):
+        expect_finite("disparity", disparity)
+        for colour, near in zip(image, disparity[:, 0], strict=True):
+            colour, near = colour.float(), near.float()
+            if view is View.LEFT:  # the right view of the mirrored scene
+                frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth)
+                frame, hole = frame.flip(-1), hole.flip(-1)
+            else:
+                frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth)
+            frames.append(frame.to(image.dtype))
+            holes.append(hole[None])
+        if batch == 1:  # spares a copy
+            return RenderedView(frames[0][None], holes[0][None])
+        return RenderedView(torch.stack(frames), torch.stack(holes))
 
 
 def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int) -> tuple[Tensor, Tensor]:

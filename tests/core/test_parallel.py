@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
 
-from stereo_core import rendering
+from stereo_core import rendering, texture_filling, texture_offsets
 from stereo_core.parallel import operation_threads, share_out
 from stereo_core.rendering import Quality, render_view
 
@@ -51,8 +51,31 @@ def test_a_view_does_not_depend_on_the_threads(quality: Quality, monkeypatch: py
     generator = torch.Generator().manual_seed(0)
     image, disparity = torch.rand(1, 3, 60, 80, generator=generator), torch.rand(1, 1, 60, 80, generator=generator) * 9
     monkeypatch.setattr(rendering, "_BAND", 500)
+    monkeypatch.setattr(rendering, "_SHARED", 0)
     with torch.inference_mode():
         shared = render_view(image, disparity, quality)
     torch.set_num_threads(1)
     alone = render_view(image, disparity, quality)
     assert torch.equal(shared.image, alone.image) and torch.equal(shared.hole, alone.hole)
+
+
+@pytest.mark.parametrize("quality", list(Quality))
+def test_small_frames_are_rendered_in_one_thread_and_large_ones_shared(
+    quality: Quality, monkeypatch: pytest.MonkeyPatch
+):
+    used: set[tuple[int, int]] = set()
+
+    def note(work: Callable[[object], None], parts: Sequence[object], threads: int) -> None:
+        used.add((threads, torch.get_num_threads()))
+        share_out(work, parts, threads)
+
+    for module in (rendering, texture_filling, texture_offsets):
+        monkeypatch.setattr(module, "share_out", note)
+    image, disparity = torch.rand(1, 3, 60, 80), torch.full((1, 1, 60, 80), 5.0)
+    render_view(image, disparity, quality)
+    assert used == {(1, 1)}
+    assert torch.get_num_threads() == 2
+    used.clear()
+    monkeypatch.setattr(rendering, "_SHARED", 60 * 80)
+    render_view(image, disparity, quality)
+    assert used == {(2, 1)}
