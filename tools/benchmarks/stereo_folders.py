@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from .scenes import Scene
 
 _BLUR = 3.0  # pixels, the std by which Middlebury's disparity is smoothed
 _KITTI = (("image_2", "image_3", "disp_occ_0"), ("colored_0", "colored_1", "disp_occ"))
+# Middlebury's evaluation gives the same scenes for training, with another name of the disparity.
+_SCENE = (("im0.png",), ("im1.png",), ("disp0.pfm", "disp0GT.pfm"))
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _MAPS = (".pfm", ".npy", ".png")
 _PARTS = ("right", "disp")  # beside left
@@ -168,17 +170,32 @@ def _read_npy(file: Path) -> np.ndarray:
 
 
 def _middlebury(folder: Path) -> list[Files]:
-    names = ("im0.png", "im1.png", "disp0.pfm")
-    scenes = [folder.resolve(), *sorted(path for path in folder.iterdir() if path.is_dir())]
-    return [Files(scene.name, *(scene / name for name in names)) for scene in scenes if (scene / names[0]).is_file()]
+    below = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    below += [path / path.name for path in below]  # Scene/Scene, as Windows unpacks Scene.zip
+    scenes: dict[str, Path] = {}
+    for scene in (folder.resolve(), *below):
+        if any(_first(scene, names).is_file() for names in _SCENE):
+            scenes.setdefault(scene.name, scene)
+    return [Files(name, *(_first(scene, names) for names in _SCENE)) for name, scene in scenes.items()]
+
+
+def _first(folder: Path, names: Sequence[str]) -> Path:
+    """The first of these files that is there, else where the first would be."""
+    return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
 
 
 def _kitti(folder: Path) -> list[Files]:
     base = folder / "training" if (folder / "training").is_dir() else folder
-    return [
+    found = [
         Files(file.stem, *(base / part / file.name for part in (left, right)), file)
         for left, right, disparity in _KITTI
         for file in sorted((base / disparity).glob("*_10.png"))
+    ]
+    # Both years unpack into one folder, and number their pairs alike.
+    names = [files.name for files in found]
+    return [
+        replace(files, name=f"{files.left.parent.name} {files.name}") if names.count(files.name) > 1 else files
+        for files in found
     ]
 
 
@@ -196,7 +213,10 @@ def _own(folder: Path) -> list[Files]:
         right = right or folder / _PARTS[0] / left.name
         disparity = disparity or folder / _PARTS[1] / f"{left.stem}.pfm"
         found.append(Files(left.stem if stems.count(left.stem) == 1 else left.name, left, right, disparity))
-    return found
+    alone = {stem: file for (stem, suffix), file in rights.items() if suffix in _SUFFIXES and stem not in stems}
+    halves = {stem: file for (stem, _), file in maps.items() if stem in alone}
+    found += [Files(stem, folder / "left" / alone[stem].name, alone[stem], file) for stem, file in halves.items()]
+    return sorted(found, key=lambda files: files.left)
 
 
 LAYOUTS: dict[str, Callable[[Path], list[Files]]] = {"middlebury": _middlebury, "kitti": _kitti, "pairs": _own}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,6 +133,34 @@ def test_pairs_are_found_by_their_stems_and_what_lacks_a_file_is_told(tmp_path: 
     (scenes / "Scene" / "disp0.pfm").unlink()
     with pytest.raises(FileNotFoundError, match="Scene has no .*disp0.pfm"):
         find_pairs(scenes)
+
+
+def test_folders_as_they_unpack(tmp_path: Path):
+    kitti = make_folder("kitti", tmp_path / "kitti") / "training"
+    for year, older in (("image_2", "colored_0"), ("image_3", "colored_1"), ("disp_occ_0", "disp_occ")):
+        shutil.copy(kitti / year / "000000_10.png", kitti / year / "000000_11.png")
+        shutil.copytree(kitti / year, kitti / older)
+    (kitti / "disp_occ" / "000000_10.png").rename(kitti / "disp_occ" / "000003_10.png")
+    shutil.copy(kitti / "disp_occ" / "000003_10.png", kitti / "disp_occ" / "000000_10.png")
+    names = [files.name for files in find_pairs(tmp_path / "kitti")[1]]
+    assert names == ["image_2 000000_10", "colored_0 000000_10", "000003_10"]  # both years count from 0
+
+    scene = make_folder("middlebury", tmp_path / "2014") / "Scene"
+    scene.rename(tmp_path / "Scene")
+    shutil.copytree(tmp_path / "Scene", scene / "Scene")  # Windows unpacks Scene.zip into Scene
+    (scene / "Scene" / "disp0.pfm").rename(scene / "Scene" / "disp0GT.pfm")  # of the evaluation's training sets
+    (files,) = find_pairs(tmp_path / "2014")[1]
+    assert files.name == "Scene" and load_pair(files, "middlebury", 64).name == "Scene"
+    assert [each.name for each in find_pairs(scene)[1]] == ["Scene"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"), [("middlebury", "im0.png"), ("kitti", "image_2/000000_10.png"), ("pairs", "left/a.png")]
+)
+def test_a_pair_whose_left_view_is_missing_is_told(kind: str, left: str, tmp_path: Path):
+    next(iter(make_folder(kind, tmp_path).rglob(left))).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"has no .*{Path(left).name}\."):
+        find_pairs(tmp_path, kind)
 
 
 def test_pictures_of_16_bits_or_on_their_side_are_shown_as_they_are(tmp_path: Path):
