@@ -6,7 +6,6 @@ SV3D is the reference view.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import expect_shape
+from .degrees import read_degrees
 
 Cell = tuple[int, int]
 
@@ -244,18 +244,12 @@ def parse_azimuths(text: str, views: int) -> list[float]:
 
 
 def parse_degrees(text: str, views: int) -> list[float]:
-    """Read azimuths: degrees for each view, separated by commas or spaces, or one number, their spacing.
+    """Read azimuths: degrees for each view, written as ``read_degrees`` takes them, or one number, their spacing.
 
     Raises:
         ValueError: no finite number, or another count.
     """
-    words = text.replace(",", " ").split()
-    try:
-        azimuths = [float(word) for word in words]
-    except ValueError as error:
-        raise ValueError(
-            f"azimuths: {text!r} holds something that is not a number. Write degrees such as -6, -3, 0."
-        ) from error
+    azimuths = read_degrees(text, views, "azimuths")
     if len(azimuths) == 1 and views > 1:
         return spaced_azimuths(views, azimuths[0], "azimuths")
     if len(azimuths) != views:
@@ -263,8 +257,6 @@ def parse_degrees(text: str, views: int) -> list[float]:
             f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view, or one number, the "
             "degrees between them."
         )
-    if not all(math.isfinite(azimuth) for azimuth in azimuths):
-        raise ValueError(f"azimuths: {text!r} holds a number that is not finite. Write degrees such as -6, -3, 0.")
     return azimuths
 
 

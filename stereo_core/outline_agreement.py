@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -72,12 +73,17 @@ class Outlines:
         azimuths = self._orbit.azimuths
         orders = [azimuths[::2] + azimuths[1::2], azimuths[1::2] + azimuths[::2][::-1]]
         others = [*([factor * azimuth for azimuth in azimuths] for factor in (-1, 0.5, 2)), *orders]
-        most = _CLEARLY * self.missed() + _RIGHT
+        most = _CLEARLY * self._of_these + _RIGHT
         return all(self.missed(other) > most for other in others)
 
+    def right(self) -> bool:
+        """Tell whether the azimuths miss no more than right ones do, whose pictures have pixels."""
+        return self._of_these < _RIGHT
+
+    @cached_property
     def likelier(self) -> str:
-        """Say in words, after a space, which other azimuths miss clearly less, or return an empty text."""
-        azimuths, most = self._orbit.azimuths, self.missed() / _CLEARLY
+        """In words, after a space, which other azimuths miss clearly less; an empty text if none do."""
+        azimuths, most = self._orbit.azimuths, self._of_these / _CLEARLY
         if _CLEARLY * most < _RIGHT:
             return ""
         if self.missed([-azimuth for azimuth in azimuths]) <= most:
@@ -93,6 +99,10 @@ class Outlines:
             return ""
         first, second = (f"{azimuths[view]:g}" for view in pairs[best])
         return f" The views at {first} and {second} degrees seem to be exchanged: their outlines agree the other way."
+
+    @cached_property
+    def _of_these(self) -> float:
+        return self.missed()
 
     def _neighbors(self) -> list[tuple[int, int]]:
         azimuths = self._orbit.azimuths
@@ -127,8 +137,8 @@ def expect_agreement(found: float, blind: float, outlines: Outlines, nearer: Cal
     """
     if found >= min(blind + _BETTER, _GOOD):
         return
-    likelier = outlines.likelier()
-    if not likelier and (outlines.confirm() or (outlines.missed() < _RIGHT and nearer() > _NEARER)):
+    likelier = outlines.likelier
+    if not likelier and (outlines.confirm() or (outlines.right() and nearer() > _NEARER)):
         return
     raise ValueError(
         f"The views do not agree with these azimuths: pictures that were held out come out at {found:.1f} dB, and the "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from statistics import fmean
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from torch import Tensor
 from .cameras import Orbit
 from .image_matrix import Cell
 from .outline_agreement import Outlines, expect_agreement
+from .same_places import places
 from .seeds import Stream, make_generator
 from .splat_gsplat import fitting_rasterizer
 from .splat_losses import photometric_loss, rigidity_loss
@@ -195,21 +196,24 @@ class _Fitting:
         if held:
             mean = torch.stack([self._target.image(cell) for cell in fitted]).mean(dim=0)
             blind = fmean(_psnr(mean, self._target.image(cell)) for cell in held)
-            expect_agreement(fmean(self._psnrs(held)), blind, self._outlines(), partial(self._nearer, held))
+            expect_agreement(fmean(self._psnrs(held)), blind, self._outlines, partial(self._nearer, held))
 
     @torch.no_grad()
     def _nearer(self, held: Sequence[Cell]) -> float:
-        """By how many dB pictures are nearer to their own views than to any other one, in the mean."""
+        """By how many dB pictures are nearer to their own views than to one from any other place, in the mean."""
         views, apart = len(self._target.orbit.azimuths), []
+        of_place = places(self._target.orbit.azimuths)
         for view in range(views):
             self._wait(Task.CHECK, view, views)
             seen = self._draw((view, self._target.reference[1])).cpu()
             apart.append([_psnr(seen, self._target.image(cell)) for cell in held])
         others = [
-            [found[place] for view, found in enumerate(apart) if view != cell[0]] for place, cell in enumerate(held)
+            [found[index] for view, found in enumerate(apart) if of_place[view] != of_place[cell[0]]]
+            for index, cell in enumerate(held)
         ]
-        return fmean(apart[cell[0]][place] - max(others[place]) for place, cell in enumerate(held))
+        return fmean(apart[cell[0]][index] - max(others[index]) for index, cell in enumerate(held))
 
+    @cached_property
     def _outlines(self) -> Outlines:
         """Those of the reference frame."""
         target, views = self._target, len(self._target.orbit.azimuths)
@@ -281,7 +285,7 @@ class _Fitting:
 
     def _quality(self) -> str:
         held, known = sorted(self._held_out), len(self._known)
-        doubt = self._outlines().likelier()
+        doubt = self._outlines.likelier
         found = self._psnrs([*self._known, *held])
         fitted = f"{fmean(found[:known]):.1f} dB on the {known} pictures that were fitted"
         if held:

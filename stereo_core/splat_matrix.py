@@ -11,6 +11,7 @@ from torch import Tensor
 from .cameras import Camera, Orbit
 from .checks import expect_shape
 from .image_matrix import Cell, position
+from .same_places import expect_alike, places
 from .splat_losses import emphasis
 from .splat_options import Emphasis, FitOptions
 from .visual_hull import silhouettes
@@ -71,13 +72,21 @@ class TargetMatrix:
         return emphasis(azimuth, cell[1] - frame, self.frames)
 
     def held_out(self, every: int) -> set[Cell]:
-        """Return the cells that are not fitted: every so many-th of each view and frame, never the reference."""
-        views = self.images.shape[0]
-        if every == 0 or (self.frames == 1 and views < _FEWEST_VIEWS):
+        """Return the cells that are not fitted: every so many-th of each view and frame, never the reference.
+
+        Views from one place are held out together: of one that is fitted the other is no test.
+        """
+        firsts = places(self.orbit.azimuths)
+        if every == 0 or (self.frames == 1 and len(set(firsts)) < _FEWEST_VIEWS):
             return set()
         view, frame = self.reference
         step = 2 if every > 2 else 1
-        return {cell for cell in self.cells if (cell[0] - view + step * (cell[1] - frame)) % every == every // 2}
+        stands_for = {first: view if first == firsts[view] else first for first in firsts}
+        return {
+            cell
+            for cell in self.cells
+            if (stands_for[firsts[cell[0]]] - view + step * (cell[1] - frame)) % every == every // 2
+        }
 
 
 def target_matrix(
@@ -101,7 +110,8 @@ def target_matrix(
             ends that.
 
     Raises:
-        ValueError: a shape that does not fit, one view, or pictures that do not have this background.
+        ValueError: a shape that does not fit, one view, pictures that do not have this background, or that differ
+            though they are from one place.
     """
     expect_shape("images", images, "V F 3 H W")
     views, frames, _, height, width = images.shape
@@ -109,7 +119,7 @@ def target_matrix(
         raise ValueError("A scene cannot be made from one view: it has no depth. Give pictures from several azimuths.")
     if len(orbit.azimuths) != views:
         raise ValueError(f"{views} views need {views} azimuths; got {len(orbit.azimuths)}.")
-    if len({azimuth % 360 for azimuth in orbit.azimuths}) == 1:
+    if len(set(places(orbit.azimuths))) == 1:
         raise ValueError("All azimuths are the same: one view alone has no depth. Give pictures from several azimuths.")
     if min(height, width) < _SMALLEST:
         raise ValueError(
@@ -123,7 +133,7 @@ def target_matrix(
             on_wait(view, views)
             found[view] = silhouettes(_as_float(images[view]), color)
         _expect_background(found, color)
-        return TargetMatrix(images, found, orbit, color, reference)
+        return _of_one_picture_a_place(TargetMatrix(images, found, orbit, color, reference))
     expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
     shown = masks > 0.5
     if not shown.flatten(2).any(dim=-1).all():
@@ -139,7 +149,15 @@ def target_matrix(
         share = masks[view].to(images.device).float()[:, None]
         mixed = _as_float(images[view]) * share + behind * (1 - share)
         composed[view] = mixed if images.is_floating_point() else (mixed * 255).round()
-    return TargetMatrix(composed, shown, orbit, color, reference)
+    return _of_one_picture_a_place(TargetMatrix(composed, shown, orbit, color, reference))
+
+
+def _of_one_picture_a_place(target: TargetMatrix) -> TargetMatrix:
+    frame = target.reference[1]
+    expect_alike(
+        target.orbit.azimuths, lambda view: target.image((view, frame)), lambda view: target.masks[view, frame]
+    )
+    return target
 
 
 def _expect_objects(masks: Tensor) -> None:

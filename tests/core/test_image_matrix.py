@@ -18,6 +18,7 @@ from stereo_core.image_matrix import (
     full_turn,
     is_full_turn,
     parse_azimuths,
+    parse_degrees,
     path,
     same_azimuths,
     sheet_cells,
@@ -185,9 +186,32 @@ def test_azimuths_are_read_from_text():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "-6°, -3.5°, 0°",
+        "-6; -3,5; 0",
+        "−6\n−3.5\n0\n",
+        "[-6.0, -3.5, 0.0],",
+        "-6 deg, -3.5 deg, 0 deg",
+        "-6°-3.5°0°",
+        "-6，-3.5、 0；",
+        "| -6 | -3.5 | +0 |",
+    ],
+)
+def test_azimuths_are_read_as_people_paste_them(text: str):
+    assert parse_degrees(text, 3) == [-6, -3.5, 0]
+
+
+def test_commas_part_numbers_unless_that_makes_too_many():
+    assert parse_degrees("22,5; 45", 3) == [22, 5, 45] and parse_degrees("22,5; 45", 2) == [22.5, 45]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("-6, x, 0", "not a number"),
+        ("-6, x, 0", "azimuths: 'x' is not a number. Write degrees"),
+        ("0..90", "'0..90' is not a number"),
+        (";", "names 0 views for 3"),
         ("-3, 0", "names 2 views for 3"),
         ("-6, -3, 3", "azimuths: the last view is at 3 degrees"),
         ("0, inf, 0", "finite"),

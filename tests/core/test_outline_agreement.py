@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from stereo_core import splat_fitting
 from stereo_core.cameras import Orbit
 from stereo_core.outline_agreement import Outlines, expect_agreement
 from stereo_core.splat_fitting import fit
@@ -38,12 +40,12 @@ def turned(factor: float) -> Orbit:
 
 def test_right_cameras_miss_nothing_and_others_much():
     given = Outlines(outlines(), ORBIT)
-    assert given.missed() == 0 and given.confirm() and given.likelier() == ""
+    assert given.missed() == 0 and given.confirm() and given.likelier == ""
     for factor in (-1, 0.5):
         wrong = Outlines(outlines(), turned(factor))
         assert wrong.missed() > 0.03 and not wrong.confirm()
     shuffled = Outlines(outlines()[torch.randperm(VIEWS, generator=torch.Generator().manual_seed(0))], ORBIT)
-    assert not shuffled.confirm() and shuffled.likelier() == ""
+    assert not shuffled.confirm() and shuffled.likelier == ""
 
 
 def test_masks_may_be_wide_large_and_off_by_a_pixel():
@@ -54,8 +56,8 @@ def test_masks_may_be_wide_large_and_off_by_a_pixel():
 
 
 def test_the_other_sense_and_exchanged_neighbors_are_told():
-    assert "azimuths of the other sign" in Outlines(outlines(), turned(-1)).likelier()
-    assert "views at 90 and 135 degrees seem to be exchanged" in Outlines(outlines()[EXCHANGED], ORBIT).likelier()
+    assert "azimuths of the other sign" in Outlines(outlines(), turned(-1)).likelier
+    assert "views at 90 and 135 degrees seem to be exchanged" in Outlines(outlines()[EXCHANGED], ORBIT).likelier
 
 
 def test_exchanged_neighbors_are_told_with_the_quality():
@@ -67,7 +69,7 @@ def test_exchanged_neighbors_are_told_with_the_quality():
 def test_what_looks_alike_from_everywhere_confirms_nothing():
     ball = trace_matrix([Ball(0.4, lambda _: (0.0, 0.0, 0.0), RED, (3, (0.0, 1.0, 0.0)))], ORBIT, [0.0], SIZE)
     alike = Outlines(silhouettes(ball[:, 0], WHITE), ORBIT)
-    assert alike.missed() == 0 and not alike.confirm() and alike.likelier() == ""
+    assert alike.missed() == 0 and not alike.confirm() and alike.likelier == ""
 
 
 def test_an_outline_of_one_pixel_is_one():
@@ -92,3 +94,22 @@ def test_a_pattern_too_fine_for_the_views_is_not_refused_where_the_outlines_are_
             expect_agreement(15.0, 14.0, Outlines(masks, cameras), lambda: 1.0)
     with pytest.raises(ValueError, match="do not agree with these azimuths"):
         expect_agreement(15.0, 14.0, everywhere, lambda: 0.0)
+
+
+def test_outlines_are_prepared_once_and_compared_once_with_their_own_cameras(monkeypatch: pytest.MonkeyPatch):
+    made: list[Outlines] = []
+    compared: list[object] = []
+
+    class Counted(Outlines):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+        def missed(self, azimuths: Any = None, views: Any = None) -> float:
+            compared.append(azimuths)
+            return super().missed(azimuths, views)
+
+    monkeypatch.setattr(splat_fitting, "Outlines", Counted)
+    fit(pictures(), ORBIT, FitOptions(gaussians=40, iterations=100, warm_up=100, reference=(0, 0)))
+    assert len(made) == 1 and made[0].confirm() and made[0].right() and made[0].likelier == ""
+    assert compared.count(None) == 1

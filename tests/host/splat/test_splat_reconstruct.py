@@ -190,7 +190,7 @@ def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, ty
         ({"images": balls(4), "views": 1}, r"views is 1, and one view alone has no depth"),
         ({"images": balls(7)}, r"views is 4 and images holds 7 pictures, which is not a whole number"),
         ({"images": balls(8), "azimuths": "0, 90"}, r"azimuths names 2 views for 4\."),
-        ({"images": balls(8), "azimuths": "0, 90, nan, 3"}, r"azimuths: .* holds a number that is not finite"),
+        ({"images": balls(8), "azimuths": "0, 90, nan, 3"}, r"azimuths: 'nan' is a number that is not finite"),
         ({"images": balls(8), "azimuths": "0, 360, 0, 0"}, r"azimuths are the same"),
         ({"images": balls(8), "masks": torch.ones(3, 32, 32)}, r"masks holds 3 masks for 8 pictures\."),
         ({"images": balls(8), "masks": (balls(8) == 1).all(-1).float()}, r"masks are white along .* edges.* invert"),
