@@ -48,6 +48,7 @@ def figures(*, better: list[float], worse: list[float]) -> dict[str, dict[str, t
         ([3.0, 4.0, 5.0], "holds"),
         ([1.0, 2.0, 2.5], "the opposite"),
         ([9.0, -2.0, 3.5], "undecided"),
+        ([9.0, -3.0, 3.005], "undecided"),  # nearly nothing in the mean, and nobody knows
         ([2.001, 3.001, 4.002], "no difference"),
     ],
 )

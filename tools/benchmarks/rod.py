@@ -128,13 +128,13 @@ class RodBench(Bench):
 def judge(ordering: Ordering, figures: dict[str, dict[str, Tensor]]) -> tuple[float, float, str]:
     """The mean over scenes of how much better it is, the standard error of that, and whether it holds.
 
-    It is undecided where the mean lies within two standard errors of 0, or where one scene has all the say; and less
-    than a hundredth, of a decibel or of a step of 255, is nothing, however sure.
+    It is undecided where the mean lies within two standard errors of 0, or where one scene has all the say. Less than
+    a hundredth, of a decibel or of a step of 255, is nothing, however sure, if the error is not larger than that.
     """
     gain = figures[ordering.better][ordering.column] - figures[ordering.worse][ordering.column]
     gain = gain[gain.isfinite()] * (-1 if ordering.column == _FLICKER else 1)
     mean, error = float(gain.mean()), float(gain.std() / len(gain) ** 0.5) if len(gain) > 1 else float("inf")
-    if abs(mean) < _NOTHING:
+    if max(abs(mean), error) < _NOTHING:
         return mean, error, "no difference"
     if not abs(mean) > 2 * error:
         return mean, error, "undecided"
