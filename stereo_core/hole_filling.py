@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .edge_prediction import Cells, Prediction, predict, take
+from .masks import true_places
 
 
 class HoleEdges(NamedTuple):
@@ -37,7 +38,7 @@ def find_hole_edges(hole: Tensor, disparity: Tensor) -> HoleEdges:
         The hole pixels and their edges.
     """
     height, width = hole.shape
-    pixel = hole.flatten().nonzero().flatten()
+    pixel = true_places(hole)
     if not len(pixel):
         return HoleEdges(pixel, pixel)
     starts = torch.ones_like(pixel, dtype=torch.bool)

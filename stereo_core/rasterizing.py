@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .masks import true_places
 from .warping import View, landing_columns
 
 TEAR = 1.5
@@ -19,18 +20,19 @@ class Landing(NamedTuple):
     Attributes:
         column: int64 in [0, W - 1], the source pixel that covers the target; 0 in holes.
         neighbour: int64 in [0, W - 1], the pixel on the other side of the point, if it is on the same surface.
-        fraction: float32 in [0, 1], how far the point lies from ``column`` toward ``neighbour``; 0 without a neighbour.
+        aside: float32 in [-1, 1], how far the point lies from ``column`` toward ``neighbour``, negative to the left;
+            0 without a neighbour.
         hole: bool, true where no surface lands.
     """
 
     column: Tensor
     neighbour: Tensor
-    fraction: Tensor
+    aside: Tensor
     hole: Tensor
 
     def point(self) -> Tensor:
         """Return the source column of the point, (H, W) float32."""
-        return (self.neighbour - self.column) * self.fraction + self.column
+        return self.aside + self.column
 
 
 def land_surfaces(disparity: Tensor) -> Landing:
@@ -59,17 +61,17 @@ def land_surfaces(disparity: Tensor) -> Landing:
     column = landed.clamp_(min=0)
     offset = columns - position.gather(-1, column)
     side = offset.sign()
-    neighbour = (column + side.long()).clamp_(0, width - 1)
-    spacing = (position.gather(-1, neighbour) - columns).add_(offset).mul_(side)
-    joined = (spacing > 0) & (spacing <= 1 + TEAR)
-    fraction = offset.abs_().div_(spacing.clamp_(min=1e-3)).clamp_(max=1).mul_(joined)
-    return Landing(column, neighbour, fraction, hole)
+    neighbour = side.long().add_(column).clamp_(0, width - 1)
+    spacing = position.gather(-1, neighbour).sub_(columns).add_(offset).mul_(side)
+    joined = (spacing > 0).logical_and_(spacing <= 1 + TEAR)
+    aside = offset.div_(spacing.clamp_(min=1e-3)).clamp_(-1, 1).mul_(joined)
+    return Landing(column, neighbour, aside, hole)
 
 
 def _cover_gaps(landed: Tensor, slot: Tensor, position: Tensor) -> None:
     """Write into ``landed`` the left pixel of every joined pair at the columns between the pair's targets."""
     width = slot.shape[-1]
-    apart = (slot[:, 1:] - slot[:, :-1]).gt(1).flatten().nonzero().flatten()  # few
+    apart = true_places((slot[:, 1:] - slot[:, :-1]).gt(1))  # few
     row, column = apart // (width - 1), apart % (width - 1)
     left = row * width + column
     start, end = position.flatten()[left], position.flatten()[left + 1]

@@ -19,7 +19,7 @@ def sample_linear(image: Tensor, landing: Landing, frame: Tensor, band: slice) -
     row = torch.arange(band.start * width, band.stop * width, width, device=image.device)[:, None]
     flat, shape = image.flatten(1), frame[:, band].shape
     start, end = (flat.index_select(1, (at + row).flatten()).view(shape) for at in (landing.column, landing.neighbour))
-    torch.lerp(start, end, landing.fraction.expand(shape), out=frame[:, band])
+    torch.lerp(start, end, landing.aside.abs().expand(shape), out=frame[:, band])
 
 
 def sample_cubic(image: Tensor, point: Tensor) -> Tensor:
