@@ -17,11 +17,11 @@ from torch import Tensor
 
 from .clips_depth import MissingDepthError, Source, depth_name, is_network, maps_changed, open_depth, simplified
 from .clips_measures import MET3R, Judges, load_judges, measure, measure_left, missing
-from .clips_methods import ClipSettings, Left, Pictures, load_video, timed
+from .clips_methods import ATTENTION, CRAFTED, ClipSettings, Left, Pictures, load_video, timed
 from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
 from .clips_tables import LEFT, Kept, print_tables
-from .kept_figures import describe_file, describe_network, keep_settings, read_json, write_json, write_png
-from .own_models import at_least, expect_file, number_in, run_in_host, timed_unit, told
+from .kept_figures import RECIPE, describe_file, describe_network, keep_settings, read_json, write_json, write_png
+from .own_models import at_least, expect_file, number_in, run_in_host, surroundings, timed_unit, told
 from .stereodiffusion import draw_sheet
 from .table import counted
 
@@ -51,7 +51,9 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
     _expect_files(options)
     settings = ClipSettings(**{name: getattr(options, name) for name in ClipSettings.__dataclass_fields__})
     depths = options.depth or [options.out / "depth"]
-    keep_settings(options.out, _described(options, settings, depths), [PICTURES, FURTHER])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    described = _described(options, settings, depths)
+    keep_settings(options.out, described, [PICTURES, FURTHER, RECIPE], surroundings(device))
     rows = list(rows_of(options.tables, [depth_name(path) for path in depths], options.picture_model is not None))
     for line in missing(options.clip, options.features) if judges is None else ():
         print(line)
@@ -80,7 +82,6 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
     if not kept:
         print("No clip is finished, so there is no table.")
         return 1
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     frames = f"{settings.frames} frames of {settings.width}x{settings.height}, {settings.steps} steps"
     title = f"{counted(len(kept), 'clip')}, {frames}"
     print_tables(kept, options.tables, [depth_name(path) for path in depths], title, device)
@@ -144,6 +145,7 @@ class Bench:
         left, cost = timed(self._video, lambda: self._video.left(prompt))
         frames = _core(left.image)
         draw_frames(left.image, folder / "left")
+        (folder / "prompt.txt").write_text(f"{prompt}\n", encoding="utf-8")
         middle = slice(len(frames) // 2, len(frames) // 2 + 1)
         draw_frames(left.image[middle], folder / "views", _slug(LEFT))
         write_json(folder / f"{_slug(LEFT)}.json", {**measure_left(self._judges, prompt, frames), **cost})
@@ -241,6 +243,7 @@ def _described(options: argparse.Namespace, settings: ClipSettings, depths: Sequ
         "text_type": options.text_type,
         "depth": described(depths[0]),
         FURTHER: {depth_name(depth): described(depth) for depth in depths[1:]},
+        RECIPE: {name: {"attention": ATTENTION, **widgets} for name, widgets in CRAFTED.items()},
         **asdict(settings),
     }
 

@@ -68,9 +68,10 @@ class _Printer:
 
     def rows(self, name: str, paper: Sequence[Published] = (), shown: str | None = None) -> list[list[str]]:
         """The row of that name, unless it was not made, and the published ones."""
-        made = [self._cell(name, column) for column in _COLUMNS]
-        ours = [[shown or name, *made]] if name in self._clips[0] else []
-        return ours + [_published(row) for row in paper]
+        published = [_published(row) for row in paper]
+        if name in self._clips[0]:
+            return [[shown or name, *(self._cell(name, column) for column in _COLUMNS)], *published]
+        return [[f"{name}, {first}", *figures] for first, *figures in published]  # so that it is known of what
 
     def print(self, title: str, rows: list[list[str]]) -> None:
         print(f"### {title}\n")

@@ -14,10 +14,14 @@ from torch import Tensor
 if TYPE_CHECKING:
     from PIL import Image
 
+RECIPE, RUN_WITH = "recipe", "run with"
+"""Settings: the widgets of each row, and the versions and machines of the sittings."""
 _SAMPLES, _SAMPLE = 64, 1 << 14  # parts of a file that the checksum reads, and bytes of each
 
 
-def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = ()) -> None:
+def keep_settings(
+    out: Path, wanted: dict[str, Any], additions: Sequence[str] = (), surroundings: str | None = None
+) -> None:
     """Write ``settings.json`` where there is none, and refuse to mix figures of different settings.
 
     Args:
@@ -25,6 +29,7 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
         wanted: what they depend on.
         additions: names of what only adds rows: it may come later or be left out, but not change; of a dictionary
             each of its values.
+        surroundings: versions and machine of this sitting, which are added to those of the ones before.
 
     Raises:
         ValueError: the folder holds figures of other settings or settings of something else, cannot be written to, or
@@ -36,8 +41,10 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
     kept = read_json(file) if file.is_file() else {}
     if not isinstance(kept, dict) or kept and not kept.keys() & wanted.keys():
         raise ValueError(f"--out: {file} is of something else. Name another folder.")
+    sittings = []
     # Settings of a run that ended before its first figure bind nobody.
     if kept and any(other != file for other in out.rglob("*.json")):
+        sittings = [each for each in kept.get(RUN_WITH, ()) if each != surroundings]
         wanted = {**wanted, **{name: kept.get(name) for name in additions if wanted[name] is None}}
         kept |= {name: wanted[name] for name in additions if kept.get(name) is None}
         for name in (name for name in additions if isinstance(wanted[name], dict)):
@@ -47,6 +54,8 @@ def keep_settings(out: Path, wanted: dict[str, Any], additions: Sequence[str] = 
             raise ValueError(
                 f"--out: {out} holds figures with another {', '.join(differing)}. Name another folder, or delete it."
             )
+    if surroundings is not None:
+        wanted = {**wanted, RUN_WITH: [*sittings, surroundings]}
     try:
         write_json(file, wanted)
     except OSError as error:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .kept_figures import as_number, describe_file, keep_settings, older_than, read_json, write_json, write_png
-from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models
-from .own_models import at_least, expect_file, number_in, run_in_host, timed_unit
+from .kept_figures import RECIPE, as_number, describe_file, keep_settings, older_than, read_json, write_json, write_png
+from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models, recipe
+from .own_models import at_least, expect_file, number_in, run_in_host, surroundings, timed_unit
 from .stereo_folders import open_picture
 from .table import counted, machine, print_table
 
@@ -40,8 +40,10 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     _expect_files(options)
     settings = MatrixSettings(**{name: getattr(options, name) for name in MatrixSettings.__dataclass_fields__})
     files = {"video": options.video, "multiview": options.multiview}
-    described = {name: describe_file(file) for name, file in files.items()}
-    keep_settings(options.out, {**described, "pictures": str(options.pictures.resolve()), **asdict(settings)})
+    described: dict[str, Any] = {name: describe_file(file) for name, file in files.items()}
+    described |= {"pictures": str(options.pictures.resolve()), **asdict(settings), RECIPE: recipe()}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    keep_settings(options.out, described, [RECIPE], surroundings(device))
     pictures = find_pictures(options.pictures)[: options.limit]
     names = options.rows or list(ROWS)
     matrices: Matrices | None = None
@@ -68,7 +70,6 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
         print("No picture could be measured, so there is no table.")
         return 1
     kept = [[read_json(_kept(folder, name)) for name in names] for folder in finished]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = f"{settings.views} views by {settings.frames} frames of {settings.size}x{settings.size}"
     print(f"\n## Diffusion² on {counted(len(kept), 'picture')}, {shape}, {settings.steps} steps\n")
     print(f"{machine(device)}. Splats: PSNR in dB, more is better; of all others before the counts less is better.\n")

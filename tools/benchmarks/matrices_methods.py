@@ -92,6 +92,11 @@ def load_models(files: dict[str, Path]) -> dict[str, Model]:
     return {option: Model(*load_svd(f"--{option}", file, option == "multiview")) for option, file in files.items()}
 
 
+def recipe() -> dict[str, dict[str, Any]]:
+    """All that the rows are set to, by their names: widgets of Score Composition Options."""
+    return {name: {**_COMPOSED, **widgets} for name, widgets in ROWS.items()}
+
+
 class Matrices:
     """Makes all matrices of one picture after another."""
 
@@ -185,7 +190,7 @@ class Matrices:
         return held_out_psnr(pictures, Orbit(tuple(azimuths), one.elevation), options)
 
     def _options(self, row: str) -> Any:
-        return self._host["Stereo_ScoreCompositionOptions"].execute(**{**_COMPOSED, **ROWS[row]}).args[0]
+        return self._host["Stereo_ScoreCompositionOptions"].execute(**recipe()[row]).args[0]
 
     def _composed(self, conditioning: Any, options: Any) -> Tensor:
         node, models = self._host["Stereo_ScoreCompositionSampler"], (self._video.model, self._multiview.model)

@@ -22,6 +22,10 @@ from safetensors import SafetensorError
 
 from tools.host.in_process import load_host
 from tools.host.server import find_host
+from tools.setup.home import ROOT, dotted
+from tools.setup.host_source import host_version
+
+from .table import machine
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 """The weights below LPIPS, as torchvision publishes them."""
@@ -253,6 +257,13 @@ def missing_lpips(given: Path | None) -> str | None:
             f"to {alexnet_file(given).parent}, or to any folder and name the file with --alexnet."
         )
     return None
+
+
+def surroundings(device: str) -> str:
+    """What figures also depend on and a folder of them says: this pack, ComfyUI, torch and the machine."""
+    pack = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    host = host_version(find_host())
+    return f"Latent Stereo {pack[1] if pack else '?'}, ComfyUI {dotted(host) if host else '?'}, {machine(device)}"
 
 
 def _words(seconds: float) -> str:

@@ -16,6 +16,7 @@ from stereo_core.metrics import load_lpips, lpips, psnr, ssim
 from stereo_core.warping import forward_warp
 
 from .kept_figures import (
+    RECIPE,
     as_number,
     describe_file,
     describe_network,
@@ -25,10 +26,20 @@ from .kept_figures import (
     write_json,
     write_png,
 )
-from .own_models import alexnet_file, at_least, expect_file, missing_lpips, number_in, run_in_host, timed_unit, told
+from .own_models import (
+    alexnet_file,
+    at_least,
+    expect_file,
+    missing_lpips,
+    number_in,
+    run_in_host,
+    surroundings,
+    timed_unit,
+    told,
+)
 from .scenes import Scene
 from .stereo_folders import LAYOUTS, find_pairs, load_pair
-from .stereodiffusion_methods import OF_LEFT, Methods, estimate_depth, load_network
+from .stereodiffusion_methods import OF_LEFT, RECIPES, Methods, estimate_depth, load_network
 from .stereodiffusion_published import published
 from .table import counted, machine, print_table
 
@@ -83,7 +94,8 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
         size=options.size,
         lpips=describe_file(alexnet_file(options.alexnet)) if without_lpips is None else None,
     )
-    keep_settings(options.out, asdict(settings))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    keep_settings(options.out, {**asdict(settings), RECIPE: RECIPES}, [RECIPE], surroundings(device))
     if without_lpips is not None:
         print(without_lpips)
     judge = load_judge(options.alexnet) if without_lpips is None else None
@@ -113,7 +125,6 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     if not figures:
         print("No pair could be measured, so there is no table.")
         return 1
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"\n## StereoDiffusion on {counted(len(figures), 'pair')} ({kind}), {options.size}x{options.size}\n")
     print(f"{settings.checkpoint}, {options.steps} steps. {machine(device)}\n")
     print_figures(figures, published(kind, settings.depth_model is not None))

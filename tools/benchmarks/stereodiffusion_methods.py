@@ -42,6 +42,15 @@ SAMPLED: dict[str, dict[str, Any]] = {
 }
 """Stereo KSampler's widgets, from an inverted picture that is replayed without guidance."""
 
+_RUN: dict[str, Any] = {"seed": 0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0, "preset": "custom"}
+RECIPES: dict[str, dict[str, Any]] = {
+    "all rows": {**_RUN, "cfg": 1.0},
+    **SAMPLED,
+    REPLAYED: {**_BOTH, "cfg": GUIDANCE},
+    OPTIMIZED: {**_BOTH, "cfg": GUIDANCE, "learning_rate": 1e-2, "epsilon": 1e-5},
+}
+"""All that the sampled rows are set to; where a row says nothing, it is as all."""
+
 OF_LEFT = (AUTOENCODER, REFERENCE)
 """Rows that show the left view and are compared with it: the best that the model could do."""
 
@@ -140,8 +149,7 @@ class Methods:
         return self._decoded(self._sample(latent, depth, 1.0, {**geometry, **SAMPLED[row]}, known))[1:]
 
     def _sample(self, latent: Any, depth: Tensor, cfg: float, widgets: dict[str, Any], known: Any) -> dict[str, Any]:
-        rest = {"seed": 0, "steps": self.steps, "cfg": cfg, "sampler_name": "euler", "scheduler": "normal"}
-        rest |= {"denoise": 1.0, "preset": "custom", "trajectory": known}
+        rest = {**_RUN, "steps": self.steps, "cfg": cfg, "trajectory": known}
         inputs = gather("Stereo_StereoKSampler", depth, {**rest, **widgets})
         net = self.network
         return (
@@ -156,10 +164,9 @@ class Methods:
         from comfy_extras.nodes_custom_sampler import SamplerCustom
 
         net = self.network
-        optimize = self.host["Stereo_NullTextOptimization"].execute
-        negative = optimize(net.model, net.positive, net.negative, known, GUIDANCE, self.inner_steps, 1e-2, 1e-5).args[
-            0
-        ]
+        optimize, rates = self.host["Stereo_NullTextOptimization"].execute, RECIPES[OPTIMIZED]
+        rest = (GUIDANCE, self.inner_steps, rates["learning_rate"], rates["epsilon"])
+        negative = optimize(net.model, net.positive, net.negative, known, *rest).args[0]
         shift = {name: value for name, value in widgets.items() if name != "attention"}
         inputs = gather("Stereo_StereoShiftSampler", depth, {**shift, "trajectory": None})
         euler = comfy.samplers.sampler_object("euler")

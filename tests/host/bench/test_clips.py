@@ -105,7 +105,10 @@ def test_the_tables_are_measured_once_and_row_by_row(
     assert len(found) == len(METHODS)  # the left view in place of what needs a picture model
     for name in METHODS:
         assert (f"| {name} |" in said) == (name != FRAMES)
-    assert "| published | 28.72 | 91.09 | 6.09 |" in said
+    assert f"| {FRAMES}, published | 28.72 | 91.09 | 6.09 |" in said  # beneath no row of ours
+    assert (folder / "prompt.txt").read_text() == "a red cube (turning)\n"
+    settings = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert settings["recipe"]["no repeats"]["most_repeats"] == 1 and "ComfyUI" in settings["run with"][0]
     full, restart, once = (found[name.replace(" ", "_")] for name in (FULL, RESTART, "no repeats"))
     assert set(full) == {*measures.MEASURES, "evaluations", "seconds"}
     assert all(isinstance(value, float) for value in full.values())

@@ -91,6 +91,9 @@ def test_every_row_is_measured_once(
     with Image.open(folder / "video_model_alone.png") as sheet:
         assert sheet.size == (32, 32)
 
+    recipe = json.loads((tmp_path / "out" / "settings.json").read_text())["recipe"]
+    assert recipe.keys() == ROWS.keys() and recipe["weight 0.75"]["weight"] == 0.75
+
     paper["rows"] = 12.34  # kept, so not measured again
     (folder / "weight_0_5_the_paper_s.json").write_text(json.dumps(paper))
     assert bench.run(loading, options) == 0

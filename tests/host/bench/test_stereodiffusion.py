@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -202,6 +203,9 @@ def test_figures_of_other_weights_or_settings_are_refused(tmp_path: Path):
     keep_settings(tmp_path, {"model": one, "further": {"zoe": "1"}}, ["further"])
     with pytest.raises(ValueError, match="another further"):
         keep_settings(tmp_path, {"model": one, "further": {"dpt": "2"}}, ["further"])
+    for machine in ("CPU", "GPU", "CPU"):
+        keep_settings(tmp_path, {"model": one}, surroundings=machine)
+    assert json.loads((tmp_path / "settings.json").read_text()) == {"model": one, "run with": ["GPU", "CPU"]}
     with pytest.raises(ValueError, match="--out: .*model.safetensors is a file. Name a folder"):
         keep_settings(tmp_path / "one" / "model.safetensors", {"model": one})
     with pytest.raises(ValueError, match=r"--out: .*below cannot be written to \(.*\). Name another folder"):
@@ -391,6 +395,16 @@ def test_every_row_is_measured_once(
     assert figures["Image Stereo Shift"]["PSNR visible"] > figures["shift alone"]["PSNR visible"] + 3
     with Image.open(out / "sheets" / "Scene.png") as sheet:
         assert sheet.width >= 5 * 64 and sheet.height >= -(-(len(figures) + 2) // 5) * 80
+
+    settings = json.loads((out / "settings.json").read_text())  # all that it takes to do it again
+    assert settings["steps"] == 2 and settings["recipe"]["all rows"]["sampler_name"] == "euler"
+    assert settings["recipe"].keys() > SAMPLED.keys() and settings["recipe"]["shift alone"]["attention"] == "none"
+    assert re.fullmatch(r"Latent Stereo [\d.]+, ComfyUI [\d.]+, .* torch .*", settings["run with"][0])
+    changed = {**settings, "recipe": {**settings["recipe"], "shift alone": {}}}  # by another version of this pack
+    (out / "settings.json").write_text(json.dumps(changed))
+    with pytest.raises(ValueError, match="another recipe"):
+        bench.run(own_folders, options)
+    (out / "settings.json").write_text(json.dumps(settings))
 
     figures["stretch"]["PSNR"] = 12.34  # kept, so not measured again
     kept.write_text(json.dumps(figures))
