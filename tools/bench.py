@@ -51,6 +51,7 @@ def main() -> int:
     if options and table not in (*ASKING, *IN_PARTS):
         parser.error(f"unrecognized arguments: {' '.join(options)}")
     environment.enter(__file__)
+    environment.stop_on_signals()  # what was made for this run goes with it
     if table == "all":
         # Each in a process of its own, whose memory is its own: some load the host, each with its own options.
         return max(subprocess.run([sys.executable, __file__, name]).returncode for name in TABLES)
