@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .parallel import operation_threads, share_out
 from .texture_offsets import Cells, Nodes, choose_offsets
-from .texture_strength import PARTS, Parts, finest_energy, reduce_parts, smooth, strength, sums
+from .texture_strength import PARTS, Parts, count_rough, finest_energy, reduce_parts, smooth, strength, sums
 
 # Most cells that a view is reduced to, whatever its shape: the search takes the same time at every size.
 _CELLS = 40_000
@@ -35,15 +35,18 @@ class Texture:
         hue: detail keeps its hue where the colours around it and around its copy differ less, of the picture's range.
         edge: columns of a 512 wide view over which the edge's own colour, which the smooth fill keeps, makes room for
             detail.
+        root: energies are averaged by their roots of this degree, so that the few strong lines of an outline count less
+            than texture all over a surface.
     """
 
-    wanted: float = 1.0
+    wanted: float = 1.15
     fine: float = 0.1
     coarse: float = 0.05
     amplified: float = 2.5
     strengthened: float = 4.0
     hue: float = 0.15
     edge: float = 0.8
+    root: float = 4.0
 
 
 def add_texture(
@@ -55,8 +58,9 @@ def add_texture(
     beyond its own low-pass: that is copied by whole offsets (a shift map), each of them shared by a neighbourhood, from
     known pixels of the same disparity, and scaled to the contrast that is found around the hole. Where two offsets meet
     the copies fade into each other at constant variance. What comes of it is measured, and all of it multiplied by what
-    its finest detail still differs from that beside the hole, on the farther side. Detail never exceeds the room that
-    its mean leaves in the picture's range: black bars stay black.
+    its finest detail still differs from that beside the hole, on the farther side; beside what is drawn, flat but for
+    its lines, nothing is added. Detail never exceeds the room that its mean leaves in the picture's range: black bars
+    stay black.
 
     Args:
         image: (C, H, W) float32, every pixel filled, written at hole pixels.
@@ -89,9 +93,10 @@ def add_texture(
 
         share_out(copy, parts, threads)
         inside = (reduce_parts(of, disparity, hole, size, cells.tolerance) for of in (image, detail))
-        around, fill, added_energy = (finest_energy(of, cells.tolerance) for of in (beside, *inside))
+        around, fill, added_energy = (finest_energy(of, cells.tolerance, texture.root) for of in (beside, *inside))
         surfaces = cells.unknown, cells.disparity, cells.tolerance
-        factor, told = strength(around, fill, added_energy, *surfaces, texture.wanted)
+        rough = count_rough(image, disparity, ~hole, size, cells.tolerance)
+        factor, told = strength(around, rough, fill, added_energy, *surfaces, texture.wanted, texture.root)
         factor.clamp_(max=texture.strengthened)
 
         def add(part: slice) -> None:

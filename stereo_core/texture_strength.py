@@ -14,10 +14,15 @@ PARTS = 3
 """Parts of a cell, along rows and along columns, whose differences are its finest detail."""
 # Steps, in cells, of the means over holes and of those over what lies beside them: stds of two and of three cells.
 _WITHIN, _BESIDE = (1, 2), (1, 2, 4)
-# The mean beside a hole counts up to so many times the narrower one: the outline of a thing on a flat surface does not
-# make the surface rough.
+# The mean beside a hole counts up to so many times the narrower one: where one surface ends and a rougher one begins
+# is not known to a pixel.
 _NARROWER = 2.0
 _LEAST = 1e-9
+# Neighbours that differ by less of the picture's range, half a step of 8 bits, are flat. Photographs and their noise
+# leave hardly any; of what is drawn most is flat. Where no more than the first share is rough, lines are all the detail
+# there is, and copied without what they bound they are wrong; from the second share on texture is as strong as it is.
+_FLAT = 0.5 / 255
+_DRAWN, _ROUGH = 0.6, 0.8
 
 
 def sums(values: Tensor, size: int) -> Tensor:
@@ -92,57 +97,89 @@ def reduce_parts(image: Tensor, disparity: Tensor, mask: Tensor, size: int, tole
     return Parts(colour, count > 0, farthest)
 
 
-def finest_energy(parts: Parts, tolerance: float) -> tuple[Tensor, Tensor]:
+def count_rough(image: Tensor, disparity: Tensor, mask: Tensor, size: int, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Count the masked pixels of (C, H, W) that differ from a masked neighbour, and all, in cells of ``size`` pixels.
+
+    Of a cell only those on its farthest surface count; both results are (h, w).
+    """
+    low, high = image.aminmax()
+    flat = (high - low) * _FLAT
+    rough = torch.zeros_like(mask)
+    for axis in (-2, -1):
+        rest = mask.shape[axis] - 1
+        differs = image.narrow(axis, 1, rest).sub(image.narrow(axis, 0, rest)).abs_().amax(0) > flat
+        differs &= mask.narrow(axis, 0, rest) & mask.narrow(axis, 1, rest)
+        for start in (0, 1):
+            rough.narrow(axis, start, rest).logical_or_(differs)
+    padding = (0, -mask.shape[1] % size, 0, -mask.shape[0] % size)
+    near = F.pad(disparity[None], padding, value=torch.inf)
+    farthest = -F.max_pool2d(-near, size)[0]
+    same = near[0] <= (farthest + tolerance).repeat_interleave(size, 0).repeat_interleave(size, 1)
+    both = F.pad(torch.stack((rough, mask)), padding).logical_and_(same)
+    counts = sums(both.float(), size)
+    return counts[0], counts[1]
+
+
+def finest_energy(parts: Parts, tolerance: float, root: float) -> tuple[Tensor, Tensor]:
     """Measure the energy of what is finer than about a third of a cell.
 
     Args:
         parts: of the cells.
         tolerance: by how many columns the disparity of one surface differs at most.
+        root: the degree of the root of energies that is averaged. With 1 a single outline on a flat surface counts as
+            much as texture all over it; the higher, the less.
 
     Returns:
-        For every cell the sum of squared differences of its parts from the mean around them on their surface, mean of
-        the channels, and how many parts count; both (h, w) of the cells.
+        For every cell the sum, over its parts, of the root of their squared difference from the mean around them on
+        their surface, mean of the channels, and how many parts count; both (h, w) of the cells.
     """
     colour, known, near = parts
     low = smooth(smooth(colour, known, near, tolerance), known, near, tolerance)
-    energy = (colour - low).square().mean(0) * known
+    energy = (colour - low).square().mean(0).pow_(1 / root) * known
     both = sums(torch.stack((energy, known.float())), PARTS)
     return both[0], both[1]
 
 
 def strength(
     around: tuple[Tensor, Tensor],
+    rough: tuple[Tensor, Tensor],
     smooth_fill: tuple[Tensor, Tensor],
     texture: tuple[Tensor, Tensor],
     unknown: Tensor,
     near: Tensor,
     tolerance: float,
     wanted: float,
+    root: float,
 ) -> tuple[Tensor, Tensor]:
     """Tell by how much texture in holes must be multiplied to be as strong as what lies beside them.
 
     Args:
         around: ``finest_energy`` of the known pixels.
+        rough: ``count_rough`` of them. Where most are flat, as in drawings, texture is left out.
         smooth_fill: that of the holes without texture.
         texture: that of the texture alone, before it is multiplied.
         unknown: (h, w) bool, the cells of holes.
         near: (h, w), the disparity of cells, in holes of the surface behind.
         tolerance: by how many columns the disparity of one surface differs at most.
         wanted: the energy in holes as a share of that beside them, on the farther side.
+        root: that of ``finest_energy``.
 
     Returns:
         The factor of every cell, and where it is told, both (h, w).
     """
+    share = _mean(*_spread_over(*rough, near, tolerance, _BESIDE))
+    drawn = ((share - _DRAWN) / (_ROUGH - _DRAWN)).clamp_(0, 1).pow_(1 / root)
     narrow = _mean(*_spread_over(*around, near, tolerance, _WITHIN))
     total, count = _spread_over(*around, near, tolerance, _BESIDE)
     edges = find_hole_edges(unknown, near)
     beside, told = torch.zeros_like(total), torch.zeros_like(total)
-    at_edge = torch.minimum(_mean(total, count), _NARROWER * narrow).flatten()[edges.edge]
+    at_edge = torch.minimum(_mean(total, count), _NARROWER ** (1 / root) * narrow).mul_(drawn).flatten()[edges.edge]
     beside.view(-1)[edges.pixel] = at_edge
     told.view(-1)[edges.pixel] = (count.flatten()[edges.edge] > 0).float()
     told *= texture[1] * unknown
     means = torch.stack((beside, *(energy / parts.clamp(min=1) for energy, parts in (smooth_fill, texture)))) * told
     means, told = _spread_over(means, told, near, tolerance, _WITHIN)
+    means = _mean(means, told) ** root
     missing = (wanted * means[0] - means[1]).clamp(min=0)
     factor = (missing / means[2].clamp(min=_LEAST * 1e-3)).sqrt()
     return factor, told > 0
