@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -30,7 +31,6 @@ _CLEARLY = 4.0  # times as much is missed by wrong ones, where outlines tell the
 # ones at most 2.4.
 _BETTER = 2.5
 _GOOD = 24.0  # dB at which nothing is wrong, as of things that look alike from everywhere
-_NEARER = 0.5  # dB by which they are nearer to their own view than to all others: wrong azimuths had 0.43 at most
 
 
 class Outlines:
@@ -120,32 +120,67 @@ class Outlines:
         return 1 - possible.any(dim=-1).float().mean().item()
 
 
-def expect_agreement(found: float, blind: float, outlines: Outlines, nearer: Callable[[], float]) -> None:
+def own_side(
+    drawn: Tensor, mean: Tensor, held: Sequence[Tensor], views: Sequence[int], of_place: Sequence[int]
+) -> float:
+    """Return by how much pictures that were not fitted go with the scene from their own side more than from any other.
+
+    That is in correlation, where what all sides have in common is taken away, so that it does not matter how faint a
+    blurred pattern is; where nothing is known of the sides it is below 0, for any of the others may be the best.
+
+    Args:
+        drawn: (V, 3, H, W) the scene from all views.
+        mean: (3, H, W) of the pictures that were fitted.
+        held: those that were not, each (3, H, W).
+        views: of each.
+        of_place: of each of the V views, as ``places`` tells; what is seen from the same place is no other side.
+
+    Returns:
+        -2 to 2, in the mean of the pictures.
+    """
+    sides = functional.normalize((drawn - drawn.mean(dim=0)).flatten(1), dim=1)
+    found = []
+    for picture, view in zip(held, views, strict=True):
+        alike = sides @ functional.normalize((picture - mean).flatten(), dim=0)
+        others = [place != of_place[view] for place in of_place]
+        found.append(float(alike[view] - alike[others].max()))
+    return fmean(found)
+
+
+def expect_agreement(found: float, blind: float, outlines: Outlines, own: Callable[[], float]) -> str:
     """Raise if views are no better than the mean of all, unless something else says that all is right.
 
     Views of one thing are better, but where its pattern is too fine for how far apart they are. Then its outlines may
-    tell, or that each picture is still most like the scene from its own side.
+    tell, or that each picture still goes with the scene from its own side, where outlines do not contradict.
 
     Args:
         found: PSNR in dB of pictures that were not fitted.
         blind: that of the mean of all that were.
         outlines: of the object.
-        nearer: tells by how many dB those that were not fitted are nearer to their own views than to all others.
+        own: tells what ``own_side`` does.
+
+    Returns:
+        What remains of the doubt, in words after a space, or an empty text.
 
     Raises:
         ValueError: with both figures, and what to do.
     """
     if found >= min(blind + _BETTER, _GOOD):
-        return
+        return ""
     likelier = outlines.likelier
-    if not likelier and (outlines.confirm() or (outlines.right() and nearer() > _NEARER)):
-        return
+    if not likelier and outlines.confirm():
+        return ""
+    if not likelier and outlines.right() and own() > 0:
+        return (
+            " The held-out pictures of the reference frame were hardly better than the mean of the others: check the "
+            "azimuths, or give more views, for the pattern may be too fine for these."
+        )
     raise ValueError(
         f"The views do not agree with these azimuths: pictures that were held out come out at {found:.1f} dB, and the "
         f"mean of the others is at {blind:.1f} dB.{likelier} Check the azimuths, their order and sense (positive ones "
         "move the camera to the right), the elevation, and that the pictures show one object at one time. If all of "
         "that is right, the views lie too far apart for how fine the object's pattern is: give more of them, or hold "
-        "none out (held_out 0), and this is not checked."
+        "none out (held_out 0 of Splat 4D Options), and this is not checked."
     )
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .cameras import Orbit
 from .image_matrix import Cell
-from .outline_agreement import Outlines, expect_agreement
+from .outline_agreement import Outlines, expect_agreement, own_side
 from .same_places import places
 from .seeds import Stream, make_generator
 from .splat_gsplat import fitting_rasterizer
@@ -147,6 +147,7 @@ class _Fitting:
             points.to(device), colors.to(device), spacing, half, options, harmonics, target.time(target.reference)
         )
         reference = target.camera(target.reference)
+        self._doubt = ""
         self._rasterize = fitting_rasterizer(self._model.at(None), reference, target.background)
 
     def steps(self) -> Iterator[tuple[int, float]]:
@@ -158,7 +159,7 @@ class _Fitting:
             yield step + 1, self._step(cell, None, rate, 0.0)
             self._relocate(step, warm_up)
         if warm_up >= _TOLD_AFTER:
-            self._expect_agreement(still)
+            self._doubt = self._expect_agreement(still)
         moving = options.iterations - warm_up
         if moving > 0:
             tell = partial(self._wait, Task.TURN)
@@ -191,27 +192,25 @@ class _Fitting:
                 self._quality(),
             )
 
-    def _expect_agreement(self, fitted: Sequence[Cell]) -> None:
-        held = sorted(cell for cell in self._held_out if cell[1] == self._target.reference[1])
-        if held:
-            mean = torch.stack([self._target.image(cell) for cell in fitted]).mean(dim=0)
-            blind = fmean(_psnr(mean, self._target.image(cell)) for cell in held)
-            expect_agreement(fmean(self._psnrs(held)), blind, self._outlines, partial(self._nearer, held))
+    def _expect_agreement(self, fitted: Sequence[Cell]) -> str:
+        """What is doubtful about the views, after a space."""
+        target, frame = self._target, self._target.reference[1]
+        held = sorted(cell for cell in self._held_out if cell[1] == frame)
+        if not held:
+            return ""
+        pictures = [target.image(cell) for cell in held]
+        mean = torch.stack([target.image(cell) for cell in fitted]).mean(dim=0)
+        blind = fmean(_psnr(mean, picture) for picture in pictures)
 
-    @torch.no_grad()
-    def _nearer(self, held: Sequence[Cell]) -> float:
-        """By how many dB pictures are nearer to their own views than to one from any other place, in the mean."""
-        views, apart = len(self._target.orbit.azimuths), []
-        of_place = places(self._target.orbit.azimuths)
-        for view in range(views):
-            self._wait(Task.CHECK, view, views)
-            seen = self._draw((view, self._target.reference[1])).cpu()
-            apart.append([_psnr(seen, self._target.image(cell)) for cell in held])
-        others = [
-            [found[index] for view, found in enumerate(apart) if of_place[view] != of_place[cell[0]]]
-            for index, cell in enumerate(held)
-        ]
-        return fmean(apart[cell[0]][index] - max(others[index]) for index, cell in enumerate(held))
+        @torch.no_grad()
+        def own() -> float:
+            of_place, drawn = places(target.orbit.azimuths), []
+            for view in range(len(of_place)):
+                self._wait(Task.CHECK, view, len(of_place))
+                drawn.append(self._draw((view, frame)).cpu())
+            return own_side(torch.stack(drawn), mean.cpu(), [p.cpu() for p in pictures], [v for v, _ in held], of_place)
+
+        return expect_agreement(fmean(self._psnrs(held)), blind, self._outlines, own)
 
     @cached_property
     def _outlines(self) -> Outlines:
@@ -285,7 +284,7 @@ class _Fitting:
 
     def _quality(self) -> str:
         held, known = sorted(self._held_out), len(self._known)
-        doubt = self._outlines.likelier
+        doubt = self._doubt + self._outlines.likelier
         found = self._psnrs([*self._known, *held])
         fitted = f"{fmean(found[:known]):.1f} dB on the {known} pictures that were fitted"
         if held:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stereo_core import splat_fitting
 from stereo_core.cameras import Orbit
-from stereo_core.outline_agreement import Outlines, expect_agreement
+from stereo_core.outline_agreement import Outlines, expect_agreement, own_side
 from stereo_core.splat_fitting import fit
 from stereo_core.splat_options import FitOptions
 from stereo_core.splat_scene import WHITE
@@ -82,18 +82,44 @@ def test_a_pattern_too_fine_for_the_views_is_not_refused_where_the_outlines_are_
     """The held-out pictures of this one are no better than a mean of all, as a fit finds them."""
     fine = [ball._replace(stripes=(12, ball.stripes[1])) for ball in SCENES["sway and orbit"]]
     assert torch.equal(silhouettes(trace_matrix(fine, ORBIT, [0.0], SIZE)[:, 0], WHITE), outlines())
-    expect_agreement(15.0, 14.0, Outlines(outlines(), ORBIT), lambda: 0.0)
+    assert expect_agreement(15.0, 14.0, Outlines(outlines(), ORBIT), lambda: -0.1) == ""
     everywhere = Outlines(torch.ones(VIEWS, SIZE, SIZE, dtype=torch.bool), ORBIT)
-    expect_agreement(15.0, 14.0, everywhere, lambda: 1.0)  # outlines say nothing, and pictures know their own views
+    # Outlines say nothing, and pictures know their own sides.
+    assert "hardly better than the mean" in expect_agreement(15.0, 14.0, everywhere, lambda: 0.01)
     for masks, cameras, said in [
         (outlines(), turned(-1), r"14\.0 dB\. The outlines agree with azimuths of the other sign\. Check"),
         (outlines()[EXCHANGED], ORBIT, "seem to be exchanged"),
     ]:
-        expect_agreement(17.0, 14.0, Outlines(masks, cameras), lambda: 0.0)
+        assert expect_agreement(17.0, 14.0, Outlines(masks, cameras), lambda: -0.1) == ""
         with pytest.raises(ValueError, match=said):
             expect_agreement(15.0, 14.0, Outlines(masks, cameras), lambda: 1.0)
-    with pytest.raises(ValueError, match="do not agree with these azimuths"):
-        expect_agreement(15.0, 14.0, everywhere, lambda: 0.0)
+    with pytest.raises(ValueError, match=r"do not agree with these azimuths.*held_out 0 of Splat 4D Options"):
+        expect_agreement(15.0, 14.0, everywhere, lambda: -0.01)
+
+
+def test_a_faint_pattern_knows_its_own_side():
+    """By far less than decibels tell; noise knows none, and neither does the other sense. One place is one side."""
+    ball = [Ball(0.42, lambda _: (0.0, 0.0, 0.0), RED, (6, (1.0, 0.2, 0.0)))]
+    seen = trace_matrix(ball, ORBIT, [0.0], SIZE)[:, 0]
+    mean, faint = seen.mean(dim=0), 0.05 * seen + 0.95 * seen.mean(dim=0)
+    noise = torch.rand(seen.shape, generator=torch.Generator().manual_seed(0))
+    views, every = [2, 7], list(range(VIEWS))
+
+    def own(drawn: Tensor, of_place: list[int]) -> float:
+        return own_side(drawn, mean, [seen[view] for view in views], views, of_place)
+
+    assert own(faint, every) > 0.5
+    assert own(faint.flip(0), every) < -0.5 and own(noise, every) < 0
+    twice = torch.cat([faint, faint[2:3]])
+    assert own(twice, [*every, VIEWS]) < own(twice, [*every, 2]) == pytest.approx(own(faint, every), abs=0.05)
+
+
+def test_a_fine_pattern_on_what_is_round_is_fitted_and_the_doubt_told():
+    """Which more than all others it was: its held-out pictures are no better than the mean of the others."""
+    orbit = Orbit(tuple(30.0 * view for view in range(12)), elevation=10.0)
+    ball = [Ball(0.42, lambda _: (0.0, 0.0, 0.0), RED, (6, (1.0, 0.2, 0.0)))]
+    options = FitOptions(gaussians=200, iterations=100, warm_up=100, reference=(0, 0))
+    assert "check the azimuths, or give more views" in fit(trace_matrix(ball, orbit, [0.0], 32), orbit, options).quality
 
 
 def test_outlines_are_prepared_once_and_compared_once_with_their_own_cameras(monkeypatch: pytest.MonkeyPatch):

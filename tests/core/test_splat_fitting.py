@@ -208,7 +208,7 @@ def test_azimuths_that_contradict_the_pictures_are_refused():
     steps = torch.arange(SIZE) - SIZE / 2 + 0.5
     disc = (steps[:, None] ** 2 + steps**2) < 10**2
     noise = torch.where(disc, torch.rand(10, 1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)), 1.0)
-    with pytest.raises(ValueError, match=r"do not agree with these azimuths.*hold none out \(held_out 0\)"):
+    with pytest.raises(ValueError, match=r"do not agree with these azimuths.*hold none out \(held_out 0 of"):
         fit(noise, orbit(10), STILL)  # which from right views looks the same as a pattern too fine for them
 
 
