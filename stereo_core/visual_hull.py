@@ -87,8 +87,8 @@ def hull_points(
     if len(chosen) < _FEWEST:
         raise ValueError(
             "The views do not agree with these azimuths: no place lies inside the object's outline in all of them. "
-            "Check the azimuths, their order and sense (positive ones move the camera to the right), the elevation, and "
-            "that the object stands in the middle of all pictures."
+            "Check the azimuths, their order and sense (positive ones move the camera to the right), the elevation, "
+            "and that the object stands in the middle of all pictures."
         )
     volume = len(chosen) / drawn * 8 * math.prod(reach)
     chosen = (
