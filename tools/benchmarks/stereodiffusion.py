@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stereo_core.frame_matching import resize_nearest
 from stereo_core.metrics import load_lpips, lpips, psnr, ssim
 from stereo_core.warping import forward_warp
 
@@ -166,11 +167,12 @@ def expect_shift(given: Tensor) -> None:
     Raises:
         ValueError: the largest is less than a cell of the latent.
     """
-    largest = float(given.max())
+    cells = resize_nearest(given, (given.shape[-2] // _CELL, given.shape[-1] // _CELL))  # which the latent has of it
+    largest = float(cells.max())
     if largest < _CELL:
         raise ValueError(
-            f"its disparity moves no whole column of the latent: it is at most {largest:.1f} columns of the picture, "
-            f"and {_CELL} are needed. Give a larger --size, or --paper-scale with a larger percentage."
+            f"its disparity moves no whole column of the latent: there it is at most {largest:.1f} columns of the "
+            f"picture, and {_CELL} are needed. Give a larger --size, or --paper-scale with a larger percentage."
         )
 
 
