@@ -37,6 +37,8 @@ class Texture:
             detail.
         root: energies are averaged by their roots of this degree, so that the few strong lines of an outline count less
             than texture all over a surface.
+        unlike: what it costs to copy detail that is far weaker or stronger than that beside the hole, for it is that of
+            another material: see ``choose_offsets``.
     """
 
     wanted: float = 1.15
@@ -47,6 +49,7 @@ class Texture:
     hue: float = 0.15
     edge: float = 0.8
     root: float = 4.0
+    unlike: float = 0.5
 
 
 def add_texture(
@@ -86,7 +89,7 @@ def add_texture(
     parts = [slice(start, start + _CHUNK) for start in range(0, len(pixel), _CHUNK)]
     with operation_threads(1) as threads:
         beside = reduce_parts(image, disparity, ~hole, size, cells.tolerance)
-        copier = _Copier(image, disparity, hole, cells, beside, choose_offsets(cells, threads), texture)
+        copier = _Copier(image, disparity, hole, cells, beside, choose_offsets(cells, texture.unlike, threads), texture)
 
         def copy(part: slice) -> None:
             added[:, pixel[part]] = copier.detail(pixel[part], fade[part])

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .hole_filling import find_hole_edges
 from .parallel import share_out
 
 
@@ -70,7 +71,7 @@ _AT_ONCE = 8  # offsets judged at a time
 _VOTES = 4  # rounds in which neighbours agree
 
 
-def choose_offsets(cells: Cells, threads: int = 1) -> Nodes:
+def choose_offsets(cells: Cells, unlike: float, threads: int = 1) -> Nodes:
     """Choose for every hole the offsets that continue its rim best, few of them and each for a large part.
 
     A copy is compared with what is known within six cells of the hole, and its low-pass with the smooth fill. All cells
@@ -79,12 +80,14 @@ def choose_offsets(cells: Cells, threads: int = 1) -> Nodes:
 
     Args:
         cells: the reduced view; some cells are known, some are not.
+        unlike: the cost, of the same unit as the squared difference of colours relative to the variance of the picture,
+            of a source whose detail is far weaker or stronger than that beside the hole.
         threads: in which offsets are judged.
 
     Returns:
         The offsets, and the contrast of the known surroundings.
     """
-    judge = _Judge(cells)
+    judge = _Judge(cells, unlike)
     down, right = _candidates(cells.known)
     parts = -(-len(right) // _AT_ONCE)
     costs = judge.active.new_empty((len(down), len(right), *judge.active.shape), dtype=torch.float32)
@@ -112,9 +115,9 @@ def _candidates(known: Tensor) -> tuple[Tensor, Tensor]:
 class _Judge:
     """Says how well offsets suit the holes of a view."""
 
-    def __init__(self, cells: Cells) -> None:
+    def __init__(self, cells: Cells, unlike: float) -> None:
         known, unknown = cells.known, cells.unknown
-        self._cells = cells
+        self._cells, self._unlike = cells, unlike
         self._rim = known & _beside(unknown, cells.disparity, cells.tolerance)
         self._runs = _Runs(unknown)
         self.active = self._gather(unknown.float()[None])[0] > 0
@@ -124,7 +127,8 @@ class _Judge:
         # One row for each cell, within a border of nothing known: what is compared at a source.
         border = int(_candidates(known)[1].max())
         self._pitch = known.shape[1] + 2 * border
-        values = torch.cat((cells.colour / variance.sqrt(), cells.low / variance.sqrt(), cells.disparity[None]))
+        rough = cells.energy[:1].sqrt()
+        values = torch.cat((cells.colour / variance.sqrt(), cells.low / variance.sqrt(), rough, cells.disparity[None]))
         values[-1, ~known] = torch.inf
         padding = (border, border, _ROWS, _ROWS)
         self._table = F.pad(values, padding, value=torch.inf).flatten(1).t().contiguous()
@@ -135,16 +139,21 @@ class _Judge:
         target = torch.where(unknown, cells.fill, cells.colour) / variance.sqrt()
         self._target = target.flatten(1).t()[self._place]
         self._near = cells.disparity.flatten()[self._place]
+        edges = find_hole_edges(unknown, cells.disparity)
+        wanted = rough.flatten().index_copy(0, edges.pixel, rough.flatten()[edges.edge])
+        self._rough = wanted[self._place] + 1e-3 * variance.sqrt()
         self._length = self._runs.length.flatten()[self._place]
 
     def costs(self, down: int, right: Tensor) -> Tensor:
         """Return the cost of D offsets, ``down`` and each of ``right``, at every grid point: (D, n, m)."""
         channels = self._target.shape[1]
-        values = self._table[self._at + (down * self._pitch + right)[:, None]]  # (D, N, 2C + 1)
+        values = self._table[self._at + (down * self._pitch + right)[:, None]]  # (D, N, 2C + 2)
         missing = (values[..., -1] - self._near).abs().ge(self._cells.tolerance)
-        difference = torch.where(self._in_hole[:, None], values[..., channels:-1], values[..., :channels])
+        difference = torch.where(self._in_hole[:, None], values[..., channels:-2], values[..., :channels])
         cost = (difference - self._target).square().mean(-1).clamp_(max=_DIFFERENT)
-        cost = torch.where(missing, _DIFFERENT, cost)
+        rough = values[..., -2]
+        cost += self._unlike * ((rough - self._rough) / (rough + self._rough)).square()
+        cost = torch.where(missing, _DIFFERENT + self._unlike, cost)
         cost += _REPEATED * (self._length > right.abs()[:, None])
         pooled = self._gather(self._runs.sum(self._scatter(cost))) / self._weight
         lost = self._gather(self._scatter((missing & self._in_hole).float()), near=False)

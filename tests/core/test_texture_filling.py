@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from stereo_core import texture_filling
 from stereo_core.rendering import Quality, View, render_view, working_bytes
 from stereo_core.texture_filling import Texture, add_texture
+from stereo_core.texture_offsets import Nodes, choose_offsets
 from stereo_core.texture_strength import finest_energy, reduce_parts
 from tools.benchmarks.perception import gmsd, haarpsi
 
@@ -100,6 +103,27 @@ def test_outlines_on_a_flat_surface_do_not_make_it_rough():
     between = best.hole & ((row % 32 > 7) & (row % 32 < 26))
     added = (detail.image - best.image).square().mean(1, keepdim=True)[between].mean()
     assert float(added) < 6 * float((flat - 0.5).square().mean())
+
+
+def test_detail_comes_from_where_it_is_as_strong_as_beside_the_hole(monkeypatch: pytest.MonkeyPatch):
+    """Stripes of one colour, flat and woven: behind the block begins a woven one."""
+    height, width = 192, 320
+    _, disparity = screen(height, width, shift=24)
+    rough = torch.arange(width) // 40 % 2 == 0
+    image = torch.where(disparity > 0, 0.9, torch.where(rough, woven(height, width), 0.5)[None])
+    chosen: list[Nodes] = []
+
+    def note(*given: Any) -> Nodes:
+        chosen.append(choose_offsets(*given))
+        return chosen[-1]
+
+    monkeypatch.setattr(texture_filling, "choose_offsets", note)
+    render_view(image, disparity, Quality.DETAIL)
+    nodes = chosen[0]
+    column = ((nodes.active.nonzero()[:, 1] + 0.5) * nodes.spacing).long()
+    source = column + nodes.offset[1][nodes.active.flatten()]
+    behind = column < 200  # not in the strip at the border
+    assert float(rough[source.clamp(0, width - 1)][behind].float().mean()) > 0.6
 
 
 @pytest.mark.parametrize("soft", [False, True])

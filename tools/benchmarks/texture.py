@@ -41,6 +41,7 @@ FORMS = (
     Texture(),
     *(replace(Texture(), wanted=wanted) for wanted in (1.0, 1.3)),
     *(replace(Texture(), root=root) for root in (1.0, 2.0)),
+    *(replace(Texture(), unlike=unlike) for unlike in (0.0, 0.25, 1.0)),
     *(replace(Texture(), fine=fine) for fine in (0.0, 0.3)),
     *(replace(Texture(), coarse=coarse) for coarse in (0.0, 0.2)),
     *(replace(Texture(), amplified=amplified) for amplified in (2.0, 4.0)),
