@@ -6,6 +6,7 @@ import argparse
 import importlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -52,6 +53,14 @@ def main() -> int:
         parser.error(f"unrecognized arguments: {' '.join(options)}")
     environment.enter(__file__)
     environment.stop_on_signals()  # what was made for this run goes with it
+    try:
+        return _run(table, options)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 130
+
+
+def _run(table: str, options: Sequence[str]) -> int:
     if table == "all":
         # Each in a process of its own, whose memory is its own: some load the host, each with its own options.
         return max(subprocess.run([sys.executable, __file__, name]).returncode for name in TABLES)
