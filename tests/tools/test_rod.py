@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from stereo_core.metrics import consistency
 from tools.benchmarks import rod, toy
 from tools.rod import train, weights
 from tools.rod.network import decode, encode, render_grid
+from tools.setup import environment
 from tools.toy.scenes import render_scenes
 
 
@@ -107,3 +110,17 @@ def test_the_weights_are_those_of_the_card(folder: Path):
     file = folder / weights.FILE
     assert hashlib.sha256(file.read_bytes()).hexdigest() in card
     assert file.stat().st_size < 8e6
+
+
+@pytest.mark.parametrize("model", ["rod", "toy"])
+def test_ctrl_c_before_a_training_has_begun_leaves_no_traceback(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def stopped(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "enter", stopped)
+    monkeypatch.setattr(sys, "argv", ["train.py", "--tiny"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(environment.ROOT / "tools" / model / "train.py"), run_name="__main__")
+    assert ended.value.code == 130 and "Run the same command again" in capsys.readouterr().err

@@ -98,4 +98,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the run, or after it, when the weights are written
+        print("\nStopped. Run the same command again to go on.", file=sys.stderr)
+        sys.exit(130)
