@@ -178,9 +178,10 @@ def expect_agreement(found: float, blind: float, outlines: Outlines, own: Callab
     raise ValueError(
         f"The views do not agree with these azimuths: pictures that were held out come out at {found:.1f} dB, and the "
         f"mean of the others is at {blind:.1f} dB.{likelier} Check the azimuths, their order and sense (positive ones "
-        "move the camera to the right), the elevation, and that the pictures show one object at one time. If all of "
-        "that is right, the views lie too far apart for how fine the object's pattern is: give more of them, or hold "
-        "none out (held_out 0 of Splat 4D Options), and this is not checked."
+        "move the camera to the right), the elevation, and that the pictures show one object at one time and come view "
+        "by view, all frames of the first before those of the second. If all of that is right, the views lie too far "
+        "apart for how fine the object's pattern is: give more of them, or hold none out (held_out 0 of Splat 4D "
+        "Options), and this is not checked."
     )
 
 

@@ -20,6 +20,7 @@ _FEWEST_VIEWS = 5  # of one frame, of which one can be held out
 _SMALLEST = 16  # pixels of a side
 _MARGIN = 0.5  # of the pictures' edge must be background
 _INVERTED = 0.9  # of the edge of one picture: what is seen from one distance does not fill that and others not
+_OTHER = 0.1  # between two colors that are not one background: that of generated pictures drifts by less
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,12 @@ def target_matrix(
     reference = (position("view", options.reference[0], views), position("frame", options.reference[1], frames))
     if masks is None:
         found = torch.empty(views, frames, height, width, dtype=torch.bool, device=images.device)
+        far = torch.empty(views, frames, device=images.device)
         for view in range(views):
             on_wait(view, views)
             found[view] = silhouettes(_as_float(images[view]), color)
-        _expect_background(found, color)
+            far[view] = _edges(silhouettes(_as_float(images[view]), color, _OTHER)).float().mean(dim=-1)
+        _expect_background(found, far, color)
         return _of_one_picture_a_place(TargetMatrix(images, found, orbit, color, reference))
     expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
     shown = masks > 0.5
@@ -172,10 +175,12 @@ def _expect_objects(masks: Tensor) -> None:
     )
 
 
-def _expect_background(masks: Tensor, color: tuple[float, float, float]) -> None:
-    if (~_edges(masks)).float().mean() < _MARGIN:
+def _expect_background(masks: Tensor, far: Tensor, color: tuple[float, float, float]) -> None:
+    odd, count = int((far > _INVERTED).sum()), far.numel()
+    if odd or (~_edges(masks)).float().mean() < _MARGIN:
+        some = f"The edges of {odd} of the {count} pictures" if 0 < odd < count else "The pictures' edges"
         raise ValueError(
-            f"The pictures' edges do not have the background colour ({', '.join(f'{part:.2g}' for part in color)}). "
+            f"{some} do not have the background colour ({', '.join(f'{part:.2g}' for part in color)}). "
             "Remove the background, give masks of the object, or name the colour that surrounds it."
         )
     if not masks.flatten(2).any(dim=-1).all():

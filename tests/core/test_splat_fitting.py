@@ -177,6 +177,8 @@ def test_masks_put_the_object_on_the_background():
 
 def test_what_cannot_be_one_object_is_refused():
     pictures = matrix(10, 1)
+    grey = pictures.clone()
+    grey[3] = torch.where(grey[3] == 1, 0.8, grey[3])
     above_and_below = torch.cat([pictures[::2].roll(-10, -2), pictures[1::2].roll(10, -2)])
     cases = [
         (pictures[:1], orbit(1), "cannot be made from one view"),
@@ -184,6 +186,7 @@ def test_what_cannot_be_one_object_is_refused():
         (pictures, Orbit((0.0, 360.0) * 5), "All azimuths are the same"),
         (1 - pictures, orbit(10), "do not have the background colour"),
         (torch.rand(10, 1, 3, SIZE, SIZE), orbit(10), "do not have the background colour"),
+        (grey, orbit(10), "edges of 1 of the 10 pictures do not have the background colour"),
         (torch.ones(10, 1, 3, SIZE, SIZE), orbit(10), "nothing but its background"),
         (pictures[..., :12, :], orbit(10), "at least 16 pixels"),
         (above_and_below, orbit(10), "no place lies inside the object's outline in all of them"),
