@@ -134,7 +134,8 @@ def target_matrix(
         for view in range(views):
             on_wait(view, views)
             found[view] = silhouettes(_as_float(images[view]), color)
-            far[view] = _edges(silhouettes(_as_float(images[view]), color, _OTHER)).float().mean(dim=-1)
+            edges = _as_float(_edges(images[view]))[..., None]  # as pictures of one column
+            far[view] = silhouettes(edges, color, _OTHER).float().mean(dim=(-2, -1))
         _expect_background(found, far, color)
         return _of_one_picture_a_place(TargetMatrix(images, found, orbit, color, reference))
     expect_shape("masks", masks, "V F H W", V=views, F=frames, H=height, W=width)
