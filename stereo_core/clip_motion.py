@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .checks import expect_finite
 from .hidden_points import Showing
 from .optical_flow import optical_flow
 from .scenes import find_scene_starts
@@ -48,6 +49,9 @@ def with_motion(frames: Iterable[tuple[Tensor, Tensor]], wanted: bool, flow_size
 
     Yields:
         The frames, two after each of them having been taken, or at the end.
+
+    Raises:
+        ValueError: motion is wanted and one of several pictures is not finite.
     """
     held: deque[ClipFrame] = deque()  # up to one that was yielded before, one to be yielded, and the two after it
     done = 0
@@ -79,6 +83,7 @@ def _join(frames: Sequence[ClipFrame], first: int, flow_size: int) -> None:
     scale = min(1.0, flow_size / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     pair = torch.cat([one.picture, two.picture]).float()
+    expect_finite("image", pair)
     if pair.device.type == "mps":  # has no antialiased resize in older versions of torch
         pair = pair.cpu()
     pair = functional.interpolate(pair, size, mode="bilinear", antialias=True)

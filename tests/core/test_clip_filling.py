@@ -272,6 +272,9 @@ def test_errors_name_the_argument() -> None:
         ClipSettings(flow_size=0)
     with pytest.raises(ValueError, match="steady: got 1.5"):
         ClipSettings(steady=1.5)
+    image[1, :, 3, 4] = torch.nan
+    with pytest.raises(ValueError, match="image: holds NaN"):
+        render_clip(image, disparity, settings=ClipSettings(reach=2))
 
 
 def test_a_frame_shows_points_of_their_own_surface_only_and_apart_from_nearer_ones() -> None:
