@@ -246,12 +246,15 @@ def parse_azimuths(text: str, views: int) -> list[float]:
 def parse_degrees(text: str, views: int) -> list[float]:
     """Read azimuths: degrees for each view, written as ``read_degrees`` takes them, or one number, their spacing.
 
+    A negative spacing goes the other way round, as photographs of a turntable may.
+
     Raises:
         ValueError: no finite number, or another count.
     """
     azimuths = read_degrees(text, views, "azimuths")
     if len(azimuths) == 1 and views > 1:
-        return spaced_azimuths(views, azimuths[0], "azimuths")
+        evenly = spaced_azimuths(views, abs(azimuths[0]), "azimuths")
+        return evenly if azimuths[0] > 0 else [-azimuth for azimuth in evenly]
     if len(azimuths) != views:
         raise ValueError(
             f"azimuths names {len(azimuths)} views for {views}. Give one angle for each view, or one number, the "

@@ -202,6 +202,11 @@ def test_azimuths_are_read_as_people_paste_them(text: str):
     assert parse_degrees(text, 3) == [-6, -3.5, 0]
 
 
+def test_a_negative_spacing_goes_the_other_way_round():
+    assert parse_degrees("-30", 3) == [-300, -330, -360] and parse_azimuths("-30", 3) == [60, 30, 360]
+    assert parse_degrees("-90", 4) == [-90, -180, -270, -360]
+
+
 def test_commas_part_numbers_unless_that_makes_too_many():
     assert parse_degrees("22,5; 45", 3) == [22, 5, 45] and parse_degrees("22,5; 45", 2) == [22.5, 45]
 
