@@ -78,15 +78,16 @@ class TargetMatrix:
         Views from one place are held out together: of one that is fitted the other is no test.
         """
         firsts = places(self.orbit.azimuths)
-        if every == 0 or (self.frames == 1 and len(set(firsts)) < _FEWEST_VIEWS):
+        numbers = {first: number for number, first in enumerate(sorted(set(firsts)))}
+        place = [numbers[first] for first in firsts]
+        if every == 0 or (self.frames == 1 and len(numbers) < _FEWEST_VIEWS):
             return set()
         view, frame = self.reference
         step = 2 if every > 2 else 1
-        stands_for = {first: view if first == firsts[view] else first for first in firsts}
         return {
             cell
             for cell in self.cells
-            if (stands_for[firsts[cell[0]]] - view + step * (cell[1] - frame)) % every == every // 2
+            if (place[cell[0]] - place[view] + step * (cell[1] - frame)) % every == every // 2
         }
 
 

@@ -73,3 +73,15 @@ def test_views_from_one_place_are_held_out_together():
             held = target.held_out(every)
             assert held and {(8 - view, frame) for view, frame in held if view in (0, 8)} <= held
             assert target.reference not in held
+
+
+def test_every_frame_keeps_a_view_however_often_one_place_is_seen():
+    """Of two places, one of which was seen five times, never both are held out."""
+    azimuths = (0.0, 0.0, 0.0, 0.0, 360.0, 180.0)
+    target = read(pictures()[[0, 0, 0, 0, 0, 4]].expand(-1, 2, -1, -1, -1), azimuths)
+    for every in (2, 3, 5):
+        held = target.held_out(every)
+        assert all(any((view, frame) not in held for view in range(6)) for frame in range(2))
+    many = dataclasses.replace(target, images=target.images[:, :1].expand(-1, 9, -1, -1, -1))
+    held = many.held_out(5)
+    assert held and all(any((view, frame) not in held for view in range(6)) for frame in range(9))
