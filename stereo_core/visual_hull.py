@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .cameras import Camera, Orbit
 
@@ -14,6 +15,8 @@ _DRAWN = 2**15  # points at a time
 _ROUNDS = 60
 _DISAGREE = 0.1  # of the views may see background at a point, where else nothing would be left
 _FEWEST = 32  # points that make a start
+_SPARSE = 4  # Gaussians at one point, beyond which what is small is looked for again around where it is
+_AROUND = 0.05  # of the pictures' smaller side, by which outlines are widened to find where that is
 
 
 def silhouettes(images: Tensor, background: Sequence[float], tolerance: float = 0.03) -> Tensor:
@@ -64,40 +67,87 @@ def hull_points(
     Raises:
         ValueError: no place is inside the outlines of nearly all views.
     """
-    views, sides = len(cameras), images.new_tensor(tuple(reach))
-    found: list[Tensor] = []
-    doubtful: list[Tensor] = []
-    drawn = kept = 0
-    for done in range(_ROUNDS):
-        on_wait(done, _ROUNDS)
-        points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(images.device) * sides
-        missed = torch.zeros(_DRAWN, dtype=torch.long, device=images.device)
-        for mask, camera in zip(masks, cameras, strict=True):
-            missed += ~_look(mask[None], camera, points)[:, 0]
-            left = missed <= _DISAGREE * views
-            points, missed = points[left], missed[left]
-        found.append(points[missed == 0])
-        doubtful.append(points)
-        drawn, kept = drawn + _DRAWN, kept + len(found[-1])
-        if kept >= count:
-            break
-    chosen = torch.cat(found)
-    if len(chosen) < _FEWEST:
-        chosen = torch.cat(doubtful)
+    sides = images.new_tensor(tuple(reach), dtype=torch.float64)
+    found = _inside(masks, cameras, (-sides, sides), count, generator, on_wait)
+    if len(found.sure) * _SPARSE < count and (box := _box_around(masks, cameras, sides, generator)) is not None:
+        nearer = _inside(masks, cameras, box, count, generator, on_wait)
+        found = max(found, nearer, key=lambda drawn: (len(drawn.sure), len(drawn.likely)))
+    chosen = found.sure if len(found.sure) >= _FEWEST else found.likely
     if len(chosen) < _FEWEST:
         raise ValueError(
             "The views do not agree with these azimuths: no place lies inside the object's outline in all of them. "
             "Check the azimuths, their order and sense (positive ones move the camera to the right), the elevation, "
             "and that the object stands in the middle of all pictures."
         )
-    volume = len(chosen) / drawn * 8 * math.prod(reach)
-    chosen = (
-        chosen[torch.randint(len(chosen), (count,), generator=generator).to(chosen.device)]
-        if len(chosen) < count
-        else chosen[:count]
-    )
+    volume = len(chosen) / found.drawn * found.volume
+    short = len(chosen) < count
+    if short:
+        chosen = chosen[torch.randint(len(chosen), (count,), generator=generator).to(chosen.device)]
+    chosen = chosen[:count]
     shown = [_look(image, camera, chosen) for image, camera in zip(images, cameras, strict=True)]
+    if short:  # what begins at one point with one color stays together: its gradients are the same
+        apart = (volume / count) ** (1 / 3)
+        chosen = chosen + apart * (torch.rand(count, 3, generator=generator) - 0.5).to(chosen)
     return chosen, torch.stack(shown).mean(dim=0), volume
+
+
+class _Drawn(NamedTuple):
+    sure: Tensor  # (K, 3) points inside all outlines
+    likely: Tensor  # (L, 3) inside nearly all
+    drawn: int  # how many were looked at
+    volume: float  # of the box that they were drawn in
+
+
+def _inside(
+    masks: Tensor,
+    cameras: Sequence[Camera],
+    box: tuple[Tensor, Tensor],
+    count: int,
+    generator: torch.Generator,
+    on_wait: Callable[[int, int], None],
+) -> _Drawn:
+    """Draw points between two corners (3,) of a box, until there are so many, or for so long."""
+    low, high = box
+    found: list[Tensor] = []
+    doubtful: list[Tensor] = []
+    drawn = kept = 0
+    for done in range(_ROUNDS):
+        on_wait(done, _ROUNDS)
+        points, missed = _left(masks, cameras, box, generator)
+        found.append(points[missed == 0])
+        doubtful.append(points)
+        drawn, kept = drawn + _DRAWN, kept + len(found[-1])
+        if kept >= count:
+            break
+    return _Drawn(torch.cat(found), torch.cat(doubtful), drawn, float((high - low).prod()))
+
+
+def _left(
+    masks: Tensor, cameras: Sequence[Camera], box: tuple[Tensor, Tensor], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(K, 3) points of one round that nearly all outlines hold, and (K,) how many do not."""
+    low, high = box
+    middle, half = ((high + low) / 2).float(), ((high - low) / 2).float()
+    points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(half) * half + middle
+    missed = torch.zeros(_DRAWN, dtype=torch.long, device=low.device)
+    for mask, camera in zip(masks, cameras, strict=True):
+        missed += ~_look(mask[None], camera, points)[:, 0]
+        left = missed <= _DISAGREE * len(cameras)
+        points, missed = points[left], missed[left]
+    return points, missed
+
+
+def _box_around(
+    masks: Tensor, cameras: Sequence[Camera], sides: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor] | None:
+    """Return a box around what is small, by its outlines when they are wider, or none where there is no such place."""
+    margin = max(1, round(_AROUND * min(masks.shape[-2:])))
+    wide = functional.max_pool2d(masks[:, None].float(), 2 * margin + 1, 1, margin)[:, 0] > 0
+    points, _ = _left(wide, cameras, (-sides, sides), generator)
+    if len(points) == 0:
+        return None
+    beyond = 2 * sides * _AROUND
+    return points.amin(dim=0).double() - beyond, points.amax(dim=0).double() + beyond
 
 
 def _look(picture: Tensor, camera: Camera, points: Tensor) -> Tensor:

@@ -257,6 +257,20 @@ def test_what_fills_a_tall_or_wide_picture_starts_from_end_to_end(width: int, he
     assert points[:, axis].min() < -0.95 and points[:, axis].max() > 0.95
 
 
+@pytest.mark.parametrize(("radius", "count"), [(0.015, 400), (0.2, 40_000)])
+def test_many_gaussians_start_at_places_of_their_own(radius: float, count: int):
+    """Also in what is so small that hardly a point of the whole box lies in it: there it is not refused, either."""
+    ball = [Ball(radius, lambda _: (0.35, 0.2, -0.1), RED, (3, (0.0, 1.0, 0.0)))]
+    images = trace_matrix(ball, orbit(6), [0.0], 64)[:, 0]
+    cameras = [orbit(6).camera(azimuth, 64, 64) for azimuth in orbit(6).azimuths]
+    generator = torch.Generator().manual_seed(0)
+    masks = silhouettes(images, WHITE)
+    points, colors, volume = hull_points(masks, images, cameras, count, (0.6,) * 3, generator)
+    away = (points - torch.tensor([0.35, 0.2, -0.1])).norm(dim=-1)
+    assert len(points.unique(dim=0)) == count and away.median() < radius + 0.01 and away.max() < radius + 0.1
+    assert 0.8 * radius**3 < volume / (4 / 3 * torch.pi) < (radius + 0.02) ** 3 and colors.min() < 0.5
+
+
 def test_every_fifth_cell_is_held_out_and_never_the_reference():
     options = dataclasses.replace(STILL, reference=(-1, 0))
     target = target_matrix(matrix(10, 3), orbit(10), options, WHITE, None)
