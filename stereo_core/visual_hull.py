@@ -67,7 +67,7 @@ def hull_points(
     Raises:
         ValueError: no place is inside the outlines of nearly all views.
     """
-    sides = images.new_tensor(tuple(reach), dtype=torch.float64)
+    sides = torch.tensor(tuple(reach), dtype=torch.float64)  # on the CPU: not every device has it
     found = _inside(masks, cameras, (-sides, sides), count, generator, on_wait)
     if len(found.sure) * _SPARSE < count and (box := _box_around(masks, cameras, sides, generator)) is not None:
         nearer = _inside(masks, cameras, box, count, generator, on_wait)
@@ -127,9 +127,9 @@ def _left(
 ) -> tuple[Tensor, Tensor]:
     """(K, 3) points of one round that nearly all outlines hold, and (K,) how many do not."""
     low, high = box
-    middle, half = ((high + low) / 2).float(), ((high - low) / 2).float()
-    points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(half) * half + middle
-    missed = torch.zeros(_DRAWN, dtype=torch.long, device=low.device)
+    middle, half = (side.float().to(masks.device) for side in ((high + low) / 2, (high - low) / 2))
+    points = (torch.rand(_DRAWN, 3, generator=generator) * 2 - 1).to(masks.device) * half + middle
+    missed = torch.zeros(_DRAWN, dtype=torch.long, device=masks.device)
     for mask, camera in zip(masks, cameras, strict=True):
         missed += ~_look(mask[None], camera, points)[:, 0]
         left = missed <= _DISAGREE * len(cameras)
@@ -147,7 +147,8 @@ def _box_around(
     if len(points) == 0:
         return None
     beyond = 2 * sides * _AROUND
-    return points.amin(dim=0).double() - beyond, points.amax(dim=0).double() + beyond
+    first, last = (corner.cpu().double() for corner in (points.amin(dim=0), points.amax(dim=0)))
+    return first - beyond, last + beyond
 
 
 def _look(picture: Tensor, camera: Camera, points: Tensor) -> Tensor:
