@@ -82,7 +82,7 @@ def run(host: dict[str, Any], options: argparse.Namespace, judges: Judges | None
     if not kept:
         print("No clip is finished, so there is no table.")
         return 1
-    frames = f"{settings.frames} frames of {settings.width}x{settings.height}, {settings.steps} steps"
+    frames = f"{counted(settings.frames, 'frame')} of {settings.width}x{settings.height}, {settings.steps} steps"
     title = f"{counted(len(kept), 'clip')}, {frames}"
     print_tables(kept, options.tables, [depth_name(path) for path in depths], title, device)
     return 0

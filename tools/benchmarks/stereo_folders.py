@@ -51,6 +51,8 @@ def find_pairs(folder: Path, kind: str | None = None) -> tuple[str, list[Files]]
     if found := _first_layout(folder, kinds):
         return found
     parts = [f"--data: no pair{f' of the layout {kind}' if kind else ''} lies in {folder}."]
+    if kind and (other := _first_layout(folder, list(LAYOUTS))):
+        parts += [f"Its layout is {other[0]}: leave --kind out."]
     halves = (files for name in kinds for files in LAYOUTS[name](folder))
     parts += [f"{files.name} has no {files.missing[0]}." for files in halves][:1]
     parts += [f"Pairs lie in {below}: name that folder." for below in _below(folder) if _first_layout(below, kinds)][:1]
