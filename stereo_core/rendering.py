@@ -23,8 +23,10 @@ from .warping import View
 _BAND = 1 << 17
 # Pixels of a frame from which on threads gain by sharing it, also where the machine has other work.
 _SHARED = 3 << 19
-# Every so many columns are looked at to find the black bars above and below a picture.
+# Every so many columns are looked at to find bars and margins above and below a picture.
 _BAR_STEP = 8
+# By how much of the picture's range the colours of a margin's row differ at most.
+_EVEN = 1.5 / 255
 
 
 class Quality(str, Enum):
@@ -135,16 +137,28 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
         stretch(frame, edges)
     else:
         near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
-        picture = find_picture(image[None, ..., ::_BAR_STEP])[0]
+        picture = _rows_between_bars(image, float(high - low))
         if picture == slice(0, height):
             _fill(frame, near, hole, edges, quality)
-        else:  # black bars above or below are filled by themselves
+        else:  # bars and margins above or below are filled by themselves
             stretch(frame, edges)
             between, near, within = frame[:, picture].contiguous(), near[picture], hole[picture]
             _fill(between, near, within, find_hole_edges(within, near), quality)
             frame[:, picture] = between
         frame.clamp_(low, high)
     return frame, hole
+
+
+def _rows_between_bars(image: Tensor, contrast: float) -> slice:
+    """Find the rows of (C, H, W), of this range, between black bars and margins whose every row has one colour."""
+    seen = image[..., ::_BAR_STEP]
+    bars = find_picture(seen[None])[0]
+    spread = (seen.amax(-1) - seen.amin(-1)).amax(0)
+    uneven = (spread > _EVEN * contrast).nonzero().flatten()
+    if not len(uneven):
+        return bars
+    start, stop = max(bars.start, int(uneven[0])), min(bars.stop, int(uneven[-1]) + 1)
+    return slice(start, stop) if start < stop else bars
 
 
 def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: Quality) -> None:

@@ -213,6 +213,18 @@ def test_black_bars_stay_black(quality: Quality, rows: tuple[int, int]) -> None:
 
 
 @EVERY_QUALITY
+@pytest.mark.parametrize("colour", [(1.0, 1.0, 1.0), (0.2, 0.5, 0.9)])
+def test_margins_of_one_colour_stay_as_they_are(quality: Quality, colour: tuple[float, float, float]) -> None:
+    """Those of a page, too, and a drawn sky: what begins below them does not run into them."""
+    image = torch.rand(1, 3, 120, 160, generator=torch.Generator().manual_seed(2)) / 2
+    margin = (torch.arange(120) < 20) | (torch.arange(120) >= 107)
+    image[..., margin, :] = torch.tensor(colour)[:, None, None]
+    view = render_view(image, torch.full((1, 1, 120, 160), 12.0), quality)
+    torch.testing.assert_close(view.image[..., margin, :], image[..., margin, :], rtol=0, atol=2 / 255)
+    assert view.image[..., ~margin, :].max() < 0.6
+
+
+@EVERY_QUALITY
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_a_pixel_that_is_not_finite_counts_as_zero(quality: Quality, value: float) -> None:
     image, disparity = scene()
