@@ -150,7 +150,9 @@ def test_folders_as_they_unpack(tmp_path: Path):
     scene.rename(tmp_path / "Scene")
     shutil.copytree(tmp_path / "Scene", scene / "Scene")  # Windows unpacks Scene.zip into Scene
     (scene / "Scene" / "disp0.pfm").rename(scene / "Scene" / "disp0GT.pfm")  # of the evaluation's training sets
-    with pytest.raises(FileNotFoundError, match="no pair of the layout kitti .* Its layout is middlebury: leave --kind"):
+    with pytest.raises(
+        FileNotFoundError, match="no pair of the layout kitti .* Its layout is middlebury: leave --kind"
+    ):
         find_pairs(tmp_path / "2014", "kitti")
     (files,) = find_pairs(tmp_path / "2014")[1]
     assert files.name == "Scene" and load_pair(files, "middlebury", 64).name == "Scene"
