@@ -15,12 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .clips_depth import MissingDepthError, Source, depth_name, is_network, maps_changed, open_depth, simplified
+from .clips_depth import MissingDepthError, Source, depth_name, is_network, map_files, open_depth, simplified
 from .clips_measures import MET3R, Judges, load_judges, measure, measure_left, missing
 from .clips_methods import ATTENTION, CRAFTED, ClipSettings, Left, Pictures, load_video, timed
 from .clips_published import DISSOLVED, FRAMES, FULL, METHODS, SCALES, row_name
 from .clips_tables import LEFT, Kept, print_tables
-from .kept_figures import RECIPE, describe_file, describe_network, keep_settings, read_json, write_json, write_png
+from .kept_figures import (
+    RECIPE,
+    describe_file,
+    describe_network,
+    keep_figures,
+    keep_settings,
+    outdated,
+    read_json,
+    write_json,
+    write_png,
+)
 from .own_models import at_least, expect_file, number_in, run_in_host, surroundings, timed_unit, told
 from .stereodiffusion import draw_sheet
 from .table import counted
@@ -107,11 +117,12 @@ def wanted_rows(clip: str, rows: Sequence[Row], depths: Sequence[Path], folder: 
     wanted, mentioned = [], set()
     for row in rows:
         file, source = folder / f"{_slug(row.name)}.json", depths[row.source]
-        if file.is_file() and not maps_changed(source, clip, file):
+        stale = outdated(file, map_files(source, clip))
+        if file.is_file() and not stale:
             continue
-        if file.is_file() and source not in mentioned:
+        if stale and source not in mentioned:
             mentioned.add(source)
-            print(f"{clip}: its depth in {source} is newer than figures of it, which are measured again.")
+            print(f"{clip}: its depth in {source} is another than that of figures here, which are measured again.")
         wanted.append(row)
     return wanted
 
@@ -130,6 +141,7 @@ class Bench:
         files = (options.model, options.text_encoder, options.text_type, options.vae)
         self._host, self._video = host, load_video(host, settings, *files)
         self._judges = judges or load_judges(host, options.clip, options.features)
+        self._depths = depths
         opened = [open_depth(host, path, options.svd) for path in depths]
         self._sources: list[Source] = [source for source, _ in opened]
         self._crafter = opened[0][1]
@@ -159,7 +171,8 @@ class Bench:
             view = _core(right)
             found = measure(self._judges, prompt, frames, view, self._video.columns(depth))
             draw_frames(right[middle], folder / "views", _slug(row.name))
-            write_json(folder / f"{_slug(row.name)}.json", {**found, **cost})
+            maps = map_files(self._depths[row.source], clip)
+            keep_figures(folder / f"{_slug(row.name)}.json", {**found, **cost}, maps)
 
     def _made(self, row: Row, left: Left, depth: Tensor) -> Callable[[], Tensor]:
         return lambda: self._video.right(row.method, left, depth, self._pictures)

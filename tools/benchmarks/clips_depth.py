@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tools.host.in_process import pack_module
 
-from .kept_figures import older_than
 from .own_models import admit, load_svd, naming
 from .stereo_folders import open_picture
 
@@ -102,11 +101,9 @@ def read_maps(folder: Path, clip: str, left: Tensor) -> Tensor:
     return ((maps - low) / (high - low))[..., None].expand(-1, -1, -1, 3).contiguous()
 
 
-def maps_changed(path: Path, clip: str, since: Path) -> bool:
-    """Tell whether a clip's maps in a folder are newer than a file; networks do not change."""
-    if is_network(path):
-        return False
-    return older_than(since, [path / f"{clip}.npy", *(path / clip).glob("*.png")])
+def map_files(path: Path, clip: str) -> list[Path]:
+    """The files that hold a clip's maps in a folder; none of a network, which does not change."""
+    return [] if is_network(path) else [path / f"{clip}.npy", *sorted((path / clip).glob("*.png"))]
 
 
 def simplified(host: dict[str, Any], depth: Tensor, dissolved: int, scale: float, **by: Any) -> Tensor:

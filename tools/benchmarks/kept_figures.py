@@ -78,10 +78,28 @@ def write_png(file: Path, picture: Image.Image) -> None:
     os.replace(unfinished, file)
 
 
-def older_than(kept: Path, sources: Iterable[Path]) -> bool:
-    """Tell whether a file is older than one of those that it was made from and that are there."""
-    since = kept.stat().st_mtime
-    return any(file.stat().st_mtime > since for file in sources if file.is_file())
+def keep_figures(file: Path, figures: Any, sources: Iterable[Path]) -> None:
+    """Write figures as JSON, and beside them what files they were made from."""
+    file.unlink(missing_ok=True)  # an interrupt must not leave old figures beside the new record
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _sources_of(file).write_text(_describe_files(sources), encoding="utf-8")
+    write_json(file, figures)
+
+
+def outdated(figures: Path, sources: Iterable[Path]) -> bool:
+    """Tell whether figures that are there were made from other files, whatever the dates of these."""
+    record = _sources_of(figures)
+    return figures.is_file() and not (
+        record.is_file() and record.read_text(encoding="utf-8") == _describe_files(sources)
+    )
+
+
+def _sources_of(figures: Path) -> Path:
+    return figures.with_suffix(".sources")
+
+
+def _describe_files(files: Iterable[Path]) -> str:
+    return "".join(f"{describe_file(file)}\n" for file in files if file.is_file())
 
 
 def read_json(file: Path) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .kept_figures import RECIPE, as_number, describe_file, keep_settings, older_than, read_json, write_json, write_png
+from .kept_figures import RECIPE, as_number, describe_file, keep_figures, keep_settings, outdated, read_json, write_png
 from .matrices_methods import ROWS, Matrices, MatrixSettings, agreement, load_models, recipe
 from .own_models import at_least, expect_file, number_in, run_in_host, surroundings, timed_unit
 from .stereo_folders import open_picture
@@ -51,9 +51,9 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     for index, picture in enumerate(pictures, 1):
         folder = options.out / "pictures" / picture.name
         files_of = {name: _kept(folder, name) for name in names}
-        stale = [name for name, file in files_of.items() if file.is_file() and older_than(file, [picture])]
+        stale = [name for name, file in files_of.items() if outdated(file, [picture])]
         if stale:
-            print(f"{picture.name}: it is newer than figures of it, which are measured again.")
+            print(f"{picture.name}: it is another than that of figures here, which are measured again.")
         missing = [name for name, file in files_of.items() if name in stale or not file.is_file()]
         if missing:
             matrices = matrices or Matrices(host, settings, load_models(files))
@@ -64,7 +64,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
                 print(f"{picture.name} is left out: {error}")
                 continue
             with timed_unit(picture.name, len(pictures) - index):
-                measure(matrices, shown, missing, folder, settings)
+                measure(matrices, picture, shown, missing, folder, settings)
         finished.append(folder)
     if not finished:
         print("No picture could be measured, so there is no table.")
@@ -77,7 +77,9 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     return 0
 
 
-def measure(matrices: Matrices, picture: Tensor, rows: Sequence[str], folder: Path, settings: MatrixSettings) -> None:
+def measure(
+    matrices: Matrices, source: Path, picture: Tensor, rows: Sequence[str], folder: Path, settings: MatrixSettings
+) -> None:
     """Make and measure the matrices of a picture, each into a file of its own."""
     conditioning = matrices.condition(picture)
     for name in rows:
@@ -100,7 +102,8 @@ def measure(matrices: Matrices, picture: Tensor, rows: Sequence[str], folder: Pa
                 found |= {f"splats, {which}": value for which, value in fitted.items()}
             except ValueError as error:  # pictures without one object on white
                 print(f"{name}: no splats. {error}")
-        write_json(_kept(folder, name), {column: as_number(torch.tensor(value)) for column, value in found.items()})
+        figures = {column: as_number(torch.tensor(value)) for column, value in found.items()}
+        keep_figures(_kept(folder, name), figures, [source])
 
 
 def draw_matrix(pictures: Tensor, file: Path) -> None:

@@ -21,10 +21,10 @@ from .kept_figures import (
     as_number,
     describe_file,
     describe_network,
+    keep_figures,
     keep_settings,
-    older_than,
+    outdated,
     read_json,
-    write_json,
     write_png,
 )
 from .own_models import (
@@ -104,9 +104,10 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
     figures, methods, estimate = [], None, None
     for number, files in enumerate(pairs, 1):
         kept = options.out / "scenes" / f"{files.name}.json"
-        stale = kept.is_file() and older_than(kept, [files.left, files.right, files.disparity])
+        sources = [files.left, files.right, files.disparity]
+        stale = outdated(kept, sources)
         if stale:
-            print(f"{files.name}: its files are newer than its figures, which are measured again.")
+            print(f"{files.name}: its files are others than those of its figures, which are measured again.")
         if stale or not kept.is_file():
             if methods is None:
                 network = load_network(host, options.checkpoint, options.prompt)
@@ -118,7 +119,7 @@ def run(host: dict[str, Any], options: argparse.Namespace) -> int:
                 with timed_unit(files.name, len(pairs) - number):
                     given = given_disparity(scene, estimate, options.paper_scale)
                     expect_shift(given)
-                    write_json(kept, measure_scene(methods, scene, given, options.out / "sheets", judge))
+                    keep_figures(kept, measure_scene(methods, scene, given, options.out / "sheets", judge), sources)
             except ValueError as error:
                 print(f"{files.name} is left out: {told(error, options)}")
                 continue

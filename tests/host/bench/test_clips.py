@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tests.host.bench.replaced import replace_in_place
 from tests.host.tiny import autoencoders, transformers
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.depth_networks import make_depth_anything
@@ -22,9 +22,10 @@ from tests.host.tiny.families import load
 from tests.host.tiny.weights import save
 from tools.benchmarks import clips as bench
 from tools.benchmarks import clips_measures as measures
-from tools.benchmarks.clips_depth import MissingDepthError, depth_name, open_depth, read_maps
+from tools.benchmarks.clips_depth import MissingDepthError, depth_name, map_files, open_depth, read_maps
 from tools.benchmarks.clips_methods import _expect_video
 from tools.benchmarks.clips_published import FRAMES, FULL, METHODS, RESTART, TABLE_4, row_name
+from tools.benchmarks.kept_figures import keep_figures
 from tools.benchmarks.own_models import UnfitError
 
 WIDTH, HEIGHT, FRAMES_OF_CLIP, TEXT = 64, 32, 5, 768
@@ -175,13 +176,12 @@ def test_rows_whose_maps_were_made_again_are_wanted_again(tmp_path: Path, capsys
     folder = tmp_path / "clips" / "clip"
     folder.mkdir(parents=True)
     for row in rows[1:]:
-        (folder / f"{bench._slug(row.name)}.json").touch()
+        keep_figures(folder / f"{bench._slug(row.name)}.json", {}, map_files(tmp_path / "depth", "clip"))
     assert bench.wanted_rows("clip", rows, [tmp_path / "depth"], folder) == rows[:1]
     assert not capsys.readouterr().out
-    newer = (folder / "warp_and_fill.json").stat().st_mtime + 10
-    os.utime(tmp_path / "depth" / "clip" / "0001.png", (newer, newer))
+    replace_in_place(tmp_path / "depth" / "clip" / "0001.png")
     assert bench.wanted_rows("clip", rows, [tmp_path / "depth"], folder) == rows
-    assert capsys.readouterr().out.count("newer than figures of it") == 1
+    assert capsys.readouterr().out.count("another than that of figures here") == 1
 
 
 def test_sizes_and_names_that_the_host_does_not_have_are_refused(own_folders: dict[str, type], command: list[str]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from stereo_core.cameras import Orbit
 from stereo_core.splat_options import FitOptions
+from tests.host.bench.replaced import replace_in_place
 from tests.host.tiny.autoencoders import load_vae
 from tests.host.tiny.families import load
 from tests.host.tiny.guides import Vision
@@ -97,13 +97,12 @@ def test_every_row_is_measured_once(
     paper["rows"] = 12.34  # kept, so not measured again
     (folder / "weight_0_5_the_paper_s.json").write_text(json.dumps(paper))
     assert bench.run(loading, options) == 0
-    assert "| weight 0.5, the paper's | 12.34 |" in (said := capsys.readouterr().out) and "newer" not in said
-    newer = (folder / "weight_0_5_the_paper_s.json").stat().st_mtime + 10
-    os.utime(tmp_path / "objects" / "ball.png", (newer, newer))
+    assert "| weight 0.5, the paper's | 12.34 |" in (said := capsys.readouterr().out) and "another" not in said
+    replace_in_place(tmp_path / "objects" / "ball.png")
     again: list[Any] = []
-    monkeypatch.setattr(bench, "measure", lambda *given: again.extend(given[2]))
+    monkeypatch.setattr(bench, "measure", lambda *given: again.extend(given[3]))
     assert bench.run(loading, options) == 0
-    assert again == rows and "ball.png: it is newer than figures of it" in capsys.readouterr().out
+    assert again == rows and "ball.png: it is another than that of figures here" in capsys.readouterr().out
     other = tmp_path / "other"
     other.mkdir()
     (tmp_path / "objects" / "ball.png").rename(other / "ball.png")  # another picture may have the same name
