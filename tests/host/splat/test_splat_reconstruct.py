@@ -146,6 +146,23 @@ def test_options_reach_the_fit(
     assert taken["orbit"].fov == 50
 
 
+@pytest.mark.parametrize(("side", "threads"), [(64, 1), (160, 2)])
+def test_small_pictures_are_fitted_in_one_thread(
+    host: dict[str, type], monkeypatch: pytest.MonkeyPatch, pack: Callable[[str], ModuleType], side: int, threads: int
+):
+    seen = []
+
+    def fit(*_: Any) -> None:
+        seen.append(torch.get_num_threads())
+        raise InterruptedError
+
+    monkeypatch.setattr(pack("nodes.splat.reconstruction"), "fit", fit)
+    with pack("stereo_core.parallel").operation_threads(2):
+        with pytest.raises(InterruptedError):
+            run(host, images=balls(8, side), size=side)
+        assert seen == [threads] and torch.get_num_threads() == 2
+
+
 def test_shows_what_comes_along_and_stops_within_an_iteration(host: dict[str, type], monkeypatch: pytest.MonkeyPatch):
     import comfy.model_management
     import comfy.utils
