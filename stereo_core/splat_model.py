@@ -74,7 +74,9 @@ class SplatModel:
             groups.append({"params": [curves.turns], "base": rates.turn, "moving": True})
             self._motion = curves
         elif harmonics > 0:
-            field = DeformationField(options.layers, options.channels, reference_time, half).to(device)
+            with torch.random.fork_rng(devices=[]):  # layers draw their start from the one generator of all
+                torch.default_generator.manual_seed(options.seed)
+                field = DeformationField(options.layers, options.channels, reference_time, half).to(device)
             groups.append({"params": list(field.parameters()), "base": rates.mlp, "moving": True})
             self._motion = field
         self._moves = False

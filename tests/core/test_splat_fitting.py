@@ -106,6 +106,16 @@ def test_the_same_seed_gives_the_same_scene_also_under_inference_mode():
     assert not torch.equal(first.positions, other.positions)
 
 
+def test_the_same_seed_gives_the_same_network_whatever_was_drawn_before():
+    options = dataclasses.replace(STILL, gaussians=20, iterations=4, warm_up=1, motion=Motion.MLP)
+    before = torch.get_rng_state()
+    first, second = (fit(matrix(6, 3), orbit(6), options) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before), "nobody else's numbers are changed"
+    torch.rand(7)
+    assert torch.equal(first.positions, second.positions)
+    assert torch.equal(first.positions, fit(matrix(6, 3), orbit(6), options).positions)
+
+
 def test_a_world_ten_times_as_large_is_fitted_alike():
     """By the pictures: where a gradient is nothing but rounding, Adam makes a step of it all the same."""
     options = dataclasses.replace(STILL, iterations=60, warm_up=20)
