@@ -86,15 +86,15 @@ def render_view(
         raise ValueError(f"edge_growth: got {edge_growth}. Give a whole number of pixels, 0 or more.")
     threads = torch.get_num_threads() if height * width >= _SHARED else 1
     frames, holes = [], []
-    with operation_threads(threads):
+    with operation_threads(1):  # but for bands of rows, and for texture
         expect_finite("disparity", disparity)
         for colour, near in zip(image, disparity[:, 0], strict=True):
             colour, near = colour.float(), near.float()
             if view is View.LEFT:  # the right view of the mirrored scene
-                frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth)
+                frame, hole = _render_right(colour.flip(-1), near.flip(-1), quality, edge_growth, threads)
                 frame, hole = frame.flip(-1), hole.flip(-1)
             else:
-                frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth)
+                frame, hole = _render_right(colour.contiguous(), near, quality, edge_growth, threads)
             frames.append(frame.to(image.dtype))
             holes.append(hole[None])
         if batch == 1:  # spares a copy
@@ -102,7 +102,9 @@ def render_view(
         return RenderedView(torch.stack(frames), torch.stack(holes))
 
 
-def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int) -> tuple[Tensor, Tensor]:
+def _render_right(
+    image: Tensor, disparity: Tensor, quality: Quality, edge_growth: int, threads: int
+) -> tuple[Tensor, Tensor]:
     """Render the right view of one float32 (C, H, W) image; return it and its (H, W) holes."""
     height, width = disparity.shape
     low, high = image.aminmax()  # NaN where any value is
@@ -130,8 +132,7 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
 
     bands = max(1, height * width // _BAND) if disparity.device.type == "cpu" else 1
     rows = torch.arange(height).tensor_split(bands)
-    with operation_threads(1) as threads:
-        share_out(warp, [slice(int(band[0]), int(band[-1]) + 1) for band in rows], threads)
+    share_out(warp, [slice(int(band[0]), int(band[-1]) + 1) for band in rows], threads)
     edges = find_hole_edges(hole, near)
     if quality is Quality.FAST:
         stretch(frame, edges)
@@ -139,11 +140,11 @@ def _render_right(image: Tensor, disparity: Tensor, quality: Quality, edge_growt
         near.view(-1)[edges.pixel] = near.view(-1)[edges.edge]
         picture = _rows_between_bars(image, float(high - low))
         if picture == slice(0, height):
-            _fill(frame, near, hole, edges, quality)
+            _fill(frame, near, hole, edges, quality, threads)
         else:  # bars and margins above or below are filled by themselves
             stretch(frame, edges)
             between, near, within = frame[:, picture].contiguous(), near[picture], hole[picture]
-            _fill(between, near, within, find_hole_edges(within, near), quality)
+            _fill(between, near, within, find_hole_edges(within, near), quality, threads)
             frame[:, picture] = between
         frame.clamp_(low, high)
     return frame, hole
@@ -161,14 +162,14 @@ def _rows_between_bars(image: Tensor, contrast: float) -> slice:
     return slice(start, stop) if start < stop else bars
 
 
-def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: Quality) -> None:
+def _fill(frame: Tensor, near: Tensor, hole: Tensor, edges: HoleEdges, quality: Quality, threads: int) -> None:
     """Fill the holes of ``frame``, in place, with more than their edges."""
     if not len(edges.pixel):
         return
-    with operation_threads(1):  # many and short
-        fill_smoothly(frame, near, hole, edges)
+    fill_smoothly(frame, near, hole, edges)
     if quality is Quality.DETAIL:
-        add_texture(frame, near, hole, (edges.pixel - edges.edge).abs())
+        with operation_threads(threads):  # which it shares out itself
+            add_texture(frame, near, hole, (edges.pixel - edges.edge).abs())
 
 
 def _claim_mixed_pixels(disparity: Tensor) -> Tensor:
