@@ -26,6 +26,8 @@ _DEPTHS = 80  # along each ray
 _BEYOND = 1.3  # of what the pictures show, before and behind the origin
 _NEAREST = 0.05  # of the distance of the cameras
 _RIGHT = 0.01  # of the outlines may be missed by right cameras, whose pictures have pixels
+# Right cameras missed none of seven objects; wrong elevations and orders missed 0.12 and more of these.
+_DOUBTFUL = 0.05
 _CLEARLY = 4.0  # times as much is missed by wrong ones, where outlines tell them apart
 # Pictures that were held out: with right azimuths they were 6 dB and more better than the mean of all views, with wrong
 # ones at most 2.4.
@@ -79,6 +81,19 @@ class Outlines:
     def right(self) -> bool:
         """Tell whether the azimuths miss no more than right ones do, whose pictures have pixels."""
         return self._of_these < _RIGHT
+
+    @property
+    def doubt(self) -> str:
+        """In words, after a space, what speaks against the cameras, whatever their pictures' PSNR; empty if nothing.
+
+        Of something small or dark before a large background the PSNR is high under any cameras.
+        """
+        if self.likelier or self._of_these < _DOUBTFUL:
+            return self.likelier
+        return (
+            f" {self._of_these:.0%} of the outlines lie where the other views leave no room, with right cameras hardly "
+            "any: check the azimuths, their order and the elevation. Generated pictures may differ like that, too."
+        )
 
     @cached_property
     def likelier(self) -> str:

@@ -284,7 +284,7 @@ class _Fitting:
 
     def _quality(self) -> str:
         held, known = sorted(self._held_out), len(self._known)
-        doubt = self._doubt + self._outlines.likelier
+        doubt = self._doubt + self._outlines.doubt
         found = self._psnrs([*self._known, *held])
         fitted = f"{fmean(found[:known]):.1f} dB on the {known} pictures that were fitted"
         if held:

@@ -66,6 +66,14 @@ def test_exchanged_neighbors_are_told_with_the_quality():
     assert "degrees" not in fit(pictures(), ORBIT, options).quality
 
 
+def test_outlines_that_contradict_are_told_with_the_quality_however_good_the_pictures_are():
+    options = FitOptions(gaussians=40, iterations=2, warm_up=2, reference=(0, 0))
+    dark = 0.05 * silhouettes(pictures(), WHITE).float()[:, :, None].expand(-1, -1, 3, -1, -1)  # before black
+    wrong = dataclasses.replace(ORBIT, elevation=50.0)
+    assert Outlines(outlines(), ORBIT).doubt == ""
+    assert "where the other views leave no room" in fit(dark, wrong, options, (0.0, 0.0, 0.0)).quality
+
+
 def test_what_looks_alike_from_everywhere_confirms_nothing():
     ball = trace_matrix([Ball(0.4, lambda _: (0.0, 0.0, 0.0), RED, (3, (0.0, 1.0, 0.0)))], ORBIT, [0.0], SIZE)
     alike = Outlines(silhouettes(ball[:, 0], WHITE), ORBIT)
