@@ -27,8 +27,8 @@ _PREVIEWS = 50  # of a fit
 _SHOWN = (4, 6)  # views and frames on the sheet, at most
 _GAP = 4
 _LARGEST = 4096  # pixels of a side of what the editor is shown
-# Pixels of a picture up to which operations are too short to be shared out: at 64x64 on two cores with other work, an
-# iteration took three to five times as long in two threads as in one.
+# Pixels of a picture up to which operations are too short to be shared out: on two cores with other work an iteration
+# took several times as long in two threads as in one.
 _IN_ONE_THREAD = 2**14
 
 

@@ -113,7 +113,7 @@ def rows_of(tables: Sequence[str], depths: Sequence[str], with_pictures: bool) -
 
 
 def wanted_rows(clip: str, rows: Sequence[Row], depths: Sequence[Path], folder: Path) -> list[Row]:
-    """The rows of a clip that have no figures yet, or whose depth was made again since; the latter is told."""
+    """The rows of a clip that have no figures yet, or those of another depth; the latter is told."""
     wanted, mentioned = [], set()
     for row in rows:
         file, source = folder / f"{_slug(row.name)}.json", depths[row.source]
